@@ -1,0 +1,34 @@
+"""Checkpoints: records, the codec of stored values, and the stores that hold them. Imports nothing of ours."""
+
+from .errors import (
+    AmbiguousRunError,
+    DatabaseCorruptError,
+    DatabaseLockedError,
+    DatabaseMissingError,
+    DatabaseReadOnlyError,
+    PerdureError,
+    RunExistsError,
+    RunNotFoundError,
+    SchemaTooNewError,
+    StaleFenceError,
+    StoreError,
+    ValueNotStorableError,
+    ValueUnreadableError,
+)
+from .records import (
+    ActivationChange,
+    ActivationColumns,
+    ActivationKey,
+    ActivationRecord,
+    ActivationState,
+    EventRecord,
+    Message,
+    NewRun,
+    PlanRecord,
+    RunRecord,
+    RunStatus,
+    ScopeRecord,
+    Transition,
+    Value,
+)
+from .store import Claim, Store, StoreFactory

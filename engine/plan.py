@@ -1,0 +1,161 @@
+"""`Plan`: the shape of a workflow as plain data. What the scheduler sees and the database keeps.
+
+A plan holds names, edges and scopes; no functions, no types but their text. It is stored once per signature
+and is enough to read, draw and cancel a run without the user's code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import msgpack
+
+OnFailure: TypeAlias = Literal["cancel", "finish"]
+"""What becomes of activations that are under way when another one fails."""
+
+
+class EdgeKind(StrEnum):
+    """How a value flows along an edge."""
+
+    PLAIN = "plain"
+    MAP = "map"  # opens a scope: one activation of the target per item
+    COLLECT = "collect"  # closes it: the target gets the list
+    JOIN = "join"  # one position of the tuple that the target gets
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanNode:
+    """A node in its scope."""
+
+    name: str
+    kind: str  # "function", "agent", "operation", …
+    scope: int  # index in Plan.scopes
+    input: str  # the type's text, without module names
+    output: str
+    dropped: bool = False  # ending here is meant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanEdge:
+    """An edge. `index` is its place in `Plan.edges`, which is the order in which edges were declared."""
+
+    index: int
+    kind: EdgeKind
+    source: str
+    target: str
+    conditional: bool = False  # has a `when`
+    otherwise: bool = False
+    position: int = 0  # of a join's source in its tuple
+    limit: int | None = None  # of a map: how many of the target's activations may be under way at once
+    scope: int | None = None  # of a map: the scope that it opens; of a collect: the scope that it closes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanScope:
+    """A scope: index 0 is the root, each map opens another. `edge` is the map edge, None for the root."""
+
+    index: int
+    parent: int | None
+    edge: int | None
+    depth: int  # 0 for the root; the length of the item paths inside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A checked workflow as data."""
+
+    workflow: str
+    start: str
+    end: str
+    nodes: tuple[PlanNode, ...]  # in topological order
+    edges: tuple[PlanEdge, ...]
+    scopes: tuple[PlanScope, ...]
+    on_failure: OnFailure = "cancel"
+
+    @cached_property
+    def node(self) -> Mapping[str, PlanNode]:
+        """Nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def outgoing(self) -> Mapping[str, tuple[PlanEdge, ...]]:
+        """A node's outgoing edges, in order."""
+        edges: dict[str, list[PlanEdge]] = {node.name: [] for node in self.nodes}
+        for edge in self.edges:
+            edges[edge.source].append(edge)
+        return {name: tuple(found) for name, found in edges.items()}
+
+    @cached_property
+    def incoming(self) -> Mapping[str, tuple[PlanEdge, ...]]:
+        """A node's incoming edges, in order; a join's by position."""
+        edges: dict[str, list[PlanEdge]] = {node.name: [] for node in self.nodes}
+        for edge in self.edges:
+            edges[edge.target].append(edge)
+        return {
+            name: tuple(sorted(found, key=lambda edge: (edge.position, edge.index)))
+            for name, found in edges.items()
+        }
+
+    @cached_property
+    def signature(self) -> str:
+        """16 hex digits: equal for workflows of the same shape."""
+        return hashlib.sha256(self.encode()).hexdigest()[:16]
+
+    def encode(self) -> bytes:
+        """msgpack of plain data; `decode` reads it back."""
+        return msgpack.packb(asdict(self))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Plan:
+        """Read what `encode` wrote."""
+        plain: dict[str, Any] = msgpack.unpackb(data)
+        return cls(
+            **{
+                **plain,
+                "nodes": tuple(PlanNode(**node) for node in plain["nodes"]),
+                "edges": tuple(
+                    PlanEdge(**{**edge, "kind": EdgeKind(edge["kind"])}) for edge in plain["edges"]
+                ),
+                "scopes": tuple(PlanScope(**scope) for scope in plain["scopes"]),
+            }
+        )
+
+
+def differences(old: Plan, new: Plan) -> list[str]:
+    """What changed from one plan to another, a line each, for people."""
+    lines: list[str] = []
+    for name in old.node.keys() - new.node.keys():
+        lines.append(f"node {name} is gone")
+    for name in new.node.keys() - old.node.keys():
+        lines.append(f"node {name} is new")
+    for name in old.node.keys() & new.node.keys():
+        before, after = old.node[name], new.node[name]
+        for what in ("kind", "input", "output", "scope", "dropped"):
+            if getattr(before, what) != getattr(after, what):
+                lines.append(f"node {name}: {what} was {getattr(before, what)}, is {getattr(after, what)}")
+    was = {_edge_text(edge) for edge in old.edges}
+    now = {_edge_text(edge) for edge in new.edges}
+    lines += [f"edge {text} is gone" for text in was - now]
+    lines += [f"edge {text} is new" for text in now - was]
+    for what in ("workflow", "start", "end", "on_failure"):
+        if getattr(old, what) != getattr(new, what):
+            lines.append(f"{what} was {getattr(old, what)}, is {getattr(new, what)}")
+    return sorted(lines) or ["the order in which nodes or edges are declared"]
+
+
+def _edge_text(edge: PlanEdge) -> str:
+    marks = [edge.kind.value]
+    if edge.conditional:
+        marks.append("when")
+    if edge.otherwise:
+        marks.append("otherwise")
+    if edge.limit is not None:
+        marks.append(f"limit={edge.limit}")
+    if edge.kind is EdgeKind.JOIN:
+        marks.append(f"position {edge.position}")
+    return f"{edge.source} -> {edge.target} ({', '.join(marks)})"

@@ -1,0 +1,75 @@
+"""`Node[In, Out]`: what every kind of node has in common. Kinds live in files of their own."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any, ClassVar, Generic, TypeVar
+
+from typing_extensions import Self
+
+from ..checkpoints import Codec, codec_for
+from .errors import NodeDefinitionError
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+class Node(Generic[In, Out]):
+    """One step of a workflow: takes an `In`, gives an `Out`. Immutable; workflows can share it.
+
+    The name is the node's identity in a workflow and in its database: letters, digits, `_`, `-` and `.`,
+    beginning with a letter or `_`.
+    """
+
+    kind: ClassVar[str] = "node"
+
+    def __init__(self, name: str, *, input: object, output: object) -> None:
+        if not _NAME.fullmatch(name):
+            raise NodeDefinitionError(
+                f"{name!r} can't be a node's name: use letters, digits, '_', '-' and '.', beginning with a letter."
+            )
+        self._name = name
+        self._input = input
+        self._output = output
+        self._codecs: dict[str, Codec[Any]] = {}
+
+    @property
+    def name(self) -> str:
+        """The node's identity in a workflow."""
+        return self._name
+
+    @property
+    def input(self) -> object:
+        """The type that the node takes, as `typing` spells it."""
+        return self._input
+
+    @property
+    def output(self) -> object:
+        """The type that the node gives."""
+        return self._output
+
+    @property
+    def input_codec(self) -> Codec[Any]:
+        """Encodes and decodes this node's input (used for the input of a run)."""
+        if "input" not in self._codecs:
+            self._codecs["input"] = codec_for(self.input)
+        return self._codecs["input"]
+
+    @property
+    def output_codec(self) -> Codec[Any]:
+        """Encodes and decodes this node's output, wherever it flows."""
+        if "output" not in self._codecs:
+            self._codecs["output"] = codec_for(self.output)
+        return self._codecs["output"]
+
+    def named(self, name: str) -> Self:
+        """The same node under another name, to use it twice in one workflow."""
+        twin = copy.copy(self)
+        Node.__init__(twin, name, input=self._input, output=self._output)
+        return twin
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self._name}>"
