@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol, TypeVar, overload
-
-from typing_extensions import Never
+from typing import Final, Never, Protocol, TypeVar, overload
 
 from .node import Node
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any, ClassVar, Generic, TypeVar
-
-from typing_extensions import Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from ..checkpoints import Codec, codec_for
+from .deferred import DeferredType
 from .errors import NodeDefinitionError
 
 In = TypeVar("In", contravariant=True)
@@ -21,12 +20,12 @@ class Node(Generic[In, Out]):
     """One step of a workflow: takes an `In`, gives an `Out`. Immutable; workflows can share it.
 
     The name is the node's identity in a workflow and in its database: letters, digits, `_`, `-` and `.`,
-    beginning with a letter or `_`.
+    beginning with a letter or `_`. `input` and `output` are types, or deferred ones (`annotations.py`).
     """
 
     kind: ClassVar[str] = "node"
 
-    def __init__(self, name: str, *, input: object, output: object) -> None:
+    def __init__(self, name: str, *, input: object, output: object) -> None:  # noqa: A002  # as the property
         if not _NAME.fullmatch(name):
             raise NodeDefinitionError(
                 f"{name!r} can't be a node's name: use letters, digits, '_', '-' and '.', beginning with a letter."
@@ -43,12 +42,19 @@ class Node(Generic[In, Out]):
 
     @property
     def input(self) -> object:
-        """The type that the node takes, as `typing` spells it."""
+        """The type that the node takes, as `typing` spells it.
+
+        Raises `NodeDefinitionError` when it names something that is still not defined.
+        """
+        if isinstance(self._input, DeferredType):
+            self._input = self._input.resolve()
         return self._input
 
     @property
     def output(self) -> object:
-        """The type that the node gives."""
+        """The type that the node gives. Raises as `input`."""
+        if isinstance(self._output, DeferredType):
+            self._output = self._output.resolve()
         return self._output
 
     @property
