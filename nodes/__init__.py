@@ -1,0 +1,71 @@
+"""Nodes: what a workflow is made of, and the protocol of operations that outlive the process."""
+
+from .context import Context
+from .errors import (
+    NodeDefinitionError,
+    OperationCancelledError,
+    OperationError,
+    OperationExpiredError,
+    OperationFailedError,
+    OperationIncompleteError,
+    OutputInvalidError,
+    OutputRefusedError,
+    OutputUnavailableError,
+    ProviderUnavailableError,
+    SubmissionRejectedError,
+    SubmissionUnknownError,
+)
+from .function import FunctionNode, node
+from .node import Node
+from .operation import (
+    Cancellable,
+    Cancelled,
+    ContinuationToken,
+    Expired,
+    Failed,
+    Incomplete,
+    Json,
+    NeedsInput,
+    Operation,
+    Poll,
+    Running,
+    Streamable,
+    StreamPiece,
+    Succeeded,
+)
+from .operation_node import OnUnknownSubmit, OperationNode
+
+__all__ = [
+    "Cancellable",
+    "Cancelled",
+    "Context",
+    "ContinuationToken",
+    "Expired",
+    "Failed",
+    "FunctionNode",
+    "Incomplete",
+    "Json",
+    "NeedsInput",
+    "Node",
+    "NodeDefinitionError",
+    "OnUnknownSubmit",
+    "Operation",
+    "OperationCancelledError",
+    "OperationError",
+    "OperationExpiredError",
+    "OperationFailedError",
+    "OperationIncompleteError",
+    "OperationNode",
+    "OutputInvalidError",
+    "OutputRefusedError",
+    "OutputUnavailableError",
+    "Poll",
+    "ProviderUnavailableError",
+    "Running",
+    "StreamPiece",
+    "Streamable",
+    "SubmissionRejectedError",
+    "SubmissionUnknownError",
+    "Succeeded",
+    "node",
+]
