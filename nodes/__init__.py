@@ -1,6 +1,8 @@
 """Nodes: what a workflow is made of, and the protocol of operations that outlive the process."""
 
-from .context import Context
+# Node comes by way of its user: `from .node import Node` here would make type checkers read the name `node` of
+# this package as that file and not as the decorator.
+from .context import Context, Node
 from .errors import (
     NodeDefinitionError,
     OperationCancelledError,
@@ -16,7 +18,6 @@ from .errors import (
     SubmissionUnknownError,
 )
 from .function import FunctionNode, node
-from .node import Node
 from .operation import (
     Cancellable,
     Cancelled,
