@@ -148,7 +148,11 @@ class Store(Protocol):
         ...
 
     async def scopes(self, run: int, *, open_only: bool = False) -> list[ScopeRecord]:
-        """A run's scope instances by number."""
+        """A run's scope instances by number.
+
+        With `open_only`: the open ones, those whose parent is open or the root, and the newest (its number
+        says which one is next).
+        """
         ...
 
     async def live(self, runs: Sequence[int]) -> list[ActivationRecord]:

@@ -102,6 +102,15 @@ class Plan:
         }
 
     @cached_property
+    def collects(self) -> Mapping[int, tuple[PlanEdge, ...]]:
+        """The collect edges that close each scope."""
+        edges: dict[int, list[PlanEdge]] = {scope.index: [] for scope in self.scopes}
+        for edge in self.edges:
+            if edge.kind is EdgeKind.COLLECT and edge.scope is not None:
+                edges[edge.scope].append(edge)
+        return {index: tuple(found) for index, found in edges.items()}
+
+    @cached_property
     def signature(self) -> str:
         """16 hex digits: equal for workflows of the same shape."""
         return hashlib.sha256(self.encode()).hexdigest()[:16]

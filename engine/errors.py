@@ -1,0 +1,72 @@
+"""Errors of graphs and runs. Each message names the run, the node and the mend."""
+
+from __future__ import annotations
+
+from ..checkpoints import PerdureError
+
+# -- runs ------------------------------------------------------------------------------------------------
+
+
+class IllegalEventError(PerdureError):
+    """The scheduler was given an event that can't happen in its state: a driver's mistake, or a late event."""
+
+
+class RunError(PerdureError):
+    """Base of what can go wrong with a run; `run_id` names it."""
+
+    def __init__(self, message: str, *, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class RunFailedError(RunError):
+    """The run failed. `node` names the activation, `error_type` and `error` what happened there.
+
+    The exception of the node is the `__cause__` where it happened in this process.
+    """
+
+    def __init__(self, message: str, *, run_id: str, node: str | None, error_type: str, error: str) -> None:
+        super().__init__(message, run_id=run_id)
+        self.node = node
+        self.error_type = error_type
+        self.error = error
+
+
+class RunCancelledError(RunError):
+    """The run was cancelled; it has no result."""
+
+
+class RunOwnedError(RunError):
+    """Another living process drives the run; `holder` says which."""
+
+    def __init__(self, message: str, *, run_id: str, holder: str) -> None:
+        super().__init__(message, run_id=run_id)
+        self.holder = holder
+
+
+class InputMismatchError(RunError):
+    """A run with that id exists and was started with another input or workflow."""
+
+
+class WorkflowUnknownError(RunError):
+    """The executor was not given the workflow that this run belongs to."""
+
+
+class WorkflowChangedError(RunError):
+    """The workflow has another shape than when the run was started; `changes` lists what differs."""
+
+    def __init__(self, message: str, *, run_id: str, changes: tuple[str, ...]) -> None:
+        super().__init__(message, run_id=run_id)
+        self.changes = changes
+
+
+class RunNotRetryableError(RunError):
+    """Only a failed run can be retried."""
+
+
+class AnswerError(RunError):
+    """The answer does not fit: nothing waits for one there, or it is none of `resubmit`, `fail`, a handle."""
+
+
+class ExecutorStoppedError(PerdureError):
+    """The executor stopped before the run ended. Everything is committed; `resume` goes on from there."""

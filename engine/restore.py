@@ -1,0 +1,138 @@
+"""Build a scheduler state from rows, without folding the history.
+
+Only open scopes are needed: their activations, the numbers of the instances inside them, and the newest
+instance number. What was decided can be seen from these, so gates are counted anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgpack
+
+from ..checkpoints import ActivationRecord, ActivationState, RunStatus, ScopeRecord
+from .events import Address
+from .plan import EdgeKind, Plan, PlanEdge
+from .scheduler import fires
+from .state import Activation, Gate, Scope, State
+
+S = ActivationState
+
+
+def restore(
+    plan: Plan,
+    outcome: RunStatus | None,
+    scopes: Sequence[ScopeRecord],
+    activations: Iterable[ActivationRecord],
+) -> State:
+    """The state that these rows describe: equal to the one that was live when they were written."""
+    state = State(plan=plan, outcome=outcome)
+    state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
+    state.numbers[0, ()] = 0
+    for record in sorted(scopes, key=lambda record: record.number):
+        _add_scope(state, record)
+    for record in activations:
+        _add_activation(state, record)
+    for scope in state.scopes.values():
+        scope.unresolved += scope.size - scope.next
+        if scope.parent is not None:
+            state.scopes[scope.parent].unresolved += 1
+    for target in _awaited(state):
+        _add_gate(state, target)
+    return state
+
+
+def _add_scope(state: State, record: ScopeRecord) -> None:
+    state.next_number = max(state.next_number, record.number + 1)
+    outer = state.scopes.get(record.parent)
+    if outer is None:  # closed inside a closed one: given for its number only
+        return
+    state.numbers[record.scope, record.path] = record.number
+    outer.inner.add((record.scope, record.path))
+    if record.open:
+        state.scopes[record.number] = Scope(
+            number=record.number,
+            scope=record.scope,
+            parent=record.parent,
+            path=record.path,
+            size=record.size,
+            collecting={edge.index: record.size for edge in state.plan.collects[record.scope]},
+        )
+
+
+def _add_activation(state: State, record: ActivationRecord) -> None:
+    scope = state.scopes.get(record.key.scope)
+    if scope is None:
+        return
+    taken = None if record.taken is None else tuple(msgpack.unpackb(record.taken))
+    activation = Activation(record.state, record.attempt, taken, record.items)
+    scope.activations[record.key.node, record.key.item] = activation
+    state.counts[record.state] += 1
+    scope.unresolved += not activation.decided
+    state.undecided += record.state is S.SUCCEEDED and taken is None
+    entry = state.plan.scopes[scope.scope].edge
+    if entry is not None and state.plan.edges[entry].target == record.key.node:
+        scope.next = max(scope.next, record.key.item + 1)
+        scope.active += not record.state.terminal
+    if activation.decided:
+        for edge in state.plan.outgoing[record.key.node]:
+            if edge.kind is EdgeKind.COLLECT:
+                scope.collecting[edge.index] -= 1
+
+
+def _awaited(state: State) -> list[Address]:
+    """Targets to which at least one edge of their own scope has delivered, and which do not exist yet."""
+    targets: dict[Address, None] = {}
+    plan = state.plan
+    for scope in state.scopes.values():
+        for (node, item), activation in scope.activations.items():
+            if not activation.decided:
+                continue
+            path = (*scope.path, item) if scope.parent is not None else ()
+            for edge in plan.outgoing[node]:
+                match edge.kind:
+                    case EdgeKind.PLAIN | EdgeKind.JOIN:
+                        if plan.scopes[plan.node[edge.target].scope].depth == len(path):
+                            targets[Address(edge.target, path)] = None
+                    case EdgeKind.MAP if edge.scope is not None:
+                        for collect in plan.collects[edge.scope]:
+                            if _decided(state, collect, path) is not None:
+                                targets[Address(collect.target, path)] = None
+                    case _:
+                        pass
+    return [target for target in targets if state.find(target) is None]
+
+
+def _decided(state: State, edge: PlanEdge, path: tuple[int, ...]) -> bool | None:
+    """Whether the edge into the activation at `path` has delivered (True), skipped (False) or neither."""
+    plan = state.plan
+    if edge.kind is EdgeKind.COLLECT:
+        assert edge.scope is not None
+        number = state.numbers.get((edge.scope, path))
+        if number is not None:
+            scope = state.scopes.get(number)
+            return True if scope is None or scope.collecting[edge.index] == 0 else None
+        entry = plan.scopes[edge.scope].edge
+        assert entry is not None
+        source = state.find(Address(plan.edges[entry].source, path))
+        return False if source is not None and source.state is S.SKIPPED else None
+    depth = plan.scopes[plan.node[edge.source].scope].depth
+    source = state.find(Address(edge.source, path[:depth]))
+    return None if source is None or not source.decided else fires(edge, source)
+
+
+def _add_gate(state: State, target: Address) -> None:
+    scope = state.scope_of(target)
+    assert scope is not None
+    gate = Gate(0)
+    for edge in state.plan.incoming[target.node]:
+        decided = _decided(state, edge, target.path)
+        if decided is not None:
+            gate.taken += decided
+            continue
+        gate.pending += 1
+        depth = state.plan.scopes[state.plan.node[edge.source].scope].depth
+        if edge.kind is EdgeKind.JOIN and depth < len(target.path):
+            state.waiters.setdefault(Address(edge.source, target.path[:depth]), set()).add(target)
+    scope.gates[target.node, target.path[-1] if target.path else 0] = gate
+    scope.unresolved += 1

@@ -1,0 +1,497 @@
+"""The scheduler: `advance(state, event) -> commands`. Pure: no IO, no clock, no randomness, no payloads.
+
+It moves activations through their states, decides which nodes start (as soon as their own inputs are there,
+with no barrier), lets skips propagate so that nothing waits for what will not come, opens and closes the
+scopes of maps, and says when the run ends. Everything happens in a fixed order, so the same events give the
+same state and the same commands, here and in any other driver.
+
+`advance` changes the state in place; a driver whose commit fails throws the state away and loads it again.
+`restore.py` builds a state from rows, `fold` builds one from the journal.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from ..checkpoints import ActivationState, RunStatus
+from .errors import IllegalEventError
+from .events import (
+    Address,
+    AttemptStarted,
+    BackedOff,
+    Cancelled,
+    CancelRequested,
+    EdgesDecided,
+    EdgesFailed,
+    Event,
+    Failed,
+    RunRetried,
+    RunStarted,
+    SubmissionIntended,
+    SubmissionUnknown,
+    Submitted,
+    Succeeded,
+    TokenAdvanced,
+)
+from .plan import EdgeKind, Plan, PlanEdge
+from .state import Activation, Gate, Scope, State
+
+S = ActivationState
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run the activation's node, once the transition is committed. A plain edge gives its input."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The fate of the activation's submission is unknown and the run goes on: apply the node's policy."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Evaluate the outgoing edges of this activation again."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel what the activation is doing, here or at its provider, until that is acknowledged."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """The activation changed: its row belongs into this transition."""
+
+    address: Address
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True)
+class SaveScope:
+    """A scope instance was opened or closed: its row belongs into this transition."""
+
+    scope: Scope
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run has ended; nothing of it is live."""
+
+    status: RunStatus
+
+
+Command: TypeAlias = Start | Settle | Decide | Cancel | Save | SaveScope | Finish
+
+ALLOWED: dict[type[Event], frozenset[ActivationState]] = {
+    SubmissionIntended: frozenset({S.RUNNING, S.SUBMIT_UNKNOWN}),
+    SubmissionUnknown: frozenset({S.SUBMITTING}),
+    Submitted: frozenset({S.SUBMITTING, S.SUBMIT_UNKNOWN}),
+    TokenAdvanced: frozenset({S.WAITING, S.CANCELLING}),
+    Succeeded: frozenset({S.RUNNING, S.WAITING, S.CANCELLING}),
+    EdgesDecided: frozenset({S.SUCCEEDED}),
+    EdgesFailed: frozenset({S.SUCCEEDED}),
+    BackedOff: frozenset({S.RUNNING, S.SUBMITTING, S.WAITING}),
+    AttemptStarted: frozenset({S.BACKOFF}),
+    Failed: frozenset({S.RUNNING, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.WAITING, S.CANCELLING}),
+    Cancelled: frozenset({S.RUNNING, S.SUBMITTING, S.CANCELLING}),
+}
+"""In which states of an activation an event is legal. The first terminal event wins: none is legal after."""
+
+
+def advance(state: State, event: Event) -> list[Command]:
+    """Apply one event. Raises `IllegalEventError`, leaving the state as it was, if it can't happen now."""
+    step = _Step(state)
+    match event:
+        case RunStarted():
+            if state.scopes:
+                raise IllegalEventError("The run has started already.")
+            _begin(state)
+            step.activate(Address(state.plan.start))
+        case SubmissionIntended(address):
+            step.move(step.expect(event, address), address, S.SUBMITTING)
+        case SubmissionUnknown(address):
+            cancelled = state.outcome is RunStatus.CANCELLED
+            step.move(step.expect(event, address), address, S.CANCELLED if cancelled else S.SUBMIT_UNKNOWN)
+        case Submitted(address):
+            activation = step.expect(event, address)
+            if state.outcome is not None and step.ending:
+                step.move(activation, address, S.CANCELLING)
+                step.commands.append(Cancel(address))
+            else:
+                step.move(activation, address, S.WAITING)
+        case TokenAdvanced(address):
+            step.expect(event, address)
+        case Succeeded(address, taken, items):
+            activation = step.expect(event, address)
+            if taken is None:
+                state.undecided += 1
+                step.fail(activation, address, S.SUCCEEDED)
+            else:
+                activation.taken, activation.items = taken, items
+                step.move(activation, address, S.SUCCEEDED)
+                step.agenda.append((address, activation))
+        case EdgesDecided(address, taken, items):
+            activation = step.expect(event, address)
+            state.undecided -= 1
+            activation.taken, activation.items = taken, items
+            step.commands.append(Save(address, activation))
+            step.agenda.append((address, activation))
+        case EdgesFailed(address):
+            step.fail(step.expect(event, address), address, S.SUCCEEDED)
+        case BackedOff(address):
+            activation = step.expect(event, address)
+            step.move(activation, address, S.CANCELLED if step.ending else S.BACKOFF)
+        case AttemptStarted(address):
+            activation = step.expect(event, address)
+            activation.attempt += 1
+            step.move(activation, address, S.RUNNING)
+            step.commands.append(Start(address))
+        case Failed(address):
+            step.fail(step.expect(event, address), address, S.FAILED)
+        case Cancelled(address):
+            step.move(step.expect(event, address), address, S.CANCELLED)
+        case CancelRequested():
+            if state.outcome is RunStatus.CANCELLED or (state.outcome is not None and not state.live):
+                raise IllegalEventError(f"The run can't be cancelled: it is {state.status}.")
+            state.outcome = RunStatus.CANCELLED
+            step.cancel_all()
+        case RunRetried():
+            if state.outcome is not RunStatus.FAILED or state.live:
+                raise IllegalEventError(f"Only a failed run can be retried; this one is {state.status}.")
+            step.retry()
+        case _:
+            assert_never(event)
+    step.drain()
+    step.finish()
+    return step.commands
+
+
+def fold(plan: Plan, events: Iterable[Event]) -> State:
+    """The state after these events, from the first on."""
+    state = State(plan=plan)
+    for event in events:
+        advance(state, event)
+    return state
+
+
+def fires(edge: PlanEdge, source: Activation) -> bool:
+    """Whether the edge delivers something, given that its source is decided."""
+    if source.state is not S.SUCCEEDED or source.taken is None:
+        return False
+    return not (edge.conditional or edge.otherwise) or edge.index in source.taken
+
+
+def inputs(state: State, address: Address) -> tuple[PlanEdge, ...]:
+    """The incoming edges that delivered something to the activation at that address, in order.
+
+    More than one, where they are no join, means that alternatives were taken together: an error.
+    """
+    delivered: list[PlanEdge] = []
+    plan = state.plan
+    for edge in plan.incoming[address.node]:
+        if edge.kind is EdgeKind.COLLECT:
+            assert edge.scope is not None
+            taken = (edge.scope, address.path) in state.numbers
+        else:
+            path = address.path[: plan.scopes[plan.node[edge.source].scope].depth]
+            source = state.find(Address(edge.source, path))
+            taken = source is not None and fires(edge, source)
+        if taken:
+            delivered.append(edge)
+    return tuple(delivered)
+
+
+def _begin(state: State) -> None:
+    state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
+    state.numbers[0, ()] = 0
+
+
+class _Step:
+    """One call of `advance`: the commands so far, and the decided activations whose edges are to follow."""
+
+    __slots__ = ("agenda", "commands", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.commands: list[Command] = []
+        self.agenda: deque[tuple[Address, Activation]] = deque()
+
+    @property
+    def ending(self) -> bool:
+        """Whether what is under way is to be cancelled."""
+        outcome = self.state.outcome
+        return outcome is RunStatus.CANCELLED or (
+            outcome is RunStatus.FAILED and self.state.plan.on_failure == "cancel"
+        )
+
+    def expect(self, event: Event, address: Address) -> Activation:
+        activation = self.state.find(address)
+        if activation is None or activation.state not in ALLOWED[type(event)]:
+            now = "unknown" if activation is None else activation.state
+            raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: it is {now}.")
+        return activation
+
+    def move(self, activation: Activation, address: Address, to: ActivationState) -> None:
+        counts, was = self.state.counts, activation.state
+        counts[was] -= 1
+        counts[to] += 1
+        activation.state = to
+        self.commands.append(Save(address, activation))
+        self._limit(address, was.terminal, to.terminal)
+
+    def _limit(self, address: Address, was_terminal: bool, is_terminal: bool) -> None:
+        """Keep count of a map's target; one that ends makes room for the next item."""
+        scope = self.state.scope_of(address)
+        if scope is None or was_terminal == is_terminal:
+            return
+        entry = self.state.plan.scopes[scope.scope].edge
+        if entry is not None and self.state.plan.edges[entry].target == address.node:
+            scope.active += 1 if was_terminal else -1
+            if is_terminal:
+                self.fill(scope)
+
+    # -- creation ----------------------------------------------------------------------------------------
+
+    def create(self, address: Address, to: ActivationState) -> Activation:
+        """A new activation; its place in `unresolved` is the caller's to count."""
+        scope = self.state.scope_of(address)
+        assert scope is not None, f"{address} lies in no open scope"
+        key = (address.node, address.path[-1] if address.path else 0)
+        assert key not in scope.activations, f"{address} exists already"
+        activation = Activation(to)
+        scope.activations[key] = activation
+        self.state.counts[to] += 1
+        self.commands.append(Save(address, activation))
+        return activation
+
+    def activate(self, address: Address) -> None:
+        """All inputs are there: start, or hold back if the run is on its way to its end."""
+        if address == (self.state.plan.start, ()):
+            self.state.scopes[0].unresolved += 1
+        if self.state.outcome is None:
+            self.create(address, S.RUNNING)
+            self.commands.append(Start(address))
+        else:
+            self.create(address, S.READY)
+
+    def fill(self, scope: Scope) -> None:
+        """Start the next items of a map, as many as its limit allows."""
+        plan = self.state.plan
+        index = plan.scopes[scope.scope].edge
+        assert index is not None
+        edge = plan.edges[index]
+        while (
+            scope.next < scope.size
+            and (edge.limit is None or scope.active < edge.limit)
+            and self.state.outcome is None
+        ):
+            item = scope.next
+            scope.next += 1
+            scope.active += 1
+            self.activate(Address(edge.target, (*scope.path, item)))
+
+    # -- the flow ----------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Follow the edges of everything that was decided, until nothing more follows."""
+        while self.agenda:
+            address, activation = self.agenda.popleft()
+            for edge in self.state.plan.outgoing[address.node]:
+                self._follow(edge, address, activation)
+            for waiter in sorted(self.state.waiters.pop(address, ())):
+                for edge in self.state.plan.incoming[waiter.node]:
+                    if edge.source == address.node:
+                        self._arrive(waiter, fires(edge, activation))
+            scope = self.state.scope_of(address)
+            assert scope is not None
+            self._resolve_one(scope)
+
+    def _follow(self, edge: PlanEdge, address: Address, source: Activation) -> None:
+        plan, taken = self.state.plan, fires(edge, source)
+        match edge.kind:
+            case EdgeKind.PLAIN:
+                self._deliver(Address(edge.target, address.path), taken)
+            case EdgeKind.JOIN:
+                depth = plan.scopes[plan.node[edge.target].scope].depth
+                if depth == len(address.path):  # deeper ones wait in `waiters`
+                    self._deliver(Address(edge.target, address.path), taken)
+            case EdgeKind.MAP:
+                self._open(edge, address, source) if taken else self._skip_scope(edge, address)
+            case EdgeKind.COLLECT:
+                scope = self.state.scope_of(address)
+                assert scope is not None
+                scope.collecting[edge.index] -= 1
+                if scope.collecting[edge.index] == 0:
+                    self._deliver(Address(edge.target, scope.path), True)
+            case _:
+                assert_never(edge.kind)
+
+    def _deliver(self, target: Address, taken: bool) -> None:
+        """One incoming edge of the target is decided."""
+        scope = self.state.scope_of(target)
+        assert scope is not None
+        key = (target.node, target.path[-1] if target.path else 0)
+        if key not in scope.gates:
+            scope.gates[key] = self._gate(target)
+            scope.unresolved += 1
+        self._arrive(target, taken)
+
+    def _gate(self, target: Address) -> Gate:
+        """A new gate. Sources in enclosing scopes count if they are decided, else they will notify."""
+        plan, gate = self.state.plan, Gate(0)
+        for edge in plan.incoming[target.node]:
+            gate.pending += 1
+            depth = plan.scopes[plan.node[edge.source].scope].depth
+            if edge.kind is EdgeKind.JOIN and depth < len(target.path):
+                outer = Address(edge.source, target.path[:depth])
+                source = self.state.find(outer)
+                if source is None or not source.decided:
+                    self.state.waiters.setdefault(outer, set()).add(target)
+                else:
+                    gate.pending -= 1
+                    gate.taken += fires(edge, source)
+        return gate
+
+    def _arrive(self, target: Address, taken: bool) -> None:
+        scope = self.state.scope_of(target)
+        assert scope is not None
+        key = (target.node, target.path[-1] if target.path else 0)
+        gate = scope.gates[key]
+        gate.pending -= 1
+        gate.taken += taken
+        if gate.pending:
+            return
+        del scope.gates[key]
+        if gate.taken:
+            self.activate(target)
+            return
+        self.agenda.append((target, self.create(target, S.SKIPPED)))
+        if target.node == self.state.plan.end and self.state.outcome is None:
+            self.state.outcome = RunStatus.FAILED
+            self.cancel_all()
+
+    # -- scopes ------------------------------------------------------------------------------------------
+
+    def _open(self, edge: PlanEdge, address: Address, source: Activation) -> None:
+        state = self.state
+        outer = state.scope_of(address)
+        assert edge.scope is not None
+        assert outer is not None
+        assert source.items is not None, f"the output of {address} is mapped and its length unknown"
+        scope = Scope(
+            number=state.next_number,
+            scope=edge.scope,
+            parent=outer.number,
+            path=address.path,
+            size=source.items,
+            unresolved=source.items + 1,  # one for this very step, taken away below
+        )
+        state.next_number += 1
+        state.scopes[scope.number] = scope
+        state.numbers[edge.scope, address.path] = scope.number
+        outer.inner.add((edge.scope, address.path))
+        outer.unresolved += 1
+        self.commands.append(SaveScope(scope, open=True))
+        for collect in state.plan.collects[edge.scope]:
+            scope.collecting[collect.index] = scope.size
+            if scope.size == 0:
+                self._deliver(Address(collect.target, address.path), True)
+        self.fill(scope)
+        self._resolve_one(scope)
+
+    def _skip_scope(self, edge: PlanEdge, address: Address) -> None:
+        """The map's source was skipped: what collects it is skipped too."""
+        assert edge.scope is not None
+        for collect in self.state.plan.collects[edge.scope]:
+            self._deliver(Address(collect.target, address.path), False)
+
+    def _resolve_one(self, scope: Scope) -> None:
+        """One thing in the scope is decided; a scope in which everything is gets closed."""
+        state = self.state
+        scope.unresolved -= 1
+        while scope.unresolved == 0 and scope.parent is not None:
+            for inner in scope.inner:
+                del state.numbers[inner]
+            for activation in scope.activations.values():
+                state.counts[activation.state] -= 1
+            del state.scopes[scope.number]
+            self.commands.append(SaveScope(scope, open=False))
+            scope = state.scopes[scope.parent]
+            scope.unresolved -= 1
+
+    # -- ends --------------------------------------------------------------------------------------------
+
+    def fail(self, activation: Activation, address: Address, to: ActivationState) -> None:
+        """This fails the run; what is under way is cancelled, unless the workflow lets it finish."""
+        first = self.state.outcome is None
+        if first:
+            self.state.outcome = RunStatus.FAILED  # before the move, which would start the next item of a map
+        self.move(activation, address, to)
+        if first and self.ending:
+            self.cancel_all()
+
+    def cancel_all(self) -> None:
+        """Stop everything that can move. A submission is left to end first, so that its handle is known."""
+        state = self.state
+        cancelled = state.outcome is RunStatus.CANCELLED
+        movable = {S.RUNNING, S.WAITING, S.BACKOFF}
+        if cancelled:
+            movable |= {S.READY, S.SUBMIT_UNKNOWN}
+        for address in list(state.addresses(movable)):
+            activation = state.find(address)
+            assert activation is not None
+            if activation.state in (S.RUNNING, S.WAITING):
+                self.move(activation, address, S.CANCELLING)
+                self.commands.append(Cancel(address))
+            else:
+                self.move(activation, address, S.CANCELLED)
+
+    def retry(self) -> None:
+        """Start again what failed or was cancelled for it; keep what succeeded."""
+        state = self.state
+        state.outcome = None
+        again = (S.FAILED, S.CANCELLED, S.READY, S.SUBMIT_UNKNOWN, S.SUCCEEDED)
+        for address in list(state.addresses(again)):
+            activation = state.find(address)
+            assert activation is not None
+            match activation.state:
+                case S.FAILED | S.CANCELLED:
+                    activation.attempt += 1
+                    self.move(activation, address, S.RUNNING)
+                    self.commands.append(Start(address))
+                case S.READY:
+                    self.move(activation, address, S.RUNNING)
+                    self.commands.append(Start(address))
+                case S.SUBMIT_UNKNOWN:
+                    self.commands.append(Settle(address))
+                case _ if activation.taken is None:
+                    self.commands.append(Decide(address))
+                case _:
+                    pass
+        for number in sorted(state.scopes):
+            if number:
+                self.fill(state.scopes[number])
+
+    def finish(self) -> None:
+        """Say so when the run has ended."""
+        state = self.state
+        if state.live:
+            return
+        if state.outcome is None:
+            end = state.scopes[0].activations.get((state.plan.end, 0))
+            succeeded = end is not None and end.state is S.SUCCEEDED
+            state.outcome = RunStatus.SUCCEEDED if succeeded else RunStatus.FAILED
+        self.commands.append(Finish(state.outcome))
