@@ -4,6 +4,31 @@ from __future__ import annotations
 
 from ..checkpoints import PerdureError
 
+# -- workflows -------------------------------------------------------------------------------------------
+
+
+class WorkflowError(PerdureError):
+    """Base of what can be wrong with a workflow itself, before any run."""
+
+
+class WorkflowInvalidError(WorkflowError):
+    """The workflow can't be run as it is wired; `problems` holds every problem found, with its mend."""
+
+    def __init__(self, workflow: str, problems: tuple[str, ...]) -> None:
+        head = f"Workflow {workflow!r} can't be run as it is wired"
+        if len(problems) == 1:
+            super().__init__(f"{head}: {problems[0]}")
+        else:
+            lines = "".join(f"\n  {number}. {text}" for number, text in enumerate(problems, 1))
+            super().__init__(f"{head}, {len(problems)} problems:{lines}")
+        self.workflow = workflow
+        self.problems = problems
+
+
+class WorkflowFrozenError(WorkflowError):
+    """The workflow was used already, so it can't be wired any further: wire it fully before it is used."""
+
+
 # -- runs ------------------------------------------------------------------------------------------------
 
 
