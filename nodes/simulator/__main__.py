@@ -1,0 +1,26 @@
+"""`python -m perdure.nodes.simulator`: the simulator as a child process of tests and demos.
+
+People say `perdure simulate`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m perdure.nodes.simulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--db", required=True, help="the simulator's own SQLite file")
+    parser.add_argument("--duration", type=float, default=2.0, help="seconds that a response takes")
+    parser.add_argument(
+        "--window", type=float, default=300.0, help="seconds during which a stream can be resumed"
+    )
+    options = parser.parse_args()
+    from .server import serve_child
+
+    serve_child(options.port, options.db, duration=options.duration, window=options.window)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Faults acted out on the connection: error replies, broken replies, resets.
+
+Which request meets which fault is the script's business; cuts of a stream happen in `streams`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from http import HTTPStatus
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from .script import BrokenReply, HttpError
+from .wire import error_body
+
+ABORT = "perdure.abort"
+"""The key in the ASGI scope under which the server leaves a function that resets the connection."""
+_HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+_MESSAGES = {
+    401: ("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
+    403: ("You are not allowed to do that.", "invalid_request_error", None),
+    409: ("The resource was changed by another request.", "invalid_request_error", "conflict"),
+    429: ("Rate limit reached for requests.", "requests", "rate_limit_exceeded"),
+    500: (
+        "The server had an error while processing your request. Sorry about that!",
+        "server_error",
+        "server_error",
+    ),
+    503: ("The engine is currently overloaded, please try again later.", "server_error", "server_overloaded"),
+}
+
+
+def abort_transport(transport: asyncio.Transport) -> None:
+    """Drop a connection with a TCP reset, so that the peer sees an error and no end of file."""
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+async def reset(scope: Scope) -> None:
+    """Reset the connection of this request. What was sent before has time to arrive."""
+    abort: Callable[[], None] = scope[ABORT]
+    await asyncio.sleep(0.03)
+    abort()
+    await asyncio.sleep(0.01)
+
+
+class Reset(Response):
+    """No reply but a reset; with `body`, half a reply first."""
+
+    def __init__(self, body: bytes | None = None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(content=body or b"", media_type="application/json", headers=headers)
+        self._half = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._half is not None:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            half = self._half[: len(self._half) // 2]
+            await send({"type": "http.response.body", "body": half, "more_body": True})
+        await reset(scope)
+
+
+def error_reply(fault: HttpError) -> Response:
+    """The reply of a scripted HTTP error, with the headers that tell clients about a retry."""
+    phrase = HTTPStatus(fault.status).phrase if fault.status in HTTPStatus else "Error"
+    message, kind, code = _MESSAGES.get(
+        fault.status, (f"{phrase} (scripted).", "invalid_request_error", None)
+    )
+    headers: dict[str, str] = {}
+    if fault.retry_after is not None:
+        headers["retry-after"] = f"{fault.retry_after:g}"
+    if fault.retry_after_ms is not None:
+        headers["retry-after-ms"] = f"{fault.retry_after_ms:g}"
+    if fault.should_retry is not None:
+        headers["x-should-retry"] = "true" if fault.should_retry else "false"
+    body = error_body(fault.message or message, kind=kind, code=fault.code or code)
+    return JSONResponse(body, status_code=fault.status, headers=headers)
+
+
+def broken_reply(fault: BrokenReply, whole: bytes) -> Response:
+    """A reply that can't be read. `whole` is what it would have been."""
+    match fault.form:
+        case "bad_json":
+            return Response(whole[: max(1, len(whole) // 2)], media_type="application/json")
+        case "html":
+            return HTMLResponse(_HTML, status_code=502)
+        case "half":
+            return Reset(whole)

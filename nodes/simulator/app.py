@@ -1,0 +1,336 @@
+"""The HTTP surface of the Responses API: routes, keys, and the life of one request.
+
+A request is written to the ledger first, then meets the script's fault for it if there is one, then takes
+effect. The control surface beside it lives in `control`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route as Path
+
+from .accidents import Reset, broken_reply, error_reply
+from .control import Control
+from .generation import FunctionCall, compose
+from .ledger import Exchange, Ledger, Record
+from .request import RefusedRequest, Submission, read_submission
+from .script import (
+    Answer,
+    Asked,
+    BrokenReply,
+    ConnectionLost,
+    Fault,
+    HttpError,
+    NotFound,
+    Route,
+    SlowReply,
+    Stale,
+    StreamCut,
+    WindowExpired,
+)
+from .streams import frames, read_cursor
+from .wire import error_body, input_item_bodies, response_body
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+Effect: TypeAlias = Callable[[Fault | None], Awaitable[Response]]
+"""What a request does, and its reply. It is given the faults that change the reply from inside."""
+
+_NOT_STREAMABLE = (
+    "This response cannot be streamed because it was not created with background=true."  # the API's words
+)
+_TOO_OLD = "This response can no longer be streamed because it is more than 5 minutes old"
+_NO_KEY = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+    "auth (i.e. Authorization: Bearer YOUR_KEY)."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How the simulator behaves where no script says otherwise."""
+
+    duration: float = 2.0
+    """Seconds that a response takes."""
+    window: float = 300.0
+    """Seconds after creation during which a stream can be resumed."""
+    wrong_keys: tuple[str, ...] = ("sk-wrong",)
+    """Keys that begin so are refused with 401."""
+
+
+def make_app(ledger: Ledger, settings: Settings) -> Starlette:
+    """The ASGI application. The server must leave `accidents.ABORT` in the scope."""
+    api, control = Api(ledger, settings), Control(ledger)
+    return Starlette(
+        routes=[
+            Path("/v1/responses", api.exchange("create", api.create), methods=["POST"]),
+            Path("/v1/responses/{id}", api.exchange("retrieve", api.retrieve), methods=["GET"]),
+            Path("/v1/responses/{id}", api.exchange("delete", api.delete), methods=["DELETE"]),
+            Path("/v1/responses/{id}/cancel", api.exchange("cancel", api.cancel), methods=["POST"]),
+            Path("/v1/responses/{id}/input_items", api.exchange("input_items", api.input_items)),
+            *control.routes(),
+        ]
+    )
+
+
+class Api:
+    """The routes under `/v1`."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+
+    def exchange(self, route: Route, handler: Callable[[Request, Exchange], Awaitable[Response]]) -> Handler:
+        """Wrap a handler: request and outcome go to the ledger, refusals become error replies."""
+
+        async def handle(request: Request) -> Response:
+            streamed = route == "retrieve" and request.query_params.get("stream") == "true"
+            exchange = self._ledger.receive(
+                route="stream" if streamed else route,
+                method=request.method,
+                path=request.url.path,
+                query=request.url.query,
+                body=await request.body(),
+                idempotency_key=request.headers.get("idempotency-key"),
+                request_id="req_" + secrets.token_hex(16),
+            )
+            exchange.response_id = request.path_params.get("id")
+            try:
+                self._check_key(request.headers.get("authorization"))
+                reply = await handler(request, exchange)
+            except RefusedRequest as refusal:
+                reply = _refusal_reply(refusal)
+                exchange.outcome = exchange.outcome or "refused"
+            exchange.outcome = exchange.outcome or "answered"
+            exchange.status = None if isinstance(reply, Reset) else reply.status_code
+            self._ledger.note(exchange)
+            reply.headers["x-request-id"] = exchange.request_id
+            reply.headers["openai-version"] = "2020-10-01"
+            return reply
+
+        return handle
+
+    async def create(self, request: Request, exchange: Exchange) -> Response:
+        """`POST /v1/responses`"""
+        raw = await request.body()
+        submission = read_submission(raw)
+        self._check_history(submission)
+        asked = Asked(
+            route="create", model=submission.model, text=submission.text, metadata=submission.metadata
+        )
+        rule = self._ledger.take_fault(asked)
+
+        async def effect(_: Fault | None) -> Response:
+            answer = (rule.answer if rule else None) or self._scripted(asked)
+            record = self._accept(exchange, submission, raw, answer)
+            if submission.stream:
+                return await self._open_stream(request, exchange, record, after=-1)
+            if not submission.background:
+                await asyncio.sleep(record.plan.ends_at - self._ledger.clock())
+            return self._body(record)
+
+        return await self._meet(rule.fault if rule else None, exchange, effect)
+
+    async def retrieve(self, request: Request, exchange: Exchange) -> Response:
+        """`GET /v1/responses/{id}`, as a body or as a stream."""
+        record = self._known(exchange)
+        if exchange.route == "stream":
+            after = read_cursor(request.query_params.get("starting_after"))
+            if after is None:
+                raise RefusedRequest(
+                    400, "Invalid 'starting_after': expected an integer.", param="starting_after"
+                )
+            return await self._open_stream(request, exchange, record, after=after)
+
+        async def effect(fault: Fault | None) -> Response:
+            if isinstance(fault, Stale):
+                return JSONResponse(response_body(record.submission, record.plan, "in_progress"))
+            return self._body(record)
+
+        return await self._meet(self._fault("retrieve", record), exchange, effect)
+
+    async def cancel(self, request: Request, exchange: Exchange) -> Response:
+        """`POST /v1/responses/{id}/cancel`; a second one changes nothing."""
+        record = self._known(exchange)
+        if not record.submission.background:
+            raise RefusedRequest(400, "Cannot cancel a synchronous response.")
+
+        async def effect(_: Fault | None) -> Response:
+            return self._body(self._ledger.cancel(record))
+
+        return await self._meet(self._fault("cancel", record), exchange, effect)
+
+    async def delete(self, request: Request, exchange: Exchange) -> Response:
+        """`DELETE /v1/responses/{id}`"""
+        record = self._known(exchange)
+
+        async def effect(_: Fault | None) -> Response:
+            self._ledger.delete(record)
+            return JSONResponse({"id": record.plan.response_id, "object": "response", "deleted": True})
+
+        return await self._meet(self._fault("delete", record), exchange, effect)
+
+    async def input_items(self, request: Request, exchange: Exchange) -> Response:
+        """`GET /v1/responses/{id}/input_items`; newest first unless `order=asc`, as the API does."""
+        record = self._known(exchange)
+
+        async def effect(_: Fault | None) -> Response:
+            items = input_item_bodies(record.submission, record.plan.response_id)
+            if request.query_params.get("order") != "asc":
+                items.reverse()
+            ids = [str(item["id"]) for item in items]
+            after = request.query_params.get("after")
+            start = ids.index(after) + 1 if after in ids else 0
+            limit = request.query_params.get("limit", "20")
+            page = items[start : start + (int(limit) if limit.isdigit() else 20)]
+            body = {
+                "object": "list",
+                "data": page,
+                "first_id": page[0]["id"] if page else "",
+                "last_id": page[-1]["id"] if page else "",
+                "has_more": start + len(page) < len(items),
+            }
+            return JSONResponse(body)
+
+        return await self._meet(self._fault("input_items", record), exchange, effect)
+
+    async def _meet(self, fault: Fault | None, exchange: Exchange, effect: Effect) -> Response:
+        """Let the request meet its fault, and take effect unless the fault forbids it."""
+        if fault is None:
+            return await effect(None)
+        exchange.fault = fault.kind if not isinstance(fault, StreamCut) else fault.how
+        if isinstance(fault, HttpError | ConnectionLost | BrokenReply) and not fault.accepted:
+            exchange.outcome = "fault"
+        match fault:
+            case SlowReply(accepted=False, seconds=seconds):
+                await asyncio.sleep(seconds)
+                return await effect(None)
+            case SlowReply(seconds=seconds):
+                reply = await effect(None)
+                await asyncio.sleep(seconds)
+                return reply
+            case HttpError():
+                if fault.accepted:
+                    await effect(None)
+                return error_reply(fault)
+            case ConnectionLost():
+                if fault.accepted:
+                    await effect(None)
+                return Reset()
+            case BrokenReply():
+                whole = bytes((await effect(None)).body) if fault.accepted else b"{}"
+                return broken_reply(fault, whole)
+            case NotFound():
+                raise _not_found(exchange.response_id or "")
+            case WindowExpired():
+                raise RefusedRequest(400, _TOO_OLD)
+            case Stale() | StreamCut():
+                return await effect(fault)
+            case _:
+                assert_never(fault)
+
+    async def _open_stream(
+        self, request: Request, exchange: Exchange, record: Record, *, after: int
+    ) -> Response:
+        if exchange.route == "stream":
+            if not (record.submission.background and record.submission.stream):
+                raise RefusedRequest(400, _NOT_STREAMABLE)
+            if self._ledger.clock() - record.plan.created_at > self._settings.window:
+                raise RefusedRequest(400, _TOO_OLD)
+
+        async def effect(fault: Fault | None) -> Response:
+            cut = fault if isinstance(fault, StreamCut) else None
+            content = frames(self._ledger, record.plan.response_id, request.scope, after=after, cut=cut)
+            return StreamingResponse(content, media_type="text/event-stream; charset=utf-8")
+
+        return await self._meet(self._fault("stream", record), exchange, effect)
+
+    def _accept(self, exchange: Exchange, submission: Submission, raw: bytes, answer: Answer) -> Record:
+        plan = compose(
+            submission,
+            answer,
+            response_id="resp_" + secrets.token_hex(24),
+            created_at=self._ledger.clock(),
+            default_duration=self._settings.duration,
+            history=self._ledger.history(submission.previous_response_id),
+        )
+        return self._ledger.accept(exchange, submission, raw, plan)
+
+    def _scripted(self, asked: Asked) -> Answer:
+        rule = self._ledger.take_answer(asked)
+        return rule.answer if rule is not None and rule.answer is not None else Answer()
+
+    def _fault(self, route: Route, record: Record) -> Fault | None:
+        now, submission = self._ledger.clock(), record.submission
+        asked = Asked(
+            route=route,
+            model=submission.model,
+            text=submission.text,
+            metadata=submission.metadata,
+            response_id=record.plan.response_id,
+            status=record.status(now),
+            age=now - record.plan.created_at,
+        )
+        rule = self._ledger.take_fault(asked)
+        return rule.fault if rule is not None else None
+
+    def _body(self, record: Record) -> Response:
+        status = record.status(self._ledger.clock())
+        return JSONResponse(response_body(record.submission, record.plan, status))
+
+    def _known(self, exchange: Exchange) -> Record:
+        response_id = exchange.response_id or ""
+        record = self._ledger.record(response_id)
+        if record is None or record.deleted_at is not None or not record.submission.store:
+            raise _not_found(response_id)
+        return record
+
+    def _check_key(self, authorization: str | None) -> None:
+        scheme, _, key = (authorization or "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            raise RefusedRequest(401, _NO_KEY)
+        if key.startswith(self._settings.wrong_keys):
+            masked = key[:8] + "*" * max(len(key) - 12, 4) + key[-4:]
+            raise RefusedRequest(
+                401,
+                f"Incorrect API key provided: {masked}. You can find your API key at "
+                "https://platform.openai.com/account/api-keys.",
+                code="invalid_api_key",
+            )
+
+    def _check_history(self, submission: Submission) -> None:
+        """The response that is continued must exist, and its function calls must have been answered."""
+        previous_id = submission.previous_response_id
+        if previous_id is None:
+            return
+        previous = self._ledger.record(previous_id)
+        if previous is None or previous.deleted_at is not None or not previous.submission.store:
+            raise RefusedRequest(
+                400,
+                f"Previous response with id '{previous_id}' not found.",
+                param="previous_response_id",
+                code="previous_response_not_found",
+            )
+        answered = {item.get("call_id") for item in submission.items}
+        for item in previous.plan.items:
+            if isinstance(item, FunctionCall) and item.call_id not in answered:
+                raise RefusedRequest(
+                    400, f"No tool output found for function call {item.call_id}.", param="input"
+                )
+
+
+def _not_found(response_id: str) -> RefusedRequest:
+    return RefusedRequest(404, f"Response with id '{response_id}' not found.")
+
+
+def _refusal_reply(refusal: RefusedRequest) -> Response:
+    body = error_body(refusal.message, param=refusal.param, code=refusal.code)
+    return JSONResponse(body, status_code=refusal.status)

@@ -1,0 +1,123 @@
+"""Running the simulator in the foreground: `serve`, which `perdure simulate` and child processes use.
+
+Needs the extra `web`. The process can be killed at any instant and started again on the same file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .accidents import ABORT, abort_transport
+from .app import Settings, make_app
+from .ledger import Ledger
+
+KEY = "sk-simulated"
+"""Any key will do but a wrong one; this is the one that is suggested."""
+
+
+class _AbortableProtocol(H11Protocol):
+    """HTTP/1.1 that leaves a function in the scope with which the application resets the connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        app: Callable[..., Any] = self.app
+
+        async def with_abort(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+            scope[ABORT] = lambda: abort_transport(transport)
+            await app(scope, receive, send)
+
+        self.app = with_abort
+
+
+class _Server(uvicorn.Server):
+    """A server that does not wait for hanging replies when it is told to end."""
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        self.should_exit = True
+        self.force_exit = True
+
+
+def serve(
+    port: int,
+    db: str | Path,
+    host: str = "127.0.0.1",
+    *,
+    duration: float = 2.0,
+    window: float = 300.0,
+    wrong_keys: tuple[str, ...] = ("sk-wrong",),
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. Port 0 takes a free one.
+
+    `announce` is called with the base URL once connections are taken; left out, the URL and the lines to
+    export are printed. Raises `OSError` when the port is taken, `sqlite3.Error` when `db` can't be used.
+    """
+    listener = _listen(host, port)
+    ledger = Ledger(db)
+    try:
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        (announce or _print_welcome)(f"{url}/v1")
+        config = uvicorn.Config(
+            make_app(ledger, Settings(duration=duration, window=window, wrong_keys=wrong_keys)),
+            http=_AbortableProtocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+        )
+        _Server(config).run(sockets=[listener])
+    finally:
+        listener.close()
+        ledger.close()
+
+
+def serve_child(port: int, db: str | Path, *, duration: float, window: float) -> None:
+    """Serve as a child process: one line of JSON on stdout when ready, and the end with stdin's."""
+    threading.Thread(target=_exit_with_stdin, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the parent's to handle
+    serve(port, db, duration=duration, window=window, announce=_print_json)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _print_welcome(base_url: str) -> None:
+    print("The simulator of the Responses API is listening. In another terminal:\n")
+    print(f"  export OPENAI_BASE_URL={base_url}\n  export OPENAI_API_KEY={KEY}\n")
+    print(f"What it received: {base_url.removesuffix('/v1')}/_control/ledger   (Ctrl-C ends it)", flush=True)
+
+
+def _print_json(base_url: str) -> None:
+    sys.stdout.write(json.dumps({"base_url": base_url, "pid": os.getpid()}) + "\n")
+    sys.stdout.flush()
+
+
+def _exit_with_stdin() -> None:
+    """End when the other end of stdin is closed: by the parent, or by the parent's death."""
+    sys.stdin.buffer.read()
+    os._exit(0)
