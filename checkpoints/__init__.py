@@ -1,5 +1,6 @@
 """Checkpoints: records, the codec of stored values, and the stores that hold them. Imports nothing of ours."""
 
+from .codec import Codec, codec_for, join, pack, split, unpack
 from .errors import (
     AmbiguousRunError,
     DatabaseCorruptError,
@@ -12,6 +13,7 @@ from .errors import (
     SchemaTooNewError,
     StaleFenceError,
     StoreError,
+    TypeNotStorableError,
     ValueNotStorableError,
     ValueUnreadableError,
 )

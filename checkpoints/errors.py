@@ -55,6 +55,10 @@ class StaleFenceError(StoreError):
     """The run was taken over by another executor: this one may not write to it any more."""
 
 
+class TypeNotStorableError(PerdureError, TypeError):
+    """Values of that type can't be held by a checkpoint; the message names the place inside of the type."""
+
+
 class ValueNotStorableError(PerdureError, TypeError):
     """The value holds something that a checkpoint can't hold; `path` leads to it, e.g. `$.items[3].owner`."""
 

@@ -1,0 +1,68 @@
+"""Dates and times as texts: ISO 8601, with the zone's name in brackets, as RFC 9557 has it.
+
+`2026-11-05T12:00:00+01:00[Europe/Berlin]` comes back with the same `ZoneInfo`, and `...+01:00[=CET]` with the same
+named `timezone`. `[fold=1]` is written where `fold` is 1.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, time, timezone, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from .plain import Misfit
+
+_TEXT = re.compile(r"(?P<iso>[^\[]*)(?P<fold>\[fold=1\])?(?:\[(?P<fixed>=)?(?P<zone>.*)\])?", re.DOTALL)
+
+
+def moment_to_text(value: datetime | time) -> str:
+    """The text of a datetime or a time. Raises `Misfit` for a zone of a class that can't be made again."""
+    zone = value.tzinfo
+    text = value.isoformat() + ("[fold=1]" if value.fold else "")
+    if zone is None:
+        return text
+    if type(zone) is ZoneInfo and zone.key is not None:
+        # A time alone has no offset in such a zone, so only the bracket tells that it has one.
+        return f"{text}[{zone.key}]"
+    if type(zone) is timezone:
+        name = zone.tzname(None)
+        return text if name == timezone(zone.utcoffset(None)).tzname(None) else f"{text}[={name}]"
+    raise Misfit(
+        f"its time zone is of the class {type(zone).__name__}, which can't be made again. "
+        "Use zoneinfo.ZoneInfo(...) or datetime.timezone"
+    )
+
+
+def datetime_from_text(text: str) -> datetime:
+    """The datetime of such a text. Raises ValueError or LookupError."""
+    iso, fold, zone = _parse(text)
+    value = datetime.fromisoformat(iso)
+    return value.replace(fold=fold, tzinfo=_zone(zone, value.tzinfo) if zone else value.tzinfo)
+
+
+def time_from_text(text: str) -> time:
+    """The time of such a text. Raises ValueError or LookupError."""
+    iso, fold, zone = _parse(text)
+    value = time.fromisoformat(iso)
+    return value.replace(fold=fold, tzinfo=_zone(zone, value.tzinfo) if zone else value.tzinfo)
+
+
+def _parse(text: str) -> tuple[str, int, tuple[bool, str] | None]:
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError("something follows the time zone")
+    zone = match["zone"]
+    return match["iso"], 1 if match["fold"] else 0, None if zone is None else (bool(match["fixed"]), zone)
+
+
+def _zone(zone: tuple[bool, str], offset: tzinfo | None) -> tzinfo:
+    fixed, name = zone
+    if not fixed:
+        try:
+            return ZoneInfo(name)
+        except ZoneInfoNotFoundError as error:
+            raise LookupError(f"this machine knows no time zone {name!r}; install tzdata") from error
+    delta = offset.utcoffset(None) if offset is not None else None
+    if delta is None:
+        raise ValueError("a named zone without an offset")
+    return timezone(delta, name)
