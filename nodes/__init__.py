@@ -2,6 +2,9 @@
 
 # Node comes by way of its user: `from .node import Node` here would make type checkers read the name `node` of
 # this package as that file and not as the decorator.
+from .agent import Agent
+from .agent_node import AgentNode
+from .agent_run import AgentResponse, AgentUpdate
 from .context import Context, Node
 from .errors import (
     NodeDefinitionError,
@@ -35,8 +38,17 @@ from .operation import (
     Succeeded,
 )
 from .operation_node import OnUnknownSubmit, OperationNode
+from .polling import Polling
+from .providers import operation_for
+from .responses import ResponsesOperation
+from .thread import AgentThread
 
 __all__ = [
+    "Agent",
+    "AgentNode",
+    "AgentResponse",
+    "AgentThread",
+    "AgentUpdate",
     "Cancellable",
     "Cancelled",
     "Context",
@@ -61,7 +73,9 @@ __all__ = [
     "OutputRefusedError",
     "OutputUnavailableError",
     "Poll",
+    "Polling",
     "ProviderUnavailableError",
+    "ResponsesOperation",
     "Running",
     "StreamPiece",
     "Streamable",
@@ -69,4 +83,5 @@ __all__ = [
     "SubmissionUnknownError",
     "Succeeded",
     "node",
+    "operation_for",
 ]

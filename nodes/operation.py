@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from .errors import OperationError
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 """What JSON can say."""
 
 
@@ -76,6 +76,8 @@ class Running:
 
     token: ContinuationToken
     retry_after: float
+    status: str | None = None
+    """The provider's own word for it (`queued`, `in_progress`), where it gave one."""
     problem: str | None = None
     """Why this poll told nothing (a 503, no connection), where it did not."""
 

@@ -1,0 +1,335 @@
+"""`ResponsesOperation`: background runs of the OpenAI Responses API as a long-running operation.
+
+The adapter between the protocol of `operation.py` and the `openai` package. How a response is read is in
+`response_reading.py`, what a failed request means in `response_faults.py`, streams in `response_stream.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from .clients import default_client
+from .errors import (
+    OperationError,
+    OperationExpiredError,
+    OperationFailedError,
+    SubmissionUnknownError,
+)
+from .operation import ContinuationToken, Expired, Failed, Json, Poll, Running, StreamPiece
+from .polling import Polling
+from .response_faults import Fault, read_fault, unreadable
+from .response_reading import Body, ending_of
+from .response_stream import Cursor, OpenStream, Reopen, StreamReader, follow, response_id
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+PROVIDER: Final = "openai.responses"
+"""The name that tokens of background responses carry."""
+
+_YOUNG = 30.0  # seconds: a handle younger than this may not be known everywhere yet
+_PARAMETERS = frozenset(
+    [
+        "background",
+        "include",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "model",
+        "parallel_tool_calls",
+        "previous_response_id",
+        "reasoning",
+        "service_tier",
+        "store",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_p",
+        "truncation",
+    ]
+)
+
+
+class ResponsesOperation:
+    """Submits, polls, streams and cancels responses. A token's handle is `{"id": "resp_..."}`.
+
+    Without a `client` the default client of the running event loop is used. The client's own retries are off,
+    for a submission because a lost reply to it must not start a second run, for the rest because whoever polls
+    decides when.
+    """
+
+    def __init__(
+        self,
+        client: AsyncOpenAI | None = None,
+        *,
+        polling: Polling | None = None,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._given = client
+        self._client: AsyncOpenAI | None = None
+        self._polling = polling or Polling()
+        self._clock = clock
+        self._chance = chance
+
+    @property
+    def provider(self) -> str:
+        """`openai.responses`."""
+        return PROVIDER
+
+    def adopt(self, handle: str) -> ContinuationToken:
+        """A token for a response whose id is known from elsewhere (a log, the provider's web page)."""
+        return ContinuationToken(provider=PROVIDER, handle={"id": handle}, created_at=self._clock())
+
+    async def submit(self, request: Mapping[str, Json], key: str) -> ContinuationToken:
+        """Create the response that `request` describes (the parameters of `responses.create`, plain JSON).
+
+        With `background` false in the request this returns only when the response is done, so that a crash
+        meanwhile leaves its fate unknown. Raises as `Operation.submit`.
+        """
+        return (await self._create(request, key))[0]
+
+    async def begin(self, request: Mapping[str, Json], key: str) -> tuple[ContinuationToken, Poll]:
+        """As `submit`, with what the provider said at once."""
+        token, answer = await self._create(request, key)
+        return token, ending_of(answer) or self._running(token, str(answer.get("status")))
+
+    async def _create(self, request: Mapping[str, Json], key: str) -> tuple[ContinuationToken, Body]:
+        seconds = self._polling.timeout if request.get("background") else None
+
+        async def create(client: AsyncOpenAI) -> Any:
+            arguments = _arguments(request) | self._options(key, seconds)
+            return await client.responses.with_raw_response.create(**arguments)
+
+        answer = await self._ask(create)
+        if isinstance(answer, Fault):
+            raise answer.submission_error()
+        return self.adopt(answer["id"]), answer
+
+    async def poll(self, token: ContinuationToken) -> Poll:
+        """Ask once. 404 is `Expired`, but `Running` while the token is younger than 30 seconds."""
+        handle = _handle(token)
+
+        async def retrieve(client: AsyncOpenAI) -> Any:
+            return await client.responses.with_raw_response.retrieve(handle, **self._options())
+
+        answer = await self._ask(retrieve)
+        if isinstance(answer, Fault):
+            return self._unanswered(token, answer)
+        return await self._judge(token, answer)
+
+    async def cancel(self, token: ContinuationToken) -> Poll:
+        """Ask the provider to cancel. A response that has ended is not changed by it: that is returned."""
+        answer = await self._send_cancel(token)
+        if isinstance(answer, Fault):
+            if answer.status in (400, 409):  # it can't be cancelled (any more): how is it?
+                return await self.poll(token)
+            return self._unanswered(token, answer)
+        return ending_of(answer) or self._running(token, str(answer.get("status")))
+
+    def stream(self, token: ContinuationToken) -> AsyncGenerator[StreamPiece, None]:
+        """Go on right after the token's cursor; see `response_stream.follow`. Raises as `poll`."""
+        return follow(token, reopen=self._reopen(token), poll=self.poll)
+
+    async def begin_stream(self, request: Mapping[str, Json], key: str) -> AsyncGenerator[StreamPiece, None]:
+        """As `submit`, then stream: the first piece holds the token and no text.
+
+        Only a background run can be resumed: another one that breaks off before its end raises
+        `OperationFailedError`.
+        """
+        background = bool(request.get("background"))
+        seconds = self._polling.timeout if background else None
+
+        async def create(client: AsyncOpenAI) -> Any:
+            arguments = _arguments(request) | self._options(key, seconds)
+            stream: Any = await client.responses.create(stream=True, **arguments)
+            return stream
+
+        opened = await self._open(create)
+        if isinstance(opened, Fault):
+            raise opened.submission_error()
+        token = await self._created(opened)
+        reopen = self._reopen(token) if background else None
+        async with aclosing(follow(token, reopen=reopen, poll=self.poll, opened=opened)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _created(self, opened: OpenStream) -> ContinuationToken:
+        """Read until the new response's id is known. Raises `SubmissionUnknownError` when it never is."""
+        reader = StreamReader(Cursor())
+        handle: str | None = None
+        try:
+            while handle is None:
+                event = await opened.next()
+                if event is None or isinstance(event, Fault):
+                    reason = "" if event is None else event.message
+                    raise SubmissionUnknownError(
+                        f"The stream ended before the response's id was known; it may be running. {reason}",
+                        code="stream_interrupted" if event is None else event.code,
+                    )
+                reader.read(event)
+                handle = response_id(event)
+        except BaseException:
+            await opened.close()
+            raise
+        return self.adopt(handle).at(reader.cursor.to_json())
+
+    def _reopen(self, token: ContinuationToken) -> Reopen:
+        handle = _handle(token)
+
+        async def reopen(after: int | None) -> OpenStream | Fault:
+            position: dict[str, Any] = {} if after is None else {"starting_after": after}
+            return await self._open(
+                lambda client: client.responses.retrieve(handle, stream=True, **position, **self._options())
+            )
+
+        return reopen
+
+    async def _judge(self, token: ContinuationToken, answer: Body) -> Poll:
+        """What a response says, and whether it has been running for too long."""
+        ending = ending_of(answer)
+        if ending is not None:
+            return ending
+        age = self._clock() - token.created_at
+        queued = answer.get("status") == "queued"
+        if age > self._polling.deadline:
+            return await self._give_up(
+                token, f"still ran after {age:.0f} seconds, its deadline", "deadline_exceeded", again=False
+            )
+        if queued and age > self._polling.queue_limit:
+            return await self._give_up(
+                token, f"was still queued after {age:.0f} seconds", "stuck_in_queue", again=True
+            )
+        return self._running(token, str(answer.get("status")))
+
+    async def _give_up(self, token: ContinuationToken, what: str, code: str, *, again: bool) -> Poll:
+        """Cancel what takes too long. It has failed only once the provider says that it is cancelled."""
+        answer = await self._send_cancel(token)
+        if isinstance(answer, Fault):
+            return self._running(token, None, problem=f"It {what}; the cancel failed: {answer.message}")
+        ending = ending_of(answer)
+        if ending is None:
+            return self._running(
+                token, str(answer.get("status")), problem=f"It {what}; it is being cancelled."
+            )
+        if answer.get("status") != "cancelled":
+            return ending
+        error = OperationFailedError(
+            f"Response {_handle(token)} {what}, and was cancelled. Set Polling(deadline=..., queue_limit=...) "
+            "to wait longer.",
+            code=code,
+            retryable=again,
+        )
+        return Failed(error=error, retryable=again)
+
+    def _unanswered(self, token: ContinuationToken, fault: Fault) -> Poll:
+        """What a poll or cancel without a usable answer comes to."""
+        if fault.unknown_handle:
+            if self._clock() - token.created_at < _YOUNG:
+                return self._running(token, None, problem=fault.message)
+            return Expired(
+                error=OperationExpiredError(
+                    f"The provider no longer knows response {_handle(token)}: it was deleted, was kept for too "
+                    f"short a time, or belongs to another project. {fault.message}",
+                    code="expired",
+                )
+            )
+        if not fault.passing:
+            raise fault.unavailable()
+        running = self._running(token, None, problem=fault.message)
+        return replace(running, retry_after=max(running.retry_after, min(fault.retry_after or 0.0, 120.0)))
+
+    def _running(
+        self, token: ContinuationToken, status: str | None, *, problem: str | None = None
+    ) -> Running:
+        wait = self._polling.interval(self._clock() - token.created_at, self._chance())
+        return Running(token=token, retry_after=wait, status=status, problem=problem)
+
+    async def _send_cancel(self, token: ContinuationToken) -> Body | Fault:
+        handle = _handle(token)
+        return await self._ask(
+            lambda client: client.responses.with_raw_response.cancel(handle, **self._options())
+        )
+
+    def _options(self, key: str | None = None, seconds: float | None = -1) -> dict[str, Any]:
+        """Options of one request: its time limit (None: the client's own) and its idempotency key."""
+        from openai import Timeout
+
+        limit = self._polling.timeout if seconds == -1 else seconds
+        options: dict[str, Any] = {} if limit is None else {"timeout": Timeout(limit, connect=5.0)}
+        if key is not None:
+            options["extra_headers"] = {"Idempotency-Key": key}
+        return options
+
+    async def _quiet_client(self) -> AsyncOpenAI:
+        """The client, without retries of its own."""
+        if self._given is None:
+            return await default_client()
+        if self._client is None:
+            self._client = self._given.with_options(max_retries=0)
+        return self._client
+
+    async def _ask(self, call: Callable[[AsyncOpenAI], Awaitable[Any]]) -> dict[str, Any] | Fault:
+        """Send one request and read the response in its answer. Errors of `openai` come back as a `Fault`."""
+        client: AsyncOpenAI | None = None
+        try:
+            client = await self._quiet_client()
+            answer = await call(client)
+        except Exception as error:
+            fault = read_fault(error, client)
+            if fault is None:
+                raise
+            return fault
+        return _body(answer.http_response.content, client)
+
+    async def _open(self, call: Callable[[AsyncOpenAI], Awaitable[Any]]) -> OpenStream | Fault:
+        """Send one request whose answer is a stream."""
+        client: AsyncOpenAI | None = None
+        try:
+            client = await self._quiet_client()
+            stream = await call(client)
+        except Exception as error:
+            fault = read_fault(error, client)
+            if fault is None:
+                raise
+            return fault
+        return OpenStream(stream, lambda error: read_fault(error, client))
+
+
+def _arguments(request: Mapping[str, Json]) -> dict[str, Any]:
+    """The request as arguments of `create`; what that may not know yet goes into the body as it is."""
+    known = {name: value for name, value in request.items() if name in _PARAMETERS}
+    others = {name: value for name, value in request.items() if name not in _PARAMETERS}
+    return {**known, "extra_body": others} if others else known
+
+
+def _body(content: bytes, client: AsyncOpenAI) -> dict[str, Any] | Fault:
+    """A response as plain JSON, exactly as the provider sent it."""
+    try:
+        body: Any = json.loads(content)
+    except ValueError:
+        return unreadable(f"{len(content)} bytes that are no JSON", client)
+    if not isinstance(body, dict) or not isinstance(body.get("id"), str):  # pyright: ignore[reportUnknownMemberType]
+        return unreadable("JSON without a response's id", client)
+    return body  # pyright: ignore[reportUnknownVariableType]
+
+
+def _handle(token: ContinuationToken) -> str:
+    """The response's id. Raises `OperationError` for a token of another provider."""
+    handle = token.handle.get("id")
+    if token.provider != PROVIDER or not isinstance(handle, str) or not handle:
+        raise OperationError(
+            f"This token is of {token.provider!r}; an agent can go on with tokens of {PROVIDER!r} that hold a "
+            "response's id. Pass the token that the same agent gave.",
+            code="wrong_token",
+        )
+    return handle
