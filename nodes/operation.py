@@ -152,6 +152,14 @@ class Operation(Protocol):
         """
         ...
 
+    def poll_after(self, token: ContinuationToken) -> float:
+        """Seconds to wait before a fresh token is asked after for the first time."""
+        ...
+
+    def adopt(self, handle: str) -> ContinuationToken:
+        """A token for a handle that a person knows from elsewhere (a log, the provider's web page)."""
+        ...
+
     async def poll(self, token: ContinuationToken) -> Poll:
         """Ask once. A poll that tells nothing (429, 5xx, no connection) is `Running` with a `problem`.
 

@@ -108,12 +108,20 @@ class ResponsesOperation:
 
         async def create(client: AsyncOpenAI) -> Any:
             arguments = _arguments(request) | self._options(key, seconds)
-            return await client.responses.with_raw_response.create(**arguments)
+            raw: Any = client.responses.with_raw_response
+            return await raw.create(**arguments)
 
         answer = await self._ask(create)
         if isinstance(answer, Fault):
             raise answer.submission_error()
-        return self.adopt(answer["id"]), answer
+        token = self.adopt(answer["id"])
+        return (token if ending_of(answer) is None else token.at({"ended": True})), answer
+
+    def poll_after(self, token: ContinuationToken) -> float:
+        """At once when the response had ended by the time of the reply (`background=False`), else by the policy."""
+        if token.cursor == {"ended": True}:
+            return 0.0
+        return self._polling.interval(0.0, self._chance())
 
     async def poll(self, token: ContinuationToken) -> Poll:
         """Ask once. 404 is `Expired`, but `Running` while the token is younger than 30 seconds."""
@@ -151,8 +159,8 @@ class ResponsesOperation:
 
         async def create(client: AsyncOpenAI) -> Any:
             arguments = _arguments(request) | self._options(key, seconds)
-            stream: Any = await client.responses.create(stream=True, **arguments)
-            return stream
+            responses: Any = client.responses
+            return await responses.create(stream=True, **arguments)
 
         opened = await self._open(create)
         if isinstance(opened, Fault):
