@@ -6,21 +6,18 @@ this package does not load it.
 """
 
 from .account import Account, ReceivedRequest, SimulatedResponse
-from .process import Simulator, SimulatorError
-from .script import (
-    Answer,
+from .faults import (
     BrokenReply,
-    Call,
     ConnectionLost,
     HttpError,
-    Match,
     NotFound,
-    Rule,
     SlowReply,
     Stale,
     StreamCut,
     WindowExpired,
 )
+from .process import Simulator, SimulatorError
+from .script import Answer, Call, Match, Rule
 
 __all__ = [
     "Account",

@@ -1,4 +1,4 @@
-"""Faults acted out on the connection: error replies, broken replies, resets.
+"""Faults acted out: a request meets its accident, before or after it took effect.
 
 Which request meets which fault is the script's business; cuts of a stream happen in `streams`.
 """
@@ -8,15 +8,33 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeAlias, assert_never
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from .script import BrokenReply, HttpError
+from .faults import (
+    BrokenReply,
+    ConnectionLost,
+    Fault,
+    HttpError,
+    NotFound,
+    SlowReply,
+    Stale,
+    StreamCut,
+    WindowExpired,
+)
+from .ledger import Exchange
+from .request import RefusedRequest, not_found
 from .wire import error_body
 
+Effect: TypeAlias = Callable[[Fault | None], Awaitable[Response]]
+"""What a request does, and its reply. It is given the faults that change the reply from inside."""
+
+TOO_OLD = "This response can no longer be streamed because it is more than 5 minutes old"
+"""The API's words."""
 ABORT = "perdure.abort"
 """The key in the ASGI scope under which the server leaves a function that resets the connection."""
 _HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
@@ -32,6 +50,46 @@ _MESSAGES = {
     ),
     503: ("The engine is currently overloaded, please try again later.", "server_error", "server_overloaded"),
 }
+
+
+async def meet(fault: Fault | None, exchange: Exchange, effect: Effect) -> Response:
+    """Let a request meet its fault, and take effect unless the fault forbids it."""
+    if fault is None:
+        return await effect(None)
+    exchange.fault = fault.how if isinstance(fault, StreamCut) else fault.kind
+    match fault:
+        case SlowReply(accepted=False, seconds=seconds):
+            await asyncio.sleep(seconds)
+            return await effect(None)
+        case SlowReply(seconds=seconds):
+            reply = await effect(None)
+            await asyncio.sleep(seconds)
+            return reply
+        case HttpError() | ConnectionLost() | BrokenReply():
+            whole = b"{}"
+            if fault.accepted:
+                whole = bytes((await effect(None)).body)
+            else:
+                exchange.outcome = exchange.outcome or "fault"
+            return _bad_reply(fault, whole)
+        case NotFound():
+            raise not_found(exchange.response_id or "")
+        case WindowExpired():
+            raise RefusedRequest(400, TOO_OLD)
+        case Stale() | StreamCut():
+            return await effect(fault)
+        case _:
+            assert_never(fault)
+
+
+def _bad_reply(fault: HttpError | ConnectionLost | BrokenReply, whole: bytes) -> Response:
+    match fault:
+        case HttpError():
+            return error_reply(fault)
+        case ConnectionLost():
+            return Reset()
+        case BrokenReply():
+            return broken_reply(fault, whole)
 
 
 def abort_transport(transport: asyncio.Transport) -> None:

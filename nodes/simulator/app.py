@@ -10,46 +10,29 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route as Path
 
-from .accidents import Reset, broken_reply, error_reply
+from .accidents import TOO_OLD, Reset, meet
 from .control import Control
-from .generation import FunctionCall, compose
+from .faults import Fault, Stale, StreamCut
+from .generation import compose
+from .items import FunctionCall
+from .keys import check_key
 from .ledger import Exchange, Ledger, Record
-from .request import RefusedRequest, Submission, read_submission
-from .script import (
-    Answer,
-    Asked,
-    BrokenReply,
-    ConnectionLost,
-    Fault,
-    HttpError,
-    NotFound,
-    Route,
-    SlowReply,
-    Stale,
-    StreamCut,
-    WindowExpired,
-)
+from .request import RefusedRequest, Submission, not_found, read_submission
+from .script import Answer, Asked, Route
 from .streams import frames, read_cursor
 from .wire import error_body, input_item_bodies, response_body
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-Effect: TypeAlias = Callable[[Fault | None], Awaitable[Response]]
-"""What a request does, and its reply. It is given the faults that change the reply from inside."""
 
 _NOT_STREAMABLE = (
     "This response cannot be streamed because it was not created with background=true."  # the API's words
-)
-_TOO_OLD = "This response can no longer be streamed because it is more than 5 minutes old"
-_NO_KEY = (
-    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
-    "auth (i.e. Authorization: Bearer YOUR_KEY)."
 )
 
 
@@ -103,7 +86,7 @@ class Api:
             )
             exchange.response_id = request.path_params.get("id")
             try:
-                self._check_key(request.headers.get("authorization"))
+                check_key(request.headers.get("authorization"), wrong=self._settings.wrong_keys)
                 reply = await handler(request, exchange)
             except RefusedRequest as refusal:
                 reply = _refusal_reply(refusal)
@@ -136,7 +119,7 @@ class Api:
                 await asyncio.sleep(record.plan.ends_at - self._ledger.clock())
             return self._body(record)
 
-        return await self._meet(rule.fault if rule else None, exchange, effect)
+        return await meet(rule.fault if rule else None, exchange, effect)
 
     async def retrieve(self, request: Request, exchange: Exchange) -> Response:
         """`GET /v1/responses/{id}`, as a body or as a stream."""
@@ -154,7 +137,7 @@ class Api:
                 return JSONResponse(response_body(record.submission, record.plan, "in_progress"))
             return self._body(record)
 
-        return await self._meet(self._fault("retrieve", record), exchange, effect)
+        return await meet(self._fault("retrieve", record), exchange, effect)
 
     async def cancel(self, request: Request, exchange: Exchange) -> Response:
         """`POST /v1/responses/{id}/cancel`; a second one changes nothing."""
@@ -165,7 +148,7 @@ class Api:
         async def effect(_: Fault | None) -> Response:
             return self._body(self._ledger.cancel(record))
 
-        return await self._meet(self._fault("cancel", record), exchange, effect)
+        return await meet(self._fault("cancel", record), exchange, effect)
 
     async def delete(self, request: Request, exchange: Exchange) -> Response:
         """`DELETE /v1/responses/{id}`"""
@@ -175,7 +158,7 @@ class Api:
             self._ledger.delete(record)
             return JSONResponse({"id": record.plan.response_id, "object": "response", "deleted": True})
 
-        return await self._meet(self._fault("delete", record), exchange, effect)
+        return await meet(self._fault("delete", record), exchange, effect)
 
     async def input_items(self, request: Request, exchange: Exchange) -> Response:
         """`GET /v1/responses/{id}/input_items`; newest first unless `order=asc`, as the API does."""
@@ -199,42 +182,7 @@ class Api:
             }
             return JSONResponse(body)
 
-        return await self._meet(self._fault("input_items", record), exchange, effect)
-
-    async def _meet(self, fault: Fault | None, exchange: Exchange, effect: Effect) -> Response:
-        """Let the request meet its fault, and take effect unless the fault forbids it."""
-        if fault is None:
-            return await effect(None)
-        exchange.fault = fault.kind if not isinstance(fault, StreamCut) else fault.how
-        if isinstance(fault, HttpError | ConnectionLost | BrokenReply) and not fault.accepted:
-            exchange.outcome = "fault"
-        match fault:
-            case SlowReply(accepted=False, seconds=seconds):
-                await asyncio.sleep(seconds)
-                return await effect(None)
-            case SlowReply(seconds=seconds):
-                reply = await effect(None)
-                await asyncio.sleep(seconds)
-                return reply
-            case HttpError():
-                if fault.accepted:
-                    await effect(None)
-                return error_reply(fault)
-            case ConnectionLost():
-                if fault.accepted:
-                    await effect(None)
-                return Reset()
-            case BrokenReply():
-                whole = bytes((await effect(None)).body) if fault.accepted else b"{}"
-                return broken_reply(fault, whole)
-            case NotFound():
-                raise _not_found(exchange.response_id or "")
-            case WindowExpired():
-                raise RefusedRequest(400, _TOO_OLD)
-            case Stale() | StreamCut():
-                return await effect(fault)
-            case _:
-                assert_never(fault)
+        return await meet(self._fault("input_items", record), exchange, effect)
 
     async def _open_stream(
         self, request: Request, exchange: Exchange, record: Record, *, after: int
@@ -243,14 +191,14 @@ class Api:
             if not (record.submission.background and record.submission.stream):
                 raise RefusedRequest(400, _NOT_STREAMABLE)
             if self._ledger.clock() - record.plan.created_at > self._settings.window:
-                raise RefusedRequest(400, _TOO_OLD)
+                raise RefusedRequest(400, TOO_OLD)
 
         async def effect(fault: Fault | None) -> Response:
             cut = fault if isinstance(fault, StreamCut) else None
             content = frames(self._ledger, record.plan.response_id, request.scope, after=after, cut=cut)
             return StreamingResponse(content, media_type="text/event-stream; charset=utf-8")
 
-        return await self._meet(self._fault("stream", record), exchange, effect)
+        return await meet(self._fault("stream", record), exchange, effect)
 
     def _accept(self, exchange: Exchange, submission: Submission, raw: bytes, answer: Answer) -> Record:
         plan = compose(
@@ -289,22 +237,8 @@ class Api:
         response_id = exchange.response_id or ""
         record = self._ledger.record(response_id)
         if record is None or record.deleted_at is not None or not record.submission.store:
-            raise _not_found(response_id)
+            raise not_found(response_id)
         return record
-
-    def _check_key(self, authorization: str | None) -> None:
-        scheme, _, key = (authorization or "").partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not key:
-            raise RefusedRequest(401, _NO_KEY)
-        if key.startswith(self._settings.wrong_keys):
-            masked = key[:8] + "*" * max(len(key) - 12, 4) + key[-4:]
-            raise RefusedRequest(
-                401,
-                f"Incorrect API key provided: {masked}. You can find your API key at "
-                "https://platform.openai.com/account/api-keys.",
-                code="invalid_api_key",
-            )
 
     def _check_history(self, submission: Submission) -> None:
         """The response that is continued must exist, and its function calls must have been answered."""
@@ -325,10 +259,6 @@ class Api:
                 raise RefusedRequest(
                     400, f"No tool output found for function call {item.call_id}.", param="input"
                 )
-
-
-def _not_found(response_id: str) -> RefusedRequest:
-    return RefusedRequest(404, f"Response with id '{response_id}' not found.")
 
 
 def _refusal_reply(refusal: RefusedRequest) -> Response:

@@ -17,7 +17,8 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from .generation import Plan, Turn, status_at
+from .generation import Plan, status_at
+from .items import Turn
 from .request import Submission, input_text, read_submission
 from .script import Asked, Route, Rule, Status, fits, read_rules, write_rules
 from .wire import LoggedEvent, event_log
@@ -240,7 +241,7 @@ class Ledger:
 
     def take_fault(self, asked: Asked) -> Rule | None:
         """The rule whose fault this request meets, counted as used."""
-        return self._take(asked, lambda rule: rule.fault is not None and rule.on == asked.route)
+        return self._take(asked, lambda rule: rule.fault is not None and rule.route == asked.route)
 
     def take_answer(self, asked: Asked) -> Rule | None:
         """The rule that says what this submission's answer is, counted as used."""

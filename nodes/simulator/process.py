@@ -1,6 +1,6 @@
 """The simulator as a child process: started, scripted, looked at, killed and restarted by tests and demos.
 
-Imports nothing beyond the standard library; the child needs the extra `web`.
+The child needs the extra `web`; this side does not.
 """
 
 from __future__ import annotations

@@ -29,6 +29,11 @@ class RefusedRequest(Exception):  # noqa: N818  # a refusal that is sent to the 
         self.code = code
 
 
+def not_found(response_id: str) -> RefusedRequest:
+    """The refusal for an id that is not known."""
+    return RefusedRequest(404, f"Response with id '{response_id}' not found.")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
     """A create that was read and found well-formed."""

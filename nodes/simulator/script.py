@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from functools import cache
+from typing import ClassVar, Literal, TypeAlias
+
+from pydantic import ConfigDict, TypeAdapter
+
+from .faults import STRICT, Fault, NotFound, Stale, StreamCut, WindowExpired
 
 Route: TypeAlias = Literal["create", "retrieve", "stream", "cancel", "delete", "input_items"]
 """What a client asks for. `stream` is the event stream of a create or of a retrieve."""
-ROUTES: tuple[Route, ...] = ("create", "retrieve", "stream", "cancel", "delete", "input_items")
 
 Ending: TypeAlias = Literal["completed", "failed", "incomplete", "cancelled"]
 Status: TypeAlias = Literal["queued", "in_progress", "completed", "failed", "incomplete", "cancelled"]
@@ -27,8 +31,6 @@ OnCancel: TypeAlias = Literal["cancelled", "late", "completes"]
 """What a cancel leads to: `cancelled` at once; `late`: the reply still says the old status, cancelled one
 second after; `completes`: reported cancelled, yet completed when the duration is over."""
 
-_FORBID: dict[str, str] = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
@@ -40,7 +42,7 @@ class Call:
     call_id: str | None = None
     """Made from the response's id when left out."""
 
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,106 +76,7 @@ class Answer:
     quirks: tuple[Quirk, ...] = ()
     on_cancel: OnCancel = "cancelled"
 
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HttpError:
-    """The request is answered with this error status. `accepted`: after its effect took place."""
-
-    status: int
-    accepted: bool = False
-    retry_after: float | None = None
-    """Seconds, sent as `retry-after`."""
-    retry_after_ms: float | None = None
-    should_retry: bool | None = None
-    """Sent as `x-should-retry`."""
-    code: str | None = None
-    message: str | None = None
-    kind: Literal["http_error"] = "http_error"
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConnectionLost:
-    """The connection is reset in place of a reply. `accepted`: after the effect took place."""
-
-    accepted: bool = True
-    kind: Literal["connection_lost"] = "connection_lost"
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SlowReply:
-    """The reply takes `seconds`. `accepted`: the effect takes place before them, else after them."""
-
-    seconds: float
-    accepted: bool = True
-    kind: Literal["slow_reply"] = "slow_reply"
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BrokenReply:
-    """A reply that can't be read: `bad_json` with status 200, an `html` page with 502, `half` a body then a reset."""
-
-    form: Literal["bad_json", "html", "half"]
-    accepted: bool = True
-    kind: Literal["broken_reply"] = "broken_reply"
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NotFound:
-    """404, as the API says it when it does not know the id (yet, or any more)."""
-
-    kind: Literal["not_found"] = "not_found"
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stale:
-    """A retrieve that is answered as if the response were still in progress."""
-
-    kind: Literal["stale"] = "stale"
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WindowExpired:
-    """A stream that is refused as if the response were too old to be streamed."""
-
-    kind: Literal["window_expired"] = "window_expired"
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamCut:
-    """A stream that breaks off after `after` events of this connection. `after=1`: right after `created`.
-
-    `how`: `reset` between two frames, `mid_frame` a reset inside one, `half_frame` a clean end inside one,
-    `eof` a clean end, `idle` silence for `seconds` and then a clean end, `bad_json` a frame that is no JSON,
-    `nested_error` and `flat_error` the two shapes of error events; the last three then end cleanly.
-    """
-
-    how: Literal["reset", "mid_frame", "half_frame", "eof", "idle", "bad_json", "nested_error", "flat_error"]
-    after: int = 1
-    seconds: float = 3600.0
-    kind: Literal["stream_cut"] = "stream_cut"
-
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
-
-
-Fault: TypeAlias = (
-    HttpError | ConnectionLost | SlowReply | BrokenReply | NotFound | Stale | WindowExpired | StreamCut
-)
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,23 +95,57 @@ class Match:
     """Seconds since the response was created (not on `create`)."""
     younger_than: float | None = None
 
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One line of a script. An answer is for `create`; a fault is for the route `on`."""
+    """One line of a script: an answer for submissions, or a fault for the requests to one route.
+
+    A rule for `create` can have both: the submissions that meet the fault then get the answer. Raises
+    `ValueError` for a rule that could do nothing.
+    """
 
     match: Match = field(default_factory=Match)
-    on: Route = "create"
+    on: Route | None = None
+    """The route of the fault. None: `stream` for stream faults, `retrieve` for `NotFound` and `Stale`, else
+    `create`."""
     answer: Answer | None = None
-    fault: Annotated[Fault, "discriminated by kind"] | None = None
+    fault: Fault | None = None
     nth: int = 1
     """The first request that is taken, counted from 1 over those that fit and that no earlier rule took."""
     times: int | None = None
     """How many are taken from there; None: one for a fault, all for an answer alone. 0: no limit."""
 
-    __pydantic_config__: ClassVar[Mapping[str, str]] = _FORBID
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    def __post_init__(self) -> None:
+        if self.answer is None and self.fault is None:
+            raise ValueError("A rule needs an answer or a fault.")
+        if self.answer is not None and self.route != "create":
+            raise ValueError(
+                f"A fault on '{self.route}' brings no answer: give the answer a rule of its own."
+            )
+        only = {Stale: "retrieve", StreamCut: "stream", WindowExpired: "stream"}.get(type(self.fault))
+        if self.route != (only or self.route):
+            raise ValueError(
+                f"{type(self.fault).__name__} can only happen on '{only}', not on '{self.route}'."
+            )
+        if isinstance(self.fault, NotFound) and self.route == "create":
+            raise ValueError("A create has no id that could be unknown.")
+
+    @property
+    def route(self) -> Route:
+        """The route that the rule is for."""
+        if self.on is not None:
+            return self.on
+        match self.fault:
+            case StreamCut() | WindowExpired():
+                return "stream"
+            case NotFound() | Stale():
+                return "retrieve"
+            case _:
+                return "create"
 
     def takes(self, number: int) -> bool:
         """Whether the `number`-th fitting request (from 1) is taken."""
@@ -245,11 +182,14 @@ def fits(match: Match, asked: Asked) -> bool:
 
 def read_rules(data: object) -> list[Rule]:
     """Read rules from JSON: a list of them or one. Raises `ValueError` (pydantic's) that names the field."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(list[Rule]).validate_python(data if isinstance(data, list) else [data])
+    return _rules().validate_python(data if isinstance(data, list) else [data])
 
 
 def write_rules(rules: Sequence[Rule]) -> list[dict[str, object]]:
     """The JSON that `read_rules` reads."""
     return [asdict(rule) for rule in rules]
+
+
+@cache
+def _rules() -> TypeAdapter[list[Rule]]:
+    return TypeAdapter(list[Rule])

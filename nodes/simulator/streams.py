@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator
 from starlette.types import Scope
 
 from .accidents import reset
+from .faults import StreamCut
 from .generation import stops_at
 from .ledger import Ledger
-from .script import StreamCut
 from .wire import LoggedEvent, frame
 
 _TICK = 0.1

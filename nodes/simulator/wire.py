@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from .generation import FunctionCall, Item, Message, Plan, Reasoning
+from .generation import Plan
+from .items import FunctionCall, Item, Message, Reasoning
 from .request import Submission
 from .script import Status
 
@@ -109,10 +110,9 @@ def input_item_bodies(submission: Submission, response_id: str) -> list[Body]:
         kind = item.get("type") or "message"
         content = item.get("content")
         if kind == "message" and isinstance(content, str):
-            part = "output_text" if item.get("role") == "assistant" else "input_text"
-            content = [
-                {"type": part, "text": content} | ({"annotations": []} if part == "output_text" else {})
-            ]
+            by_model = item.get("role") == "assistant"
+            part: Body = {"type": "output_text" if by_model else "input_text", "text": content}
+            content = [part | {"annotations": []} if by_model else part]
         body: Body = {
             "id": f"{'msg' if kind == 'message' else 'item'}_in{index}_{suffix}",
             **item,

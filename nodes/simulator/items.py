@@ -1,0 +1,48 @@
+"""Output items as plans hold them, and the turns of a conversation. Their JSON lives in `wire`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """An assistant's message; a refusal when `refusal` is set."""
+
+    pieces: tuple[str, ...]
+    refusal: bool = False
+    phase: Literal["commentary", "final_answer"] | None = None
+    kind: Literal["message"] = "message"
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FunctionCall:
+    """A call of one of the client's functions."""
+
+    name: str
+    arguments: str
+    call_id: str
+    kind: Literal["function_call"] = "function_call"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reasoning:
+    """The empty item that reasoning models send in front."""
+
+    kind: Literal["reasoning"] = "reasoning"
+
+
+Item: TypeAlias = Message | FunctionCall | Reasoning
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """An earlier turn of the conversation: what was asked, what came out."""
+
+    text: str
+    items: tuple[Item, ...]

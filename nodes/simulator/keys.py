@@ -1,0 +1,29 @@
+"""API keys: any will do, but for none and for those that are declared wrong."""
+
+from __future__ import annotations
+
+from .request import RefusedRequest
+
+_NO_KEY = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+    "auth (i.e. Authorization: Bearer YOUR_KEY)."
+)
+
+
+def check_key(authorization: str | None, *, wrong: tuple[str, ...]) -> None:
+    """Raises `RefusedRequest` (401) without a key, or when it begins as one of `wrong`.
+
+    As with the API, the refusal echoes the key partly masked: whoever stores or logs it has to redact it.
+    """
+    scheme, _, key = (authorization or "").partition(" ")
+    key = key.strip()
+    if scheme.lower() != "bearer" or not key:
+        raise RefusedRequest(401, _NO_KEY)
+    if key.startswith(wrong):
+        masked = key[:8] + "*" * max(len(key) - 12, 4) + key[-4:]
+        raise RefusedRequest(
+            401,
+            f"Incorrect API key provided: {masked}. You can find your API key at "
+            "https://platform.openai.com/account/api-keys.",
+            code="invalid_api_key",
+        )

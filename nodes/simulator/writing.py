@@ -1,0 +1,142 @@
+"""What an answer says: the scripted words, or a text or JSON document derived from what was asked.
+
+No model and no randomness: the same question, instructions and history give the same words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from .items import FunctionCall, Item, Message, Reasoning, Turn
+from .request import Submission, is_object, item_texts
+from .schema import document
+from .script import Answer, Call
+
+_STOP_WORDS = re.compile(
+    "about|after|again|also|because|been|before|being|between|both|could|does|each|from|have|here|into|just|like|"
+    "made|make|more|most|much|only|other|over|same|should|some|such|than|that|their|them|then|there|these|they|"
+    "this|those|through|under|very|were|what|when|where|which|while|will|with|would|your"
+)
+
+
+def output_items(
+    submission: Submission, answer: Answer, history: Sequence[Turn], response_id: str
+) -> tuple[Item, ...]:
+    front: list[Item] = [Reasoning()] if answer.reasoning else []
+    phase: Literal["final_answer"] | None = None
+    if answer.commentary is not None:
+        front.append(Message(pieces=split_pieces(answer.commentary), phase="commentary"))
+        phase = "final_answer"
+    calls = answer.function_calls or _forced_calls(submission)
+    made = tuple(
+        FunctionCall(
+            name=call.name,
+            arguments=call.arguments,
+            call_id=call.call_id or "call_" + _digest(f"{response_id} {index}", 24),
+        )
+        for index, call in enumerate(calls)
+    )
+    if answer.refusal is not None:
+        return (*front, Message(pieces=split_pieces(answer.refusal), refusal=True, phase=phase), *made)
+    if answer.pieces is not None:
+        pieces = answer.pieces
+    elif answer.text is not None:
+        pieces = split_pieces(answer.text)
+    elif answer.json is not None:
+        pieces = split_pieces(json.dumps(answer.json, ensure_ascii=False))
+    elif made:
+        return (*front, *made)
+    else:
+        pieces = split_pieces(_write(submission, history))
+    return (*front, Message(pieces=pieces, phase=phase), *made)
+
+
+def _forced_calls(submission: Submission) -> tuple[Call, ...]:
+    """The call that `tool_choice` demands, with arguments made from the function's schema."""
+    choice = submission.tool_choice
+    functions = [tool for tool in submission.tools if tool.get("type") == "function"]
+    if is_object(choice):
+        functions = [tool for tool in functions if tool.get("name") == choice.get("name")]
+    elif choice != "required":
+        return ()
+    for tool in functions[:1]:
+        parameters = tool.get("parameters")
+        schema: dict[str, object] = parameters if isinstance(parameters, dict) else {"type": "object"}  # pyright: ignore[reportUnknownVariableType]  # JSON
+        arguments = json.dumps(document(schema, excerpt(submission.text)), ensure_ascii=False)
+        return (Call(name=str(tool.get("name")), arguments=arguments),)
+    return ()
+
+
+def excerpt(text: str, length: int = 60) -> str:
+    """The first line that says something, cut at a word."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    if len(line) <= length:
+        return line
+    return line[: length - 2].rsplit(" ", 1)[0].rstrip(" ,;:") + " …"
+
+
+def _write(submission: Submission, history: Sequence[Turn]) -> str:
+    question = submission.text if submission.text.strip() else submission.instructions
+    if submission.schema is not None:
+        return json.dumps(document(submission.schema, excerpt(question)), ensure_ascii=False)
+    said: list[str] = []
+    if history:
+        said.append(f"Earlier you asked: {_quoted(history[-1].text)}")
+    outputs = [
+        text
+        for item in submission.items
+        if item.get("type") == "function_call_output"
+        for text in item_texts(item)
+    ]
+    if outputs:
+        said.append("The tools said: " + " ".join(_quoted(output) for output in outputs))
+    else:
+        said.append(f"You asked: {_quoted(question)}" if question.strip() else "You asked nothing yet.")
+    words = re.findall(r"\w+", question.lower())
+    weighty = _weighty_words(words)
+    if weighty:
+        said.append(
+            f"In its {len(words)} words it turns mostly on {_listed(weighty)}."
+            if len(words) > 1
+            else f"It is about {weighty[0]}."
+        )
+    if submission.instructions.strip() and question is not submission.instructions:
+        said.append(f"As instructed (“{excerpt(submission.instructions, 60)}”), the answer is kept short.")
+    said.append(f"This is a simulated answer, number {_fingerprint(submission, history)}.")
+    return " ".join(said)
+
+
+def _quoted(text: str) -> str:
+    quote = excerpt(text, 120)
+    return f"“{quote}”" if quote.endswith((".", "?", "!", "…")) else f"“{quote}”."
+
+
+def _weighty_words(words: list[str]) -> list[str]:
+    counts: dict[str, int] = {}
+    for word in words:
+        if len(word) > 3 and not _STOP_WORDS.fullmatch(word):
+            counts[word] = counts.get(word, 0) + 1
+    return sorted(counts, key=lambda word: -counts[word])[:3]
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _fingerprint(submission: Submission, history: Sequence[Turn]) -> str:
+    """Moves when anything that was asked moves, so that a wrong input can't give the right answer."""
+    parts = [submission.model, submission.instructions, submission.text, *(turn.text for turn in history)]
+    return _digest("\x1f".join(parts), 8)
+
+
+def _digest(text: str, length: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+def split_pieces(text: str) -> tuple[str, ...]:
+    """The pieces in which a text is streamed: words with the space in front of them."""
+    return tuple(re.findall(r"\s*\S+\s*$|\s*\S+", text)) or ((text,) if text else ())
