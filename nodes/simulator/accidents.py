@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TypeAlias, assert_never
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from .faults import (
@@ -68,7 +68,8 @@ async def meet(fault: Fault | None, exchange: Exchange, effect: Effect) -> Respo
         case HttpError() | ConnectionLost() | BrokenReply():
             whole = b"{}"
             if fault.accepted:
-                whole = bytes((await effect(None)).body)
+                reply = await effect(None)
+                whole = whole if isinstance(reply, StreamingResponse) else bytes(reply.body)
             else:
                 exchange.outcome = exchange.outcome or "fault"
             return _bad_reply(fault, whole)

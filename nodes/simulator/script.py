@@ -126,11 +126,10 @@ class Rule:
             raise ValueError(
                 f"A fault on '{self.route}' brings no answer: give the answer a rule of its own."
             )
-        only = {Stale: "retrieve", StreamCut: "stream", WindowExpired: "stream"}.get(type(self.fault))
-        if self.route != (only or self.route):
-            raise ValueError(
-                f"{type(self.fault).__name__} can only happen on '{only}', not on '{self.route}'."
-            )
+        if isinstance(self.fault, StreamCut | WindowExpired) and self.route != "stream":
+            raise ValueError(f"{self.fault.kind} can only happen on 'stream', not on '{self.route}'.")
+        if isinstance(self.fault, Stale) and self.route != "retrieve":
+            raise ValueError(f"stale can only happen on 'retrieve', not on '{self.route}'.")
         if isinstance(self.fault, NotFound) and self.route == "create":
             raise ValueError("A create has no id that could be unknown.")
 

@@ -6,9 +6,9 @@ Needs the extra `web`. The process can be killed at any instant and started agai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -36,13 +36,19 @@ class _AbortableProtocol(H11Protocol):
 
         async def with_abort(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
             scope[ABORT] = lambda: abort_transport(transport)
-            await app(scope, receive, send)
+            with contextlib.suppress(asyncio.CancelledError):  # only the end of the server cancels a request
+                await app(scope, receive, send)
 
         self.app = with_abort
 
 
 class _Server(uvicorn.Server):
     """A server that does not wait for hanging replies when it is told to end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: object) -> None:
         self.should_exit = True
@@ -90,7 +96,6 @@ def serve(
 def serve_child(port: int, db: str | Path, *, duration: float, window: float) -> None:
     """Serve as a child process: one line of JSON on stdout when ready, and the end with stdin's."""
     threading.Thread(target=_exit_with_stdin, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the parent's to handle
     serve(port, db, duration=duration, window=window, announce=_print_json)
 
 

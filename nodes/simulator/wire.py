@@ -108,11 +108,12 @@ def input_item_bodies(submission: Submission, response_id: str) -> list[Body]:
     bodies: list[Body] = []
     for index, item in enumerate(submission.items):
         kind = item.get("type") or "message"
-        content = item.get("content")
+        content: object = item.get("content")
         if kind == "message" and isinstance(content, str):
             by_model = item.get("role") == "assistant"
             part: Body = {"type": "output_text" if by_model else "input_text", "text": content}
-            content = [part | {"annotations": []} if by_model else part]
+            parts: list[Body] = [part | {"annotations": list[Body]()} if by_model else part]
+            content = parts
         body: Body = {
             "id": f"{'msg' if kind == 'message' else 'item'}_in{index}_{suffix}",
             **item,
