@@ -1,0 +1,55 @@
+"""`Draft`: a workflow as it was wired and before it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from ..nodes import Node
+from .plan import EdgeKind, OnFailure, PlanEdge
+
+AnyNode: TypeAlias = Node[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What `Workflow` hands to the checks. Edges name their nodes and know no scopes yet."""
+
+    name: str
+    start: str
+    end: str
+    nodes: Mapping[str, AnyNode]  # in the order of declaration
+    edges: Sequence[PlanEdge]
+    places: Sequence[str]  # of each edge: "pipeline.py:31"
+    dropped: Mapping[str, str]  # name: place
+    clashes: Sequence[str]  # problems seen while wiring: two nodes with one name
+    on_failure: OnFailure
+
+    def incoming(self, name: str) -> Sequence[PlanEdge]:
+        """The edges into a node, in the order of declaration."""
+        return self._incoming.get(name, ())
+
+    def outgoing(self, name: str) -> Sequence[PlanEdge]:
+        """The edges out of a node, in the order of declaration."""
+        return self._outgoing.get(name, ())
+
+    @cached_property
+    def _incoming(self) -> Mapping[str, Sequence[PlanEdge]]:
+        found: dict[str, list[PlanEdge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.target, []).append(edge)
+        return found
+
+    @cached_property
+    def _outgoing(self) -> Mapping[str, Sequence[PlanEdge]]:
+        found: dict[str, list[PlanEdge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.source, []).append(edge)
+        return found
+
+    def say(self, edge: PlanEdge) -> str:
+        """An edge for a message: `map plan -> research (pipeline.py:31)`."""
+        kind = "edge" if edge.kind is EdgeKind.PLAIN else edge.kind.value
+        return f"{kind} {edge.source} -> {edge.target} ({self.places[edge.index]})"

@@ -1,0 +1,134 @@
+"""Which map each node lies in. Every map edge opens a scope, a collect closes the innermost one.
+
+Scopes nest or are disjoint; that follows from how a node gets its scope from its sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .draft import Draft
+from .plan import EdgeKind, PlanEdge, PlanScope
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scopes:
+    """Where everything lies. Nodes whose place can't be said are missing; `problems` says why."""
+
+    scopes: tuple[PlanScope, ...]
+    of: dict[str, int]  # node: index in scopes
+    edges: tuple[PlanEdge, ...]  # with their scopes
+    problems: tuple[str, ...]
+
+
+def assign_scopes(draft: Draft, order: Sequence[str]) -> Scopes:
+    """Walk the nodes in topological order, only those that start reaches, and give each its scope."""
+    walk = _Walk(draft)
+    for name in order:
+        walk.place(name)
+    if walk.of.get(draft.end, 0) != 0:
+        before = draft.incoming(draft.end)[0]
+        mend = (
+            f"Use `edge({before.source}, {before.target})`, or a node between that collects."
+            if before.kind is EdgeKind.MAP
+            else f"Close the map before it, with `collect({before.source}, ...)`."
+        )
+        walk.problems.append(
+            f"the end {draft.end} lies inside {walk.say(walk.of[draft.end])}, so it would run once per item. {mend}"
+        )
+    return Scopes(
+        scopes=tuple(walk.scopes), of=walk.of, edges=tuple(walk.edges), problems=tuple(walk.problems)
+    )
+
+
+class _Walk:
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.scopes = [PlanScope(index=0, parent=None, edge=None, depth=0)]
+        self.of: dict[str, int] = {}
+        self.edges = list(draft.edges)
+        self.problems: list[str] = []
+
+    def place(self, name: str) -> None:
+        incoming = [edge for edge in self.draft.incoming(name) if edge.source in self.of]
+        if name == self.draft.start:
+            self.of[name] = 0
+        elif incoming and len(incoming) == len(self.draft.incoming(name)):
+            match incoming[0].kind:
+                case EdgeKind.MAP:
+                    self.of[name] = self._open(incoming[0])
+                case EdgeKind.JOIN:
+                    self._join(name, incoming)
+                case EdgeKind.PLAIN | EdgeKind.COLLECT:
+                    self._meet(name, incoming)
+
+    def _open(self, edge: PlanEdge) -> int:
+        parent = self.scopes[self.of[edge.source]]
+        scope = PlanScope(
+            index=len(self.scopes), parent=parent.index, edge=edge.index, depth=parent.depth + 1
+        )
+        self.scopes.append(scope)
+        self.edges[edge.index] = replace(edge, scope=scope.index)
+        return scope.index
+
+    def _close(self, edge: PlanEdge) -> int | None:
+        scope = self.scopes[self.of[edge.source]]
+        if scope.parent is None:
+            self.problems.append(
+                f"{self.draft.say(edge)}: {edge.source} lies in no map, so there is nothing to collect. "
+                f"Use `edge({edge.source}, {edge.target})`, or open the map with `map` before {edge.source}."
+            )
+            return None
+        self.edges[edge.index] = replace(edge, scope=scope.index)
+        return scope.parent
+
+    def _meet(self, name: str, incoming: Sequence[PlanEdge]) -> None:
+        """Alternatives: all must come from one scope."""
+        places = [
+            self._close(edge) if edge.kind is EdgeKind.COLLECT else self.of[edge.source] for edge in incoming
+        ]
+        found = [place for place in places if place is not None]
+        if len(found) < len(places):
+            return
+        if len(set(found)) == 1:
+            self.of[name] = found[0]
+            return
+        shallow = min(found, key=lambda place: self.scopes[place].depth)
+        odd = next(index for index, place in enumerate(found) if place != shallow)
+        other = next(index for index, place in enumerate(found) if place == shallow)
+        if self._encloses(shallow, found[odd]):
+            mend = f"Close the map with `collect({incoming[odd].source}, {name})`, or join the two inside it."
+        else:
+            mend = "These are different maps. Collect each of them first and `join` the lists."
+        self.problems.append(
+            f"{name} gets {self.draft.say(incoming[odd])} from inside {self.say(found[odd])} and "
+            f"{self.draft.say(incoming[other])} from {self.say(shallow)}. {mend}"
+        )
+
+    def _join(self, name: str, incoming: Sequence[PlanEdge]) -> None:
+        """A join happens in the deepest scope of its sources; all others must enclose it."""
+        deepest = max((self.of[edge.source] for edge in incoming), key=lambda place: self.scopes[place].depth)
+        strangers = [edge for edge in incoming if not self._encloses(self.of[edge.source], deepest)]
+        for edge in strangers:
+            self.problems.append(
+                f"{self.draft.say(edge)}: {edge.source} lies in {self.say(self.of[edge.source])} and another source "
+                f"of this join in {self.say(deepest)}, so their items don't belong together. Collect each map first "
+                "and join the lists."
+            )
+        if not strangers:
+            self.of[name] = deepest
+
+    def _encloses(self, outer: int, inner: int) -> bool:
+        place: int | None = inner
+        while place is not None and place != outer:
+            place = self.scopes[place].parent
+        return place is not None
+
+    def say(self, scope: int) -> str:
+        index = self.scopes[scope].edge
+        return "no map" if index is None else f"the map {self._arrow(self.draft.edges[index])}"
+
+    @staticmethod
+    def _arrow(edge: PlanEdge) -> str:
+        return f"{edge.source} -> {edge.target}"

@@ -1,0 +1,108 @@
+"""Checks of what is wired to what: the shape of the graph, without scopes and types.
+
+Each function yields one problem per sentence: the nodes that it is about, and the mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .draft import Draft
+from .plan import EdgeKind, PlanEdge
+from .topology import Topology
+
+
+def wiring_problems(draft: Draft, topology: Topology) -> Iterator[str]:
+    """Everything that is wrong with the shape."""
+    yield from draft.clashes
+    for name, node in draft.nodes.items():
+        if node.kind == "workflow":
+            yield (
+                f"{name} is a workflow, and a workflow as a node of another is not supported yet. "
+                "Wire its nodes into this one."
+            )
+        yield from _incoming(draft, name)
+        yield from _outgoing(draft, name)
+    yield from _duplicates(draft)
+    for cycle in topology.cycles():
+        yield (
+            f"{' -> '.join([*cycle, cycle[0]])} is a cycle, and a workflow's edges can't lead back. "
+            "Take out one of these edges; to try a node again when it raises, give it `retries`."
+        )
+    yield from _unreachable(draft, topology)
+
+
+def _incoming(draft: Draft, name: str) -> Iterator[str]:
+    edges = draft.incoming(name)
+    if name == draft.start:
+        for edge in edges:
+            yield f"{draft.say(edge)}: the start {name} gets the run's input and can't have an incoming edge."
+        return
+    kinds = {edge.kind for edge in edges}
+    if EdgeKind.MAP in kinds and len(edges) > 1:
+        yield (
+            f"{name} has a map and {len(edges) - 1} more incoming: {_all(draft, edges)}. A map must be its target's "
+            f"only edge: let a node before it make the list, or give each list its own node with `{name}.named('...')`."
+        )
+    elif EdgeKind.JOIN in kinds:
+        if len(kinds) > 1:
+            yield (
+                f"{name} has a join and other edges incoming: {_all(draft, edges)}. A join must have all the sources "
+                "of its target: put them into its tuple."
+            )
+        elif sum(edge.position == 0 for edge in edges) > 1:
+            yield f"{name} has more than one join incoming: {_all(draft, edges)}. Put all sources into one tuple."
+
+
+def _outgoing(draft: Draft, name: str) -> Iterator[str]:
+    edges = draft.outgoing(name)
+    conditional = [edge for edge in edges if edge.conditional]
+    otherwise = [edge for edge in edges if edge.otherwise]
+    if name == draft.end:
+        for edge in edges:
+            yield (
+                f"{draft.say(edge)}: the end {name} gives the run's result and can't have an outgoing edge. "
+                "Make the last node the end."
+            )
+    elif not edges and name not in draft.dropped:
+        yield f"{name} leads nowhere. Give it an edge, or say `drop({name})` if its output is not needed."
+    if otherwise and not conditional:
+        yield f"{draft.say(otherwise[0])} has `otherwise`, but no edge from {name} has a `when`. Leave it out."
+    if len(otherwise) > 1:
+        yield f"{name} has {len(otherwise)} edges with `otherwise`: {_all(draft, otherwise)}. Keep one."
+    if name in draft.dropped:
+        where = f"drop({name}) ({draft.dropped[name]})"
+        if name == draft.end:
+            yield f"{where}: {name} is the end, whose output is the run's result. Take out the drop."
+        elif otherwise or len(conditional) < len(edges):
+            always = next(edge for edge in edges if not edge.conditional)
+            yield f"{where}: {name} never ends the path, because of {draft.say(always)}. Take out the drop."
+
+
+def _duplicates(draft: Draft) -> Iterator[str]:
+    """Two edges that always carry the same value to the same place."""
+    seen: dict[tuple[str, str, EdgeKind], PlanEdge] = {}
+    for edge in draft.edges:
+        if edge.conditional or edge.otherwise or edge.kind in (EdgeKind.MAP, EdgeKind.JOIN):
+            continue  # what is wrong with several maps or joins is said of their target
+        first = seen.setdefault((edge.source, edge.target, edge.kind), edge)
+        if first is not edge:
+            yield f"{draft.say(edge)} is there already: {draft.say(first)}. Take one out."
+
+
+def _unreachable(draft: Draft, topology: Topology) -> Iterator[str]:
+    reached = topology.reachable(draft.start)
+    lost = [name for name in draft.nodes if name not in reached]
+    for name in lost:
+        sources = {edge.source for edge in draft.incoming(name)}
+        if name == draft.end:
+            yield f"no path leads from the start {draft.start} to the end {name}. Add the edges between them."
+        elif not sources:
+            yield (
+                f"{name} can't be reached from the start {draft.start}: nothing leads to it. "
+                "Give it an edge from a node that runs, or take it out."
+            )
+
+
+def _all(draft: Draft, edges: Sequence[PlanEdge]) -> str:
+    return ", ".join(draft.say(edge) for edge in edges)
