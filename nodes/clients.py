@@ -6,8 +6,6 @@ Nothing else in the library makes clients. `openai` is imported here, when it is
 from __future__ import annotations
 
 import asyncio
-import importlib
-import sys
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -15,9 +13,17 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-_clients: WeakKeyDictionary[
-    asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[AsyncOpenAI, None]]
-] = WeakKeyDictionary()
+
+class _Slot:
+    """A loop's client, and what keeps it."""
+
+    def __init__(self) -> None:
+        self.making = asyncio.Lock()
+        self.client: AsyncOpenAI | None = None
+        self.keeper: AsyncGenerator[None, None] | None = None
+
+
+_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, _Slot] = WeakKeyDictionary()
 
 
 async def default_client() -> AsyncOpenAI:
@@ -25,27 +31,30 @@ async def default_client() -> AsyncOpenAI:
 
     It never retries by itself and is closed when the loop ends. Raises `openai.OpenAIError` without a key.
     """
-    loop = asyncio.get_running_loop()
-    if loop not in _clients:
-        if "openai" not in sys.modules:  # takes half a second: other tasks go on meanwhile
-            await asyncio.to_thread(importlib.import_module, "openai")
-        keeper = _keep()
-        client = await anext(keeper)
-        _clients[loop] = (client, keeper)
-    return _clients[loop][0]
+    slot = _slots.setdefault(asyncio.get_running_loop(), _Slot())
+    async with slot.making:
+        if slot.client is None:
+            slot.client = await asyncio.to_thread(_make)
+            slot.keeper = _keep(slot.client)
+            await anext(slot.keeper)
+        return slot.client
 
 
-async def _keep() -> AsyncGenerator[AsyncOpenAI, None]:
-    """Holds a client for as long as its loop lives.
+def _make() -> AsyncOpenAI:
+    """In a thread, because the import and the certificates take most of a second."""
+    from openai import AsyncOpenAI
+
+    return AsyncOpenAI(max_retries=0)
+
+
+async def _keep(client: AsyncOpenAI) -> AsyncGenerator[None, None]:
+    """Closes a client when its loop ends.
 
     A loop closes its async generators before it ends (`loop.shutdown_asyncgens`, which `asyncio.run` calls
     after the last task), and there is no other hook that runs while connections can still be closed.
     """
-    from openai import AsyncOpenAI
-
-    client = AsyncOpenAI(max_retries=0)
     try:
-        yield client
+        yield
     finally:
-        _clients.pop(asyncio.get_running_loop(), None)
+        _slots.pop(asyncio.get_running_loop(), None)  # a slot refers to its loop, so it would keep it alive
         await client.close()

@@ -232,7 +232,7 @@ async def follow(
                     raise answer.unavailable()
             while current is not None:
                 event = await current.next()
-                if event is None or isinstance(event, Fault):
+                if event is None or isinstance(event, Fault) or is_error(event):
                     await current.close()
                     current = None
                     break
@@ -262,6 +262,11 @@ async def follow(
     finally:
         if current is not None:
             await current.close()
+
+
+def is_error(event: object) -> bool:
+    """Whether the event reports an error of the stream. It is no part of the response's log, whatever its number."""
+    return _get(event, "type") == "error"
 
 
 def response_id(event: object) -> str | None:

@@ -25,7 +25,7 @@ from .operation import ContinuationToken, Expired, Failed, Json, Poll, Running, 
 from .polling import Polling
 from .response_faults import Fault, read_fault, unreadable
 from .response_reading import Body, ending_of
-from .response_stream import Cursor, OpenStream, Reopen, StreamReader, follow, response_id
+from .response_stream import Cursor, OpenStream, Reopen, StreamReader, follow, is_error, response_id
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -128,7 +128,8 @@ class ResponsesOperation:
         handle = _handle(token)
 
         async def retrieve(client: AsyncOpenAI) -> Any:
-            return await client.responses.with_raw_response.retrieve(handle, **self._options())
+            raw: Any = client.responses.with_raw_response
+            return await raw.retrieve(handle, **self._options())
 
         answer = await self._ask(retrieve)
         if isinstance(answer, Fault):
@@ -178,11 +179,11 @@ class ResponsesOperation:
         try:
             while handle is None:
                 event = await opened.next()
-                if event is None or isinstance(event, Fault):
-                    reason = "" if event is None else event.message
+                if event is None or isinstance(event, Fault) or is_error(event):
+                    reason = event.message if isinstance(event, Fault) else ""
                     raise SubmissionUnknownError(
                         f"The stream ended before the response's id was known; it may be running. {reason}",
-                        code="stream_interrupted" if event is None else event.code,
+                        code="stream_interrupted",
                     )
                 reader.read(event)
                 handle = response_id(event)
