@@ -1,0 +1,88 @@
+"""What a database is and whether it is sound: behind `perdure db info` and `perdure db check`."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import queries
+
+_TABLES = ("runs", "activations", "events", "scopes", "workflows", "blobs", "inbox", "executors")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseInfo:
+    """What `SQLiteStore.info` tells."""
+
+    path: str | None  # None: in memory
+    schema: int
+    bytes: int  # of the database, without its WAL
+    wal_bytes: int
+    free_bytes: int  # of `bytes`: room that deleted rows left
+    journal_mode: str
+    sqlite: str  # the version of the library
+    rows: dict[str, int]  # by table
+
+
+def info(connection: sqlite3.Connection, path: str | None) -> DatabaseInfo:
+    """What the database is. `path` is its file, None for one in memory."""
+
+    def pragma(name: str) -> int | str:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    page = int(pragma("page_size"))
+    wal = Path(f"{path}-wal")
+    return DatabaseInfo(
+        path=path,
+        schema=int(pragma("user_version")),
+        bytes=int(pragma("page_count")) * page,
+        wal_bytes=wal.stat().st_size if path is not None and wal.exists() else 0,
+        free_bytes=int(pragma("freelist_count")) * page,
+        journal_mode=str(pragma("journal_mode")),
+        sqlite=sqlite3.sqlite_version,
+        rows={
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 our own names
+            for table in _TABLES
+        },
+    )
+
+
+def check(connection: sqlite3.Connection) -> list[str]:
+    """All damage that can be found, a line each. One transaction: a run that goes on meanwhile is no damage."""
+    connection.execute("BEGIN")
+    try:
+        pages = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+        if pages:
+            # What rows say is worth nothing when the pages that hold them are damaged.
+            return [f"page damage: {text}" for text in pages]
+        return [*_dangling(connection), *_inputs(connection), *_blobs(connection), *_logs(connection)]
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _dangling(connection: sqlite3.Connection) -> list[str]:
+    return [
+        f"{table} row {rowid if rowid is not None else '(without rowid)'}: refers to a row of {parent} that is gone"
+        for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check")
+    ]
+
+
+def _inputs(connection: sqlite3.Connection) -> list[str]:
+    return [f"run {run}: its input is gone" for (run,) in connection.execute(queries.RUNS_WITHOUT_INPUT)]
+
+
+def _blobs(connection: sqlite3.Connection) -> list[str]:
+    return [
+        f"stored value {digest.hex()}: its bytes have changed (their SHA-256 is another)"
+        for digest, data in connection.execute(queries.BLOBS)
+        if hashlib.sha256(data).digest() != digest
+    ]
+
+
+def _logs(connection: sqlite3.Connection) -> list[str]:
+    return [
+        f"run {run}: it is at position {position}, but its log has {count} events up to {last}"
+        for run, position, count, last in connection.execute(queries.RUNS_WHOSE_LOG_DIFFERS)
+    ]

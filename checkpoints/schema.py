@@ -1,0 +1,86 @@
+"""The schema's versions: numbered migrations, each committed together with its version.
+
+`PRAGMA application_id` says that a file is ours, `PRAGMA user_version` which migrations it has had.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from .errors import DatabaseCorruptError, SchemaTooNewError, StoreError
+
+APPLICATION_ID = 0x50455244
+"""The letters PERD: marks a SQLite file as Perdure's."""
+
+
+@cache
+def migrations() -> tuple[str, ...]:
+    """The scripts in order; the first leads from nothing to version 1."""
+    files = sorted((Path(__file__).parent / "migrations").glob("[0-9][0-9][0-9][0-9].sql"))
+    return tuple(file.read_text(encoding="utf-8") for file in files)
+
+
+def statements(script: str) -> Iterator[str]:
+    """The script's statements, one by one."""
+    gathered = ""
+    for line in script.splitlines(keepends=True):
+        gathered += line
+        if sqlite3.complete_statement(gathered):
+            yield gathered
+            gathered = ""
+
+
+def identify(connection: sqlite3.Connection, path: str) -> int:
+    """The schema version of a database that is ours, 0 for an empty one.
+
+    Raises `DatabaseCorruptError` when the file is somebody else's, `SchemaTooNewError` when a newer Perdure
+    wrote it.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables or version or application:
+            raise DatabaseCorruptError(
+                f"{path}: this is a SQLite database, but not one of Perdure's. Name another file."
+            )
+    if version > len(migrations()):
+        raise SchemaTooNewError(
+            f"{path}: written by a newer Perdure (schema {version}, this one knows {len(migrations())}). "
+            "Upgrade Perdure: pip install -U perdure."
+        )
+    return version
+
+
+def require_current(connection: sqlite3.Connection, path: str) -> None:
+    """For readers, who never migrate. Raises what `identify` raises, and `StoreError` for an older schema."""
+    version = identify(connection, path)
+    if version == 0:
+        raise DatabaseCorruptError(f"{path}: the file is empty, it holds no runs. Name another file.")
+    if version < len(migrations()):
+        raise StoreError(
+            f"{path}: written by an older Perdure (schema {version}, this one needs {len(migrations())}). "
+            "Bring it up to date: perdure db migrate."
+        )
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the database to the newest version. What fails leaves it at the last version that it reached."""
+    while identify(connection, path) < len(migrations()):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Asked again under the write lock: another process may have been quicker.
+            version = identify(connection, path)
+            if version < len(migrations()):
+                for statement in statements(migrations()[version]):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise

@@ -1,0 +1,274 @@
+"""Writes groups of transitions into an open connection: the store's hot path. Runs on the connection's thread.
+
+Each transition's fence and position are checked by the statement that moves its run on. One that is refused
+drops out of the group without harm to the others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+from . import queries, rows
+from .errors import RunExistsError, StaleFenceError, StoreError
+from .records import (
+    INLINE_LIMIT,
+    ActivationChange,
+    ActivationColumns,
+    ActivationState,
+    NewRun,
+    PlanRecord,
+    RunRecord,
+    Transition,
+    Value,
+)
+from .sqlite_faults import concerns_the_database
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Creation:
+    """A run to insert for `owner`, with its first transition."""
+
+    run: NewRun
+    plan: PlanRecord
+    transition: Transition
+    owner: str
+
+
+Job: TypeAlias = Transition | Creation
+Outcome: TypeAlias = RunRecord | Exception | None
+
+_VALUES = frozenset(("request", "result"))
+_COLUMNS = frozenset(ActivationColumns.__annotations__)
+_MOSTLY_NEW = frozenset((ActivationState.READY, ActivationState.RUNNING, ActivationState.SKIPPED))
+"""States in which most activations are inserted. Rows in other states are nearly always there already, and an
+UPDATE costs two thirds of an upsert that meets its row."""
+
+
+def write_group(
+    connection: sqlite3.Connection, jobs: Sequence[Job], explain: Callable[[sqlite3.Error], StoreError]
+) -> list[Outcome]:
+    """Write the jobs in one transaction, in order; an outcome for each.
+
+    When it fails in a way that one job may be to blame for, each is written by itself, so that only the guilty
+    one gets the error, SQLite's in the words of `explain`. What every job would have met (a lock, a failing
+    disk) is raised.
+    """
+    try:
+        return _commit(connection, jobs)
+    except Exception as error:
+        if concerns_the_database(error):
+            raise
+        if len(jobs) == 1:
+            return [_refusal(jobs[0], error, explain)]
+    outcomes: list[Outcome] = []
+    for job in jobs:
+        try:
+            outcomes += _commit(connection, [job])
+        except Exception as error:  # noqa: BLE001 it is the job's outcome, which its caller gets
+            outcomes.append(_refusal(job, error, explain))
+    return outcomes
+
+
+def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]:
+    execute = connection.execute
+    execute("BEGIN IMMEDIATE")
+    try:
+        events: list[tuple[Any, ...]] = []
+        outcomes: list[Outcome] = []
+        for job in jobs:
+            if isinstance(job, Transition):
+                outcomes.append(_step(connection, job, events))
+            else:
+                outcomes.append(_create(connection, job, events))
+        if events:
+            connection.executemany(queries.INSERT_EVENT, events)
+        execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # some errors have rolled back already
+            execute("ROLLBACK")
+        raise
+    return outcomes
+
+
+def _step(
+    connection: sqlite3.Connection, transition: Transition, events: list[tuple[Any, ...]]
+) -> StaleFenceError | StoreError | None:
+    run, at, position = transition.run, transition.at, transition.position
+    after = position + len(transition.events)
+    if transition.events and transition.events[-1].position != after:
+        return StoreError(
+            f"run {run}: events up to {transition.events[-1].position} after position {position}: "
+            "they must be numbered without a gap."
+        )
+    outcome = transition.outcome
+    parameters = (
+        after,
+        rows.STATUS_TEXT[transition.status],
+        None if outcome is None else rows.STATUS_TEXT[outcome],
+        transition.error,
+        at,
+        run,
+        transition.fence,
+        position,
+    )
+    if transition.status.finished:
+        moved = connection.execute(queries.FINISH_RUN, parameters).rowcount
+    else:
+        moved = connection.execute(queries.STEP_RUN, parameters).rowcount or (
+            connection.execute(queries.REOPEN_RUN, parameters).rowcount
+        )
+    if not moved:
+        return _stale(connection, transition)
+    _write_parts(connection, run, transition, events)
+    return None
+
+
+def _create(
+    connection: sqlite3.Connection, creation: Creation, events: list[tuple[Any, ...]]
+) -> RunRecord | RunExistsError | StoreError:
+    new, plan, first = creation.run, creation.plan, creation.transition
+    at = first.at
+    last = first.events[-1].position if first.events else 0
+    if last != len(first.events):
+        return StoreError(f"run {new.id}: its first events end at {last}, they must count from 1.")
+    inserted = connection.execute(
+        queries.INSERT_RUN,
+        (
+            new.id,
+            new.workflow,
+            new.signature,
+            rows.STATUS_TEXT[first.status],
+            at,
+            at,
+            creation.owner,
+            rows.inline(new.input),
+            new.input.digest,
+        ),
+    )
+    if not inserted.rowcount:
+        return RunExistsError(
+            f"run {new.id}: there is a run with this id already. Resume it, or take another id."
+        )
+    key = inserted.lastrowid
+    assert key is not None
+    if not new.input.inline:
+        _put_blob(connection, new.input)
+    connection.execute(queries.PUT_PLAN, (plan.signature, plan.workflow, plan.plan, at))
+    step = queries.FINISH_RUN if first.status.finished else queries.STEP_RUN
+    outcome = None if first.outcome is None else rows.STATUS_TEXT[first.outcome]
+    connection.execute(step, (last, rows.STATUS_TEXT[first.status], outcome, first.error, at, key, 1, 0))
+    _write_parts(connection, key, first, events)
+    return rows.run_from(connection.execute(queries.RUN_BY_KEY, (key,)).fetchone())
+
+
+def _write_parts(
+    connection: sqlite3.Connection, run: int, transition: Transition, events: list[tuple[Any, ...]]
+) -> None:
+    """All of a transition but the run's row; its events are gathered, to be inserted in one call."""
+    events += [
+        (run, event.position, event.at, event.type, event.node, rows.path_text(event.path), event.data)
+        for event in transition.events
+    ]
+    for change in transition.activations:
+        _put_activation(connection, run, transition.at, change)
+    for scope in transition.scopes:
+        connection.execute(
+            queries.PUT_SCOPE,
+            (
+                run,
+                scope.number,
+                scope.scope,
+                scope.parent,
+                rows.path_text(scope.path),
+                scope.size,
+                scope.open,
+            ),
+        )
+    for message in transition.messages:
+        connection.execute(queries.DELETE_MESSAGE, (message, run))
+
+
+def _put_activation(connection: sqlite3.Connection, run: int, at: float, change: ActivationChange) -> None:
+    key, columns = change.key, change.columns
+    state = columns.get("state")
+    if state is None:
+        raise StoreError(f"{key}: a change must name the activation's state.")
+    parameters: list[Any] = [at]
+    for name, value in columns.items():
+        if name in _VALUES:
+            if not isinstance(value, Value):
+                parameters += (None, None)
+            elif len(value.data) <= INLINE_LIMIT:
+                parameters += (value.data, None)
+            else:
+                _put_blob(connection, value)
+                parameters += (None, value.digest)
+        elif name == "state":
+            parameters.append(rows.STATE_TEXT[state])
+        else:
+            parameters.append(value)
+    parameters += (run, key.scope, key.node, key.item)
+    update, upsert = _activation_statements(tuple(columns))
+    if state in _MOSTLY_NEW or not connection.execute(update, parameters).rowcount:
+        parameters.append(at)
+        connection.execute(upsert, parameters)
+
+
+@cache
+def _activation_statements(names: tuple[str, ...]) -> tuple[str, str]:
+    """The UPDATE and the upsert that set exactly these columns. Both bind them, then the key, in one order."""
+    unknown = [name for name in names if name not in _COLUMNS]
+    if unknown:
+        raise StoreError(f"an activation has no column {', '.join(unknown)}.")
+    columns = ["updated_at"]
+    for name in names:
+        columns.append(name)
+        if name in _VALUES:
+            columns.append(f"{name}_digest")
+    key = ("run", "scope", "node", "item")
+    update = (
+        f"UPDATE activations SET {', '.join(f'{name} = ?' for name in columns)} "  # noqa: S608 our own names
+        f"WHERE {' AND '.join(f'{name} = ?' for name in key)}"
+    )
+    upsert = (
+        f"INSERT INTO activations ({', '.join((*columns, *key))}, started_at) "  # noqa: S608 our own names
+        f"VALUES ({', '.join('?' * (len(columns) + 5))}) "
+        f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns)}"
+    )
+    return update, upsert
+
+
+def _put_blob(connection: sqlite3.Connection, value: Value) -> None:
+    # Looked up first: binding a megabyte only to find that it is there would copy it.
+    if connection.execute(queries.HAS_BLOB, (value.digest,)).fetchone() is None:
+        connection.execute(queries.INSERT_BLOB, (value.digest, value.data))
+
+
+def _stale(connection: sqlite3.Connection, transition: Transition) -> StaleFenceError:
+    row = connection.execute(queries.RUN_BY_KEY, (transition.run,)).fetchone()
+    if row is None:
+        return StaleFenceError(f"run {transition.run}: it is gone from the database; nothing was written.")
+    run = rows.run_from(row)
+    if run.fence != transition.fence:
+        return StaleFenceError(
+            f"run {run.id}: another executor took it over (fence {run.fence}, ours was {transition.fence}); "
+            "nothing was written. It is driven there; look at it with `perdure show`."
+        )
+    return StaleFenceError(
+        f"run {run.id}: it is at position {run.position}, the transition was made for {transition.position}; "
+        "nothing was written. Load the run again."
+    )
+
+
+def _refusal(job: Job, error: Exception, explain: Callable[[sqlite3.Error], StoreError]) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    run = job.run if isinstance(job, Transition) else job.run.id
+    said = explain(error) if isinstance(error, sqlite3.Error) else error
+    refusal = StoreError(f"run {run}: its transition was not written: {said}")
+    refusal.__cause__ = error
+    return refusal
