@@ -9,7 +9,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
+from http.client import responses as PHRASES  # noqa: N812  # a table, named in lower case there
 from typing import TypeAlias, assert_never
 
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
@@ -126,7 +126,7 @@ class Reset(Response):
 
 def error_reply(fault: HttpError) -> Response:
     """The reply of a scripted HTTP error, with the headers that tell clients about a retry."""
-    phrase = HTTPStatus(fault.status).phrase if fault.status in HTTPStatus else "Error"
+    phrase = PHRASES.get(fault.status, "Error")
     message, kind, code = _MESSAGES.get(
         fault.status, (f"{phrase} (scripted).", "invalid_request_error", None)
     )
