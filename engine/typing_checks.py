@@ -117,8 +117,8 @@ def _annotate(target: str, tp: object) -> str:
 
 def _tuple(types: NodeTypes, name: str, edges: Sequence[PlanEdge]) -> Iterator[str]:
     """Whether a join's target takes a tuple of that length at all."""
-    if not edges:
-        return
+    if not edges or len({edge.position for edge in edges}) < len(edges):
+        return  # several joins are one problem, told as such
     wanted = types.of[name][0]
     positions = tuple_items(wanted, len(edges))
     sources = ", ".join(edge.source for edge in edges)

@@ -1,0 +1,225 @@
+"""A workflow becomes a plan: complete, deterministic, frozen."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from perdure.engine import Plan, Workflow, WorkflowFrozenError, WorkflowInvalidError
+from perdure.engine.plan import EdgeKind
+from perdure.nodes import node
+
+
+@node
+def plan(topic: str) -> list[str]:
+    return [topic]
+
+
+@node
+async def research(question: str) -> str:
+    return question
+
+
+@node
+def review(findings: list[str]) -> str:
+    return "\n".join(findings)
+
+
+@node
+def publish(text: str) -> str:
+    return text
+
+
+@node
+def compare(pair: tuple[str, str]) -> bool:
+    return pair[0] == pair[1]
+
+
+def briefing() -> Workflow[str, str]:
+    workflow = Workflow("briefing", start=plan, end=publish)
+    workflow.map(plan, research, limit=8)
+    workflow.collect(research, review)
+    workflow.edge(review, publish)
+    return workflow
+
+
+def test_the_plan_says_all_about_nodes_edges_and_scopes() -> None:
+    made = briefing().plan
+    assert (made.workflow, made.start, made.end, made.on_failure) == ("briefing", "plan", "publish", "cancel")
+    assert [(one.name, one.kind, one.scope, one.input, one.output) for one in made.nodes] == [
+        ("plan", "function", 0, "str", "list[str]"),
+        ("research", "function", 1, "str", "str"),
+        ("review", "function", 0, "list[str]", "str"),
+        ("publish", "function", 0, "str", "str"),
+    ]
+    assert [
+        (edge.index, edge.kind, edge.source, edge.target, edge.limit, edge.scope) for edge in made.edges
+    ] == [
+        (0, EdgeKind.MAP, "plan", "research", 8, 1),
+        (1, EdgeKind.COLLECT, "research", "review", None, 1),
+        (2, EdgeKind.PLAIN, "review", "publish", None, None),
+    ]
+    assert [(scope.index, scope.parent, scope.edge, scope.depth) for scope in made.scopes] == [
+        (0, None, None, 0),
+        (1, 0, 0, 1),
+    ]
+    assert Plan.decode(made.encode()) == made
+
+
+def test_conditions_positions_drops_and_policies_are_in_the_plan() -> None:
+    left, right, rest = (publish.named(name) for name in ("left", "right", "rest"))
+    workflow = Workflow("w", start=publish, end=compare, on_failure="finish")
+
+    def long(text: str) -> bool:
+        return len(text) > 10
+
+    workflow.edge(publish, left, when=long)
+    workflow.edge(publish, right, otherwise=True)
+    workflow.edge(left, rest)
+    workflow.edge(right, rest)
+    workflow.drop(rest)
+    nothing = publish.named("nothing")
+    workflow.edge(publish, nothing)
+    workflow.join((nothing, publish), compare)
+    made = workflow.plan
+    assert [(edge.conditional, edge.otherwise) for edge in made.edges[:2]] == [(True, False), (False, True)]
+    assert workflow.when(0) is not None
+    assert workflow.when(1) is None
+    assert [(edge.source, edge.position) for edge in made.edges if edge.kind is EdgeKind.JOIN] == [
+        ("nothing", 0),
+        ("publish", 1),
+    ]
+    assert not made.node["left"].dropped
+    assert made.node["rest"].dropped
+    assert made.on_failure == "finish"
+    assert workflow.node("left") is left
+
+
+def test_nodes_are_in_topological_order_with_ties_as_declared() -> None:
+    first, second, third = (publish.named(name) for name in ("z", "a", "m"))
+    workflow = Workflow("w", start=publish, end=compare)
+    workflow.edge(second, third)
+    workflow.edge(publish, first)
+    workflow.edge(publish, second)
+    workflow.join((third, first), compare)
+    assert [one.name for one in workflow.plan.nodes] == ["publish", "a", "m", "z", "compare"]
+
+
+def test_the_same_wiring_has_the_same_signature_and_another_has_another() -> None:
+    assert briefing().plan.signature == briefing().plan.signature
+    other = Workflow("briefing", start=plan, end=publish)
+    other.map(plan, research, limit=9)
+    other.collect(research, review)
+    other.edge(review, publish)
+    assert other.plan.signature != briefing().plan.signature
+
+
+def test_a_workflow_of_one_node_is_whole() -> None:
+    workflow = Workflow("one", start=publish, end=publish)
+    assert [one.name for one in workflow.plan.nodes] == ["publish"]
+    assert (workflow.input, workflow.output) == (str, str)
+
+
+def test_it_is_frozen_at_first_use() -> None:
+    workflow = briefing().check()
+    for change in (
+        lambda: workflow.edge(publish, publish),
+        lambda: workflow.map(plan, research),
+        lambda: workflow.collect(research, review),
+        lambda: workflow.join((publish, review), compare),
+        lambda: workflow.drop(publish),
+    ):
+        with pytest.raises(WorkflowFrozenError, match=r"'briefing' was checked or used already.*named"):
+            change()
+
+
+def test_a_refused_workflow_can_be_mended() -> None:
+    workflow = Workflow("briefing", start=plan, end=publish)
+    workflow.map(plan, research)
+    workflow.collect(research, review)
+    with pytest.raises(WorkflowInvalidError):
+        workflow.check()
+    workflow.edge(review, publish)
+    assert workflow.plan.end == "publish"
+
+
+def test_a_named_copy_is_wired_on_by_itself() -> None:
+    workflow = briefing().check()
+    copy = workflow.named("longer")
+    tail = publish.named("tail")
+    copy.edge(review, tail)
+    copy.drop(tail)
+    assert copy.plan.workflow == "longer"
+    assert "tail" in copy.plan.node
+    assert "tail" not in workflow.plan.node
+    assert workflow.plan.workflow == "briefing"
+
+
+def test_one_node_object_is_one_node_however_often_it_is_wired() -> None:
+    workflow = Workflow("w", start=publish, end=compare)
+    middle = publish.named("middle")
+    workflow.edge(publish, middle)
+    workflow.join((publish, middle), compare)
+    assert len(workflow.plan.nodes) == 3
+
+
+def test_all_problems_are_told_at_once_with_the_places() -> None:
+    workflow = Workflow("w", start=publish, end=compare)
+    loose, lost = publish.named("loose"), publish.named("lost")
+    workflow.edge(publish, loose)
+    workflow.edge(lost, loose)
+    with pytest.raises(WorkflowInvalidError) as caught:
+        workflow.check()
+    assert caught.value.workflow == "w"
+    assert len(caught.value.problems) == 3
+    text = str(caught.value)
+    assert "'w' can't be run as it is wired, 3 problems:" in text
+    assert "1. loose leads nowhere" in text
+    assert "no path leads from the start publish to the end compare" in text
+    assert "lost can't be reached" in text
+
+
+def test_a_problem_says_where_the_edge_was_wired() -> None:
+    workflow: Any = Workflow("w", start=plan, end=publish)
+    workflow.edge(plan, publish)
+    with pytest.raises(WorkflowInvalidError, match=r"edge plan -> publish \(test_graph.py:\d+\)"):
+        workflow.check()
+
+
+WRONG_ARGUMENTS: list[tuple[Callable[[Any], None], str]] = [
+    (lambda w: w.map(plan, research, limit=0), "limit=0.*1 or more"),
+    (lambda w: w.edge(review, publish, when=bool, otherwise=True), "not both"),
+    (lambda w: w.edge(review, publish, when=3), "`when` must be a plain function"),
+    (lambda w: w.edge(review, publish, when=research.fn), "`when` must be a plain function"),
+    (lambda w: w.edge(review, print), "print is no node.*@node"),
+    (lambda w: w.join([plan, publish], compare), "as a tuple"),
+    (lambda w: w.join((publish,), compare), "two sources or more, not 1"),
+    (lambda w: w.join((publish, len), compare), "len is no node"),
+]
+
+
+@pytest.mark.parametrize(("wire", "problem"), WRONG_ARGUMENTS)
+def test_a_wrong_argument_is_refused_where_it_stands(wire: Callable[[Any], None], problem: str) -> None:
+    workflow = briefing()
+    with pytest.raises(WorkflowInvalidError, match=problem):
+        wire(workflow)
+    assert len(workflow.plan.edges) == 3  # nothing of it was taken in
+
+
+def test_networkx_is_not_loaded_before_a_workflow_is_checked() -> None:
+    script = """
+import sys
+from perdure.engine import Workflow
+from perdure.nodes import node
+
+def echo(text: str) -> str:
+    return text
+
+workflow = Workflow("w", start=node(echo), end=node(echo).named("end"))
+workflow.edge(workflow.node("echo"), workflow.node("end"))
+assert "networkx" not in sys.modules
+workflow.check()
+assert "networkx" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
