@@ -54,8 +54,11 @@ class Store(Protocol):
         """Give back all runs that this executor owns, its lease and its lock. Safe to call twice."""
         ...
 
-    async def claim(self, run_id: str) -> Claim:
-        """Take one unfinished run if nobody alive owns it (or we do). A finished run is never granted."""
+    async def claim(self, run_id: str, *, failed: bool = False) -> Claim:
+        """Take one unfinished run if nobody alive owns it (or we do).
+
+        A finished run is not granted, but one that failed is where `failed` is set (to retry it).
+        """
         ...
 
     async def claim_all(self, signatures: Sequence[str]) -> list[Claim]:

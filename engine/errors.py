@@ -36,12 +36,32 @@ class IllegalEventError(PerdureError):
     """The scheduler was given an event that can't happen in its state: a driver's mistake, or a late event."""
 
 
+class AmbiguousInputError(PerdureError):
+    """Several edges gave a value to a node that takes one: alternatives were taken together."""
+
+
+class NoEdgeTakenError(PerdureError):
+    """All edges that leave a node are conditional, none was taken, and nothing says that this is meant."""
+
+
+class ConditionError(PerdureError):
+    """A `when` raised. The node's result is kept; a retry evaluates its edges alone."""
+
+
+class NodeTimeoutError(PerdureError, TimeoutError):
+    """An attempt of a node took longer than the node's timeout."""
+
+
 class RunError(PerdureError):
     """Base of what can go wrong with a run; `run_id` names it."""
 
     def __init__(self, message: str, *, run_id: str) -> None:
         super().__init__(message)
         self.run_id = run_id
+
+
+class RunIdError(RunError, ValueError):
+    """That text can't be a run's id."""
 
 
 class RunFailedError(RunError):
@@ -95,3 +115,11 @@ class AnswerError(RunError):
 
 class ExecutorStoppedError(PerdureError):
     """The executor stopped before the run ended. Everything is committed; `resume` goes on from there."""
+
+
+class HandleNotCommittedError(PerdureError):
+    """A provider's handle is known and could not be committed; the message holds it."""
+
+
+class OperationUnknownError(RunError):
+    """This process has no adapter for the provider, or can't run nodes of that kind."""

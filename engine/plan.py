@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-import msgpack
+from ..checkpoints import pack, unpack
 
 OnFailure: TypeAlias = Literal["cancel", "finish"]
 """What becomes of activations that are under way when another one fails."""
@@ -117,12 +117,16 @@ class Plan:
 
     def encode(self) -> bytes:
         """msgpack of plain data; `decode` reads it back."""
-        return msgpack.packb(asdict(self))
+        plain: dict[str, Any] = {name: getattr(self, name) for name in ("workflow", "start", "end", "on_failure")}
+        plain["nodes"] = [asdict(node) for node in self.nodes]
+        plain["edges"] = [{**asdict(edge), "kind": edge.kind.value} for edge in self.edges]
+        plain["scopes"] = [asdict(scope) for scope in self.scopes]
+        return pack(plain)
 
     @classmethod
     def decode(cls, data: bytes) -> Plan:
         """Read what `encode` wrote."""
-        plain: dict[str, Any] = msgpack.unpackb(data)
+        plain: dict[str, Any] = unpack(data)
         return cls(
             **{
                 **plain,

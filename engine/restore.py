@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgpack
-
-from ..checkpoints import ActivationRecord, ActivationState, RunStatus, ScopeRecord
+from ..checkpoints import ActivationRecord, ActivationState, RunStatus, ScopeRecord, unpack
 from .events import Address
 from .plan import EdgeKind, Plan, PlanEdge
 from .scheduler import fires
@@ -64,7 +62,7 @@ def _add_activation(state: State, record: ActivationRecord) -> None:
     scope = state.scopes.get(record.key.scope)
     if scope is None:
         return
-    taken = None if record.taken is None else tuple(msgpack.unpackb(record.taken))
+    taken = None if record.taken is None else tuple(unpack(record.taken))
     activation = Activation(record.state, record.attempt, taken, record.items)
     scope.activations[record.key.node, record.key.item] = activation
     state.counts[record.state] += 1

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from ..checkpoints import ActivationState, RunStatus
+from ..checkpoints import ActivationKey, ActivationState, RunStatus
 from .errors import IllegalEventError
 from .events import (
     Address,
@@ -72,10 +72,15 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """The activation changed: its row belongs into this transition."""
+    """The activation changed: its row belongs into this transition.
+
+    `key` says which row. Ask for it here: once the step is over, the scope in which the activation lay may be
+    forgotten.
+    """
 
     address: Address
     activation: Activation
+    key: ActivationKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +111,20 @@ ALLOWED: dict[type[Event], frozenset[ActivationState]] = {
     BackedOff: frozenset({S.RUNNING, S.SUBMITTING, S.WAITING}),
     AttemptStarted: frozenset({S.BACKOFF}),
     Failed: frozenset({S.RUNNING, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.WAITING, S.CANCELLING}),
-    Cancelled: frozenset({S.RUNNING, S.SUBMITTING, S.CANCELLING}),
+    Cancelled: frozenset({S.SUBMITTING, S.CANCELLING}),
 }
-"""In which states of an activation an event is legal. The first terminal event wins: none is legal after."""
+"""In which states of an activation an event is legal. The first terminal event wins: none is legal after.
+
+Besides: edges are decided once; nothing is cancelled that nobody wants to end; a submission of unknown fate is
+not made again in a run that fails; and to a run that has ended nothing happens but a retry.
+"""
 
 
 def advance(state: State, event: Event) -> list[Command]:
     """Apply one event. Raises `IllegalEventError`, leaving the state as it was, if it can't happen now."""
     step = _Step(state)
+    if state.outcome is not None and not state.live and not isinstance(event, RunRetried):
+        raise IllegalEventError(f"{type(event).__name__} is impossible: the run is {state.status}.")
     match event:
         case RunStarted():
             if state.scopes:
@@ -147,7 +158,7 @@ def advance(state: State, event: Event) -> list[Command]:
             activation = step.expect(event, address)
             state.undecided -= 1
             activation.taken, activation.items = taken, items
-            step.commands.append(Save(address, activation))
+            step.save(address, activation)
             step.agenda.append((address, activation))
         case EdgesFailed(address):
             step.fail(step.expect(event, address), address, S.SUCCEEDED)
@@ -164,7 +175,7 @@ def advance(state: State, event: Event) -> list[Command]:
         case Cancelled(address):
             step.move(step.expect(event, address), address, S.CANCELLED)
         case CancelRequested():
-            if state.outcome is RunStatus.CANCELLED or (state.outcome is not None and not state.live):
+            if state.outcome is RunStatus.CANCELLED:
                 raise IllegalEventError(f"The run can't be cancelled: it is {state.status}.")
             state.outcome = RunStatus.CANCELLED
             step.cancel_all()
@@ -242,14 +253,28 @@ class _Step:
         if activation is None or activation.state not in ALLOWED[type(event)]:
             now = "unknown" if activation is None else activation.state
             raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: it is {now}.")
-        return activation
+        match event:
+            case EdgesDecided() | EdgesFailed() if activation.taken is not None:
+                why = "its edges are decided"
+            case Cancelled() if not self.ending:
+                why = "nobody cancels it"
+            case SubmissionIntended() if (
+                activation.state is S.SUBMIT_UNKNOWN and self.state.outcome is not None
+            ):
+                why = "it is settled when the run is retried"
+            case _:
+                return activation
+        raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: {why}.")
+
+    def save(self, address: Address, activation: Activation) -> None:
+        self.commands.append(Save(address, activation, self.state.key(address)))
 
     def move(self, activation: Activation, address: Address, to: ActivationState) -> None:
         counts, was = self.state.counts, activation.state
         counts[was] -= 1
         counts[to] += 1
         activation.state = to
-        self.commands.append(Save(address, activation))
+        self.save(address, activation)
         self._limit(address, was.terminal, to.terminal)
 
     def _limit(self, address: Address, was_terminal: bool, is_terminal: bool) -> None:
@@ -274,18 +299,18 @@ class _Step:
         activation = Activation(to)
         scope.activations[key] = activation
         self.state.counts[to] += 1
-        self.commands.append(Save(address, activation))
+        self.save(address, activation)
         return activation
 
     def activate(self, address: Address) -> None:
-        """All inputs are there: start, or hold back if the run is on its way to its end."""
+        """All inputs are there: start, or hold back (for a retry, if there can be one) when the run is ending."""
         if address == (self.state.plan.start, ()):
             self.state.scopes[0].unresolved += 1
         if self.state.outcome is None:
             self.create(address, S.RUNNING)
             self.commands.append(Start(address))
         else:
-            self.create(address, S.READY)
+            self.create(address, S.CANCELLED if self.state.outcome is RunStatus.CANCELLED else S.READY)
 
     def fill(self, scope: Scope) -> None:
         """Start the next items of a map, as many as its limit allows."""
@@ -381,7 +406,8 @@ class _Step:
         self.agenda.append((target, self.create(target, S.SKIPPED)))
         if target.node == self.state.plan.end and self.state.outcome is None:
             self.state.outcome = RunStatus.FAILED
-            self.cancel_all()
+            if self.ending:
+                self.cancel_all()
 
     # -- scopes ------------------------------------------------------------------------------------------
 

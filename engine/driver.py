@@ -1,0 +1,416 @@
+"""The driver of one run: turns the scheduler's commands into commits, and commits into effects.
+
+`apply` is the only way in which a run moves. It advances the state, writes one transition, and begins the
+effects that follow only when that transition's COMMIT has returned. A driver exists while something of its
+run is busy in this process; a run that only waits is evicted and loaded again when something of it moves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..checkpoints import (
+    ActivationChange,
+    ActivationColumns,
+    ActivationKey,
+    ActivationState,
+    EventRecord,
+    RunRecord,
+    RunStatus,
+    ScopeRecord,
+    Transition,
+    Value,
+    pack,
+    unpack,
+)
+from .errors import ConditionError, NoEdgeTakenError
+from .events import NAMES, Address, EdgesDecided, EdgesFailed, Event, Failed, Succeeded, to_data
+from .failure import Failure, describe, sentence
+from .hub import Outcome
+from .plan import EdgeKind
+from .scheduler import ALLOWED, Cancel, Decide, Finish, Save, SaveScope, Settle, Start, advance
+from .state import Activation, State
+from .values import Values
+
+if TYPE_CHECKING:
+    from ..nodes import Node
+    from .graph import Workflow
+    from .runtime import Runtime
+
+log = logging.getLogger("perdure")
+S = ActivationState
+NO_DATA = pack({})
+
+Change: TypeAlias = tuple[Event, ActivationColumns, dict[str, Any]]
+"""An event, the columns that it sets in its activation's row, and what the journal tells people about it."""
+
+
+class Driver:
+    """One run that is moving in this process."""
+
+    def __init__(
+        self, runtime: Runtime, record: RunRecord, workflow: Workflow[Any, Any] | None, state: State
+    ) -> None:
+        self.runtime = runtime
+        self.key = record.key
+        self.run_id = record.id
+        self.fence = record.fence
+        self.position = record.position
+        self.workflow = workflow
+        self.state = state
+        self.error = record.error
+        self.values = Values(
+            store=runtime.store, run=record.key, state=state, workflow=workflow, budget=runtime.budget
+        )
+        self.bodies: dict[Address, asyncio.Task[None]] = {}  # async functions that can be cancelled now
+        self.stopped: BaseException | None = None  # why it is not driven here any more
+        self._broken = False  # the state in memory is not what is committed
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pins = 0
+        self._causes: dict[Address, BaseException] = {}
+
+    def born(self, record: RunRecord, value: Value) -> None:
+        """The run, whose first transition this driver made, has been inserted."""
+        self.key, self.fence, self.position = record.key, record.fence, record.position
+        self.values.born(record.key, value)
+
+    # -- moving ------------------------------------------------------------------------------------------
+
+    async def apply(self, *changes: Change, messages: tuple[int, ...] = ()) -> None:
+        """Advance by these events in one transition, commit it, then begin what follows from it.
+
+        Raises what the store raised; the run is then not driven here any more.
+        """
+        if self._broken and self.stopped is not None:
+            raise self.stopped
+        try:
+            transition, effects = self.step(changes, messages)
+            await self.runtime.store.commit(transition)
+        except Exception as error:  # the boundary: recorded, and everyone who waits for the run is told
+            self._broken = True
+            self.abort(error)
+            raise
+        self.runtime.hub.changed(self.key)
+        self.perform(effects)
+
+    def step(
+        self, changes: Iterable[Change], messages: tuple[int, ...] = ()
+    ) -> tuple[Transition, list[Start | Settle | Decide | Cancel | Finish]]:
+        """Advance by these events: the transition to commit, and the effects that follow its commit."""
+        now = self.runtime.clock()
+        first = self.position
+        rows: dict[Address, tuple[ActivationKey, ActivationColumns]] = {}
+        events: list[EventRecord] = []
+        scopes: dict[int, ScopeRecord] = {}
+        effects: list[Start | Settle | Decide | Cancel | Finish] = []
+        for event, columns, note in changes:
+            address: Address | None = getattr(event, "address", None)
+            # A scope may close in this very step, so the key is asked for before.
+            key = None if address is None else self.state.key(address)
+            closed: list[int] = []
+            for command in advance(self.state, event):
+                match command:
+                    case Save():
+                        self._save(rows, command.address, command.activation, key, address)
+                    case SaveScope(scope, is_open):
+                        scopes[scope.number] = ScopeRecord(
+                            number=scope.number,
+                            scope=scope.scope,
+                            parent=scope.parent or 0,
+                            path=scope.path,
+                            size=scope.size,
+                            open=is_open,
+                        )
+                        if not is_open:
+                            closed.append(scope.number)
+                    case _:
+                        effects.append(command)
+            if address is not None and key is not None and columns:
+                rows.setdefault(address, (key, {}))[1].update(columns)
+            if isinstance(event, Succeeded) and columns.get("result") is not None and key is not None:
+                self.values.keep(key, columns["result"] or Value(b""))
+            for number in closed:
+                self.values.forget_scope(number)
+            self.position += 1
+            events.append(self._entry(event, address, note, now))
+        status = self.state.status
+        self._note_error()
+        transition = Transition(
+            run=self.key,
+            fence=self.fence,
+            position=first,
+            at=now,
+            status=status,
+            outcome=self.state.outcome,
+            error=self.error,
+            events=events,
+            activations=[ActivationChange(key=key, columns=columns) for key, columns in rows.values()],
+            scopes=list(scopes.values()),
+            messages=messages,
+        )
+        return transition, effects
+
+    def _save(
+        self,
+        rows: dict[Address, tuple[ActivationKey, ActivationColumns]],
+        address: Address,
+        activation: Activation,
+        key: ActivationKey | None,
+        key_of: Address | None,
+    ) -> None:
+        row = rows.get(address)
+        if row is None:
+            if key is None or address != key_of:
+                key = self.state.key(address)
+            row = rows[address] = (key, {})
+        columns = row[1]
+        columns["state"] = activation.state
+        if activation.attempt > 1:
+            columns["attempt"] = activation.attempt
+            if activation.state is S.RUNNING:  # a new attempt begins with nothing of the last one
+                columns.update(error=None, token=None, request=None, wake_at=None)
+        if activation.state is S.SUCCEEDED:
+            columns["taken"] = None if activation.taken is None else pack(list(activation.taken))
+            columns["items"] = activation.items
+
+    def _entry(self, event: Event, address: Address | None, note: dict[str, Any], now: float) -> EventRecord:
+        data = {**to_data(event), **note}
+        return EventRecord(
+            position=self.position,
+            at=now,
+            type=NAMES[type(event)],
+            node=None if address is None else address.node,
+            path=() if address is None else address.path,
+            data=pack(data) if data else NO_DATA,
+        )
+
+    def _note_error(self) -> None:
+        """The run's error is that of its first failure, or that its end was skipped."""
+        if self.state.outcome in (None, RunStatus.SUCCEEDED, RunStatus.CANCELLED):
+            self.error = None
+        elif self.error is None:
+            self.error = pack(
+                Failure(
+                    type="EndSkipped",
+                    message=f"node {self.state.plan.end}, the end of workflow {self.state.plan.workflow}, was skipped: "
+                    + deciding_edges(self.state),
+                )
+            )
+
+    # -- effects -----------------------------------------------------------------------------------------
+
+    def perform(self, effects: Iterable[Start | Settle | Decide | Cancel | Finish]) -> None:
+        """Begin what a committed transition asks for. When the executor is stopping, leave it for a resume."""
+        for effect in effects:
+            if isinstance(effect, Finish):
+                self.finish(effect.status)
+            elif not self.runtime.stopping and self.stopped is None:
+                match effect:
+                    case Start(address):
+                        self.spawn(self.runtime.start(self, address))
+                    case Settle(address):
+                        self.spawn(self.runtime.operations.settle(self, address))
+                    case Cancel(address):
+                        self.cancel(address)
+                    case Decide(address):
+                        self.spawn(self.decide(address))
+
+    def cancel(self, address: Address) -> None:
+        """Cancel what the activation is doing, here or at its provider."""
+        body = self.bodies.get(address)
+        if body is not None:
+            body.cancel()
+        else:
+            self.spawn(self.runtime.operations.cancel(self, address))
+
+    def finish(self, status: RunStatus) -> None:
+        """The run has ended: tell those who wait, and forget it."""
+        key = ActivationKey(scope=0, node=self.state.plan.end, item=0)
+        outcome = Outcome(
+            status=status,
+            value=self.values.kept(key) if status is RunStatus.SUCCEEDED else None,
+            failure=None if self.error is None else unpack(self.error),
+            cause=next(iter(self._causes.values()), None),
+        )
+        self.values.forget()
+        self.runtime.forget(self)
+        self.runtime.hub.finished(self.key, outcome)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run this as a task of the run."""
+        task = self.runtime.create_task(self.guard(work))
+        self._tasks.add(task)
+        self._pins += 1  # from now on, not from when the task begins
+        task.add_done_callback(self._done)
+        return task
+
+    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this for the run; an error that it does not record itself stops the driving, loudly."""
+        with self.pinned():
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001  # the boundary: abort records and reports it
+                self.abort(error)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._unpin()
+
+    @contextmanager
+    def pinned(self) -> Generator[None]:
+        """Keep the driver in memory meanwhile."""
+        self._pins += 1
+        try:
+            yield
+        finally:
+            self._unpin()
+
+    def _unpin(self) -> None:
+        self._pins -= 1
+        if self._pins == 0 and self.stopped is None and self.runtime.drivers.get(self.key) is self:
+            self.values.forget()
+            self.runtime.evict(self)
+
+    def abort(self, error: BaseException) -> None:
+        """Stop driving the run here, whatever it does, and tell those who wait. It stays resumable."""
+        if self.stopped is not None:
+            return
+        self.stopped = error
+        self.values.forget()
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current and not self.runtime.operations.shielded(task):
+                task.cancel()
+        self.runtime.abort(self, error)
+
+    async def submitted(self) -> None:
+        """Wait until no submission of the run is between its intent and its token."""
+        tasks = [task for task in self._tasks if self.runtime.operations.shielded(task)]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # -- ends of activations -----------------------------------------------------------------------------
+
+    def state_of(self, address: Address) -> ActivationState | None:
+        """The activation's state as this process knows it."""
+        activation = self.state.find(address)
+        return None if activation is None else activation.state
+
+    def node(self, address: Address) -> Node[Any, Any]:
+        """The user's node."""
+        assert self.workflow is not None, f"run {self.run_id} is driven without its workflow"
+        return self.workflow.node(address.node)
+
+    async def succeed(self, address: Address, value: Value, columns: ActivationColumns | None = None) -> None:
+        """Commit an output, with the edges that it takes and the starts that follow."""
+        if self.state_of(address) not in ALLOWED[Succeeded]:  # the first end has won
+            return
+        columns = {} if columns is None else columns
+        columns["result"] = value
+        try:
+            taken, items = self.decisions(address, value)
+        except (ConditionError, NoEdgeTakenError) as error:
+            columns["error"] = self._record_failure(address, error)
+            await self.apply((Succeeded(address, None), columns, {"error": str(error)}))
+        else:
+            await self.apply((Succeeded(address, taken, items), columns, {}))
+
+    async def fail(
+        self,
+        address: Address,
+        error: BaseException,
+        columns: ActivationColumns | None = None,
+        messages: tuple[int, ...] = (),
+    ) -> None:
+        """Commit that the activation failed for good."""
+        if self.state_of(address) not in ALLOWED[Failed]:  # the first end has won
+            return
+        columns = {} if columns is None else columns
+        columns["error"] = self._record_failure(address, error)
+        note = {"error": sentence(describe(error))}
+        await self.apply((Failed(address), columns, note), messages=messages)
+
+    def _record_failure(self, address: Address, error: BaseException) -> bytes:
+        if self.state.outcome is None:  # the first failure is the run's
+            self._causes[address] = error
+            self.error = pack(describe(error, node=str(address)))
+        return pack(describe(error))
+
+    async def decide(self, address: Address) -> None:
+        """Evaluate once more the edges of an activation whose result is kept."""
+        value = await self.values.output(self.state.key(address))
+        try:
+            taken, items = self.decisions(address, value)
+        except (ConditionError, NoEdgeTakenError) as error:
+            columns = ActivationColumns(error=self._record_failure(address, error), state=S.SUCCEEDED)
+            await self.apply((EdgesFailed(address), columns, {"error": str(error)}))
+        else:
+            await self.apply((EdgesDecided(address, taken, items), {"state": S.SUCCEEDED, "error": None}, {}))
+
+    def decisions(self, address: Address, value: Value) -> tuple[tuple[int, ...], int | None]:
+        """Which conditional edges the output takes, and its length where it is mapped.
+
+        Raises `ConditionError` when a `when` raised, `NoEdgeTakenError` when none is taken and that is not meant.
+        """
+        edges = self.state.plan.outgoing[address.node]
+        items: int | None = None
+        taken: list[int] = []
+        otherwise: int | None = None
+        decoded: list[Any] = []
+        certain = not edges
+        for edge in edges:
+            if edge.kind is EdgeKind.MAP and items is None:
+                items = self.values.count(self.state.key(address), value)
+            if edge.conditional:
+                if not decoded:
+                    decoded.append(self.node(address).output_codec.decode(value.data))
+                if self._when(address, edge.index, edge.target, decoded[0]):
+                    taken.append(edge.index)
+            elif edge.otherwise:
+                otherwise = edge.index
+            else:
+                certain = True
+        if not taken and otherwise is not None:
+            taken.append(otherwise)
+        if not taken and not certain and not self.state.plan.node[address.node].dropped:
+            raise NoEdgeTakenError(
+                f"{address} succeeded, but none of the conditions of its edges to "
+                f"{', '.join(edge.target for edge in edges)} is true. Add edge({address.node}, …, otherwise=True), or "
+                f"drop({address.node}) if ending there is meant; then retry run {self.run_id}."
+            )
+        return tuple(taken), items
+
+    def _when(self, address: Address, index: int, target: str, value: Any) -> bool:
+        assert self.workflow is not None
+        when: Callable[[Any], bool] | None = self.workflow.when(index)
+        assert when is not None
+        try:
+            return bool(when(value))
+        except Exception as error:
+            raise ConditionError(
+                f"the condition of the edge from {address} to {target} raised {type(error).__name__}: {error}. The "
+                f"result of {address} is kept; mend the condition, then retry run {self.run_id}."
+            ) from error
+
+
+def deciding_edges(state: State) -> str:
+    """Why the end was skipped: the conditional edges on its ways that were not taken."""
+    plan = state.plan
+    lines: list[str] = []
+    seen: set[str] = set()
+    rest = [plan.end]
+    while rest:
+        for edge in plan.incoming[rest.pop()]:
+            source = state.find(Address(edge.source))
+            if source is None or edge.source in seen:
+                continue
+            if source.state is S.SUCCEEDED:
+                lines.append(f"the edge from {edge.source} to {edge.target} was not taken")
+            else:
+                seen.add(edge.source)
+                rest.append(edge.source)
+    return "; ".join(lines) or "no edge on its way was taken"

@@ -1,0 +1,372 @@
+"""`Executor`: drives runs of workflows against a store. The public face of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Never, Self, TypeVar
+
+from ..checkpoints import (
+    Claim,
+    NewRun,
+    RunExistsError,
+    RunRecord,
+    RunStatus,
+    Store,
+    Value,
+    ValueNotStorableError,
+    pack,
+)
+from . import addresses
+from .driver import Driver
+from .errors import (
+    ExecutorStoppedError,
+    InputMismatchError,
+    RunNotRetryableError,
+    RunOwnedError,
+    WorkflowChangedError,
+    WorkflowUnknownError,
+)
+from .events import RunRetried, RunStarted
+from .graph import Workflow
+from .inbox import Inbox
+from .plan import Plan, differences
+from .recovery import answer, recover, request_cancel
+from .run import Run
+from .runtime import Runtime
+from .signals import TermSignal
+from .state import State
+
+I = TypeVar("I")  # noqa: E741  # the input, as in the documented signature
+O = TypeVar("O")  # noqa: E741  # the output
+
+GRACE = 30.0
+"""Seconds that a stopping executor waits for submissions and plain functions that are under way."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resumed:
+    """What `resume_all` found: the runs that this executor drives now, and those that it left alone, with why."""
+
+    runs: tuple[Run[Any], ...]
+    left: dict[str, str]
+
+
+class Executor:
+    """Drives runs. Use it as an async context manager; leaving it stops gracefully.
+
+    `store` holds the checkpoints; the executor opens and closes it. `workflows` are those whose runs it may
+    resume (`start` adds its own). One executor drives many runs at once, on the event loop that entered it.
+
+    A graceful stop, also on SIGTERM and Ctrl-C, waits up to `grace` seconds for submissions and plain
+    functions that are under way, and leaves every run resumable.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        workflows: Sequence[Workflow[Never, object]] = (),
+        grace: float = GRACE,
+        new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self._store = store
+        self._grace = grace
+        self._new_id = new_id
+        self._runtime = Runtime(store)
+        self._inbox = Inbox(self._runtime)
+        self._signal = TermSignal()
+        self._group: asyncio.TaskGroup | None = None
+        for workflow in workflows:
+            self._runtime.know(workflow)
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self._store.__aenter__()
+        try:
+            await self._store.register()
+        except BaseException:
+            await self._store.__aexit__(None, None, None)
+            raise
+        self._group = self._runtime.tasks = await asyncio.TaskGroup().__aenter__()
+        self._runtime.create_task(self._inbox.watch())
+        self._signal.install()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._group is not None
+        try:
+            await self._stop()
+        finally:
+            group, self._group = self._group, None
+            try:
+                await group.__aexit__(None, None, None)
+            finally:
+                self._runtime.tasks = None
+                try:
+                    await self._store.unregister()
+                finally:
+                    await self._store.__aexit__(kind, error, traceback)
+                    self._signal.remove()
+
+    async def _stop(self) -> None:
+        """Begin nothing any more, let submissions end (bounded), give everything else up."""
+        runtime = self._runtime
+        runtime.stopping = True
+        runtime.poller.close()
+        runtime.hub.stop_all(
+            ExecutorStoppedError(
+                "The executor stopped before the run ended. Everything is committed: resume it with "
+                "executor.resume(run_id) or `perdure resume RUN`."
+            )
+        )
+        runtime.cancel_idle()
+        busy = runtime.busy()
+        if busy:
+            await asyncio.wait(busy, timeout=self._grace)
+        for task in list(runtime.working):
+            task.cancel()
+        runtime.functions.close()
+
+    # -- runs --------------------------------------------------------------------------------------------
+
+    async def start(self, workflow: Workflow[I, O], value: I, *, run_id: str | None = None) -> Run[O]:
+        """Start a run, or take up the one with that id.
+
+        A known id means that run: it is driven on here if nobody else drives it, followed otherwise, and if it
+        has ended its result is there and nothing runs. Returns once the run is committed. Raises
+        `WorkflowInvalidError`, `ValueNotStorableError` for an input that can't be stored, `InputMismatchError`
+        for a known id with another input or workflow, `WorkflowChangedError`, `StoreError`.
+        """
+        self._running()
+        plan = self._runtime.know(workflow)
+        run_id = self._new_id() if run_id is None else addresses.check_run_id(run_id)
+        try:
+            encoded = Value(workflow.node(plan.start).input_codec.encode(value))
+        except ValueNotStorableError as error:
+            raise ValueNotStorableError(
+                f"The input of run {run_id} of workflow {plan.workflow} can't be stored: {error}", error.path
+            ) from error
+        record = await self._create(workflow, plan, run_id, encoded)
+        if record is None:
+            record = await self._store.run(run_id)
+            self._same_input(record, plan, encoded)
+            self._same_workflow(record, plan, await self._runtime.plan(record.signature))
+            if not record.status.finished and record.key not in self._runtime.owned:
+                claim = await self._store.claim(run_id)
+                if claim.granted:
+                    await recover(self._runtime, [claim.run])
+        return Run(self._runtime, record, workflow)
+
+    async def _create(
+        self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
+    ) -> RunRecord | None:
+        """Insert the run with its first transition; None when there is one with that id."""
+        now = self._runtime.clock()
+        blank = RunRecord(
+            key=0,
+            id=run_id,
+            workflow=plan.workflow,
+            signature=plan.signature,
+            status=RunStatus.RUNNING,
+            outcome=None,
+            created_at=now,
+            updated_at=now,
+            finished_at=None,
+            input_digest=b"",
+            owner=None,
+            fence=1,
+            position=0,
+            error=None,
+        )
+        driver = Driver(self._runtime, blank, workflow, State(plan=plan))
+        transition, effects = driver.step([(RunStarted(), {}, {})])
+        new = NewRun(id=run_id, workflow=plan.workflow, signature=plan.signature, input=value)
+        try:
+            record = await self._store.create(new, self._runtime.record(plan), transition)
+        except RunExistsError:
+            return None
+        driver.born(record, value)
+        self._runtime.own(record, plan)
+        self._runtime.adopt(driver)
+        driver.perform(effects)
+        return record
+
+    async def resume(self, run_id: str) -> Run[Any]:
+        """Drive a run on from its last checkpoint. One that has ended is returned as it is.
+
+        Raises `RunNotFoundError`, `RunOwnedError` when another living process drives it,
+        `WorkflowUnknownError`, `WorkflowChangedError`.
+        """
+        self._running()
+        record = await self._store.run(run_id)
+        workflow = await self._workflow(record)
+        if record.status.finished or record.key in self._runtime.owned:
+            return Run(self._runtime, record, workflow)
+        claim = self._granted(await self._store.claim(run_id))
+        if not claim.run.status.finished:
+            await recover(self._runtime, [claim.run])
+        return Run(self._runtime, claim.run, workflow)
+
+    async def resume_all(self) -> Resumed:
+        """Drive on every unfinished run of this executor's workflows that nobody alive drives.
+
+        Runs of other workflows, changed workflows and other owners are left alone and reported.
+        """
+        self._running()
+        claims = await self._store.claim_all(list(self._runtime.workflows))
+        granted = [
+            claim.run for claim in claims if claim.granted and claim.run.key not in self._runtime.owned
+        ]
+        await recover(self._runtime, granted)
+        left = {claim.run.id: f"{claim.holder} drives it" for claim in claims if not claim.granted}
+        unfinished = [status for status in RunStatus if not status.finished]
+        for record in await self._store.runs(status=unfinished):
+            if record.signature not in self._runtime.workflows:
+                left[record.id] = await self._why_not(record)
+        runs = [Run[Any](self._runtime, run, self._runtime.workflows[run.signature]) for run in granted]
+        return Resumed(runs=tuple(runs), left=left)
+
+    async def retry(self, run_id: str) -> Run[Any]:
+        """Drive a failed run on from where it failed; what succeeded is kept. One under way is resumed.
+
+        Raises as `resume`, and `RunNotRetryableError` for a run that succeeded or was cancelled.
+        """
+        self._running()
+        record = await self._store.run(run_id)
+        if not record.status.finished:
+            return await self.resume(run_id)
+        workflow = await self._workflow(record)
+        if record.status is not RunStatus.FAILED:
+            raise RunNotRetryableError(
+                f"Run {run_id} {record.status}: only a failed run can be retried.", run_id=run_id
+            )
+        claim = self._granted(await self._store.claim(run_id, failed=True))
+        if claim.run.status is RunStatus.FAILED:
+            self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
+            driver = await self._runtime.driver(claim.run.key)
+            assert driver is not None, f"run {run_id} was claimed and is not there"
+            with driver.pinned():
+                await driver.apply((RunRetried(), {}, {}))
+        return Run(self._runtime, claim.run, workflow)
+
+    async def cancel(self, run_id: str) -> None:
+        """Cancel a run, at the providers too. Returns when that is committed, or left to the run's owner.
+
+        A run that has ended is left as it is. Works without the run's workflow.
+        """
+        self._running()
+        record = await self._store.run(run_id)
+        if record.status.finished:
+            return
+        if record.key not in self._runtime.owned:
+            claim = await self._store.claim(run_id)
+            if not claim.granted:
+                if not claim.run.status.finished:
+                    await self._store.post(record.key, "cancel", None, (), pack({}))
+                return
+            await self._store.post(record.key, "cancel", None, (), pack({}))
+            await recover(self._runtime, [claim.run])
+            return
+        driver = await self._runtime.driver(record.key)
+        if driver is not None:
+            with driver.pinned():
+                await request_cancel(driver)
+
+    async def answer(self, run_id: str, node: str, reply: str) -> None:
+        """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
+
+        `node` is an activation as it is shown, e.g. `research[3]`. When another process drives the run the
+        answer is left to it. Raises `AnswerError` when nothing waits for an answer there.
+        """
+        self._running()
+        record = await self._store.run(run_id)
+        address = await addresses.waiting_for_answer(self._store, record, node)
+        if record.key not in self._runtime.owned:
+            await self._store.post(record.key, "answer", address.node, address.path, pack({"answer": reply}))
+            claim = await self._store.claim(run_id)
+            if claim.granted:
+                await self._workflow(record)
+                await recover(self._runtime, [claim.run])
+            return
+        driver = await self._runtime.driver(record.key)
+        if driver is not None:
+            with driver.pinned():
+                await answer(self._runtime, driver, address, reply)
+
+    # -- checks ------------------------------------------------------------------------------------------
+
+    def _running(self) -> None:
+        if self._group is None or self._runtime.stopping:
+            raise ExecutorStoppedError(
+                "The executor is not running: use it inside `async with Executor(...)`."
+            )
+
+    @staticmethod
+    def _granted(claim: Claim) -> Claim:
+        if not claim.granted and claim.holder is not None:
+            raise RunOwnedError(
+                f"Run {claim.run.id} is driven by {claim.holder}. Follow it with `perdure events {claim.run.id} -f`; "
+                "once that process has ended, resume goes on at once.",
+                run_id=claim.run.id,
+                holder=claim.holder or "another process",
+            )
+        return claim
+
+    @staticmethod
+    def _same_input(record: RunRecord, plan: Plan, value: Value) -> None:
+        if record.workflow != plan.workflow:
+            raise InputMismatchError(
+                f"Run {record.id} exists and belongs to workflow {record.workflow}, not {plan.workflow}: use another "
+                "run id.",
+                run_id=record.id,
+            )
+        if record.input_digest != value.digest:
+            raise InputMismatchError(
+                f"Run {record.id} exists and was started with another input: use another run id, or the same input "
+                "to take that run up.",
+                run_id=record.id,
+            )
+
+    @staticmethod
+    def _same_workflow(record: RunRecord, plan: Plan, stored: Plan) -> None:
+        if record.signature == plan.signature:
+            return
+        changes = tuple(differences(stored, plan))
+        raise WorkflowChangedError(
+            f"Workflow {plan.workflow} has changed since run {record.id} was started: {'; '.join(changes)}. Resume it "
+            "with the code that started it, or start a new run.",
+            run_id=record.id,
+            changes=changes,
+        )
+
+    async def _workflow(self, record: RunRecord) -> Workflow[Any, Any]:
+        """The workflow of a run, or the error that says why this executor does not have it."""
+        workflow = self._runtime.workflows.get(record.signature)
+        if workflow is not None:
+            return workflow
+        for known in self._runtime.workflows.values():
+            if known.name == record.workflow:
+                self._same_workflow(record, known.plan, await self._runtime.plan(record.signature))
+        names = ", ".join(sorted({known.name for known in self._runtime.workflows.values()})) or "none"
+        raise WorkflowUnknownError(
+            f"Run {record.id} belongs to workflow {record.workflow}, which this executor does not have (it has: "
+            f"{names}). Pass it as Executor(..., workflows=[...]) or with --app.",
+            run_id=record.id,
+        )
+
+    async def _why_not(self, record: RunRecord) -> str:
+        try:
+            await self._workflow(record)
+        except (WorkflowUnknownError, WorkflowChangedError) as error:
+            return str(error)
+        return "it was started just now"

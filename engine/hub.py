@@ -1,0 +1,68 @@
+"""The hub: who waits in this process for news of a run. Costs nothing for runs that nobody watches."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from ..checkpoints import RunStatus, Value
+from .failure import Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a run ended in this process. `cause` is the node's own exception where it was raised here."""
+
+    status: RunStatus
+    value: Value | None = None
+    failure: Failure | None = None
+    cause: BaseException | None = None
+
+
+class Hub:
+    """Futures of those who wait for a run's end, and for its next commit."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[int, asyncio.Future[Outcome]] = {}
+        self._changes: dict[int, asyncio.Future[None]] = {}
+
+    async def outcome(self, run: int) -> Outcome:
+        """Wait for the end of a run that this process drives. Raises what stopped the driving."""
+        future = self._outcomes.get(run)
+        if future is None:
+            future = self._outcomes[run] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(future)
+
+    async def change(self, run: int, timeout: float) -> None:
+        """Wait for the next commit of the run here, at most `timeout` seconds."""
+        future = self._changes.get(run)
+        if future is None:
+            future = self._changes[run] = asyncio.get_running_loop().create_future()
+        await asyncio.wait([future], timeout=timeout)
+
+    def changed(self, run: int) -> None:
+        """The run has committed something."""
+        if self._changes:
+            future = self._changes.pop(run, None)
+            if future is not None:
+                future.set_result(None)
+
+    def finished(self, run: int, outcome: Outcome) -> None:
+        """The run has ended."""
+        future = self._outcomes.pop(run, None)
+        if future is not None:
+            future.set_result(outcome)
+        self.changed(run)
+
+    def stopped(self, run: int, error: BaseException) -> None:
+        """The run is not driven here any more; whoever waits for it gets the error."""
+        future = self._outcomes.pop(run, None)
+        if future is not None:
+            future.set_exception(error)
+            future.exception()  # retrieved: a waiter that has gone needs no warning
+        self.changed(run)
+
+    def stop_all(self, error: BaseException) -> None:
+        """Nothing is driven here any more."""
+        for run in [*self._outcomes, *self._changes]:
+            self.stopped(run, error)

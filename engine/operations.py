@@ -1,0 +1,426 @@
+"""Driving long-running operations: intent, submission, token, polls, cancel.
+
+The order is the promise. The intent (the complete request and its key) is committed before the submission
+goes out, the token before anything else happens, the result together with what follows from it. When the
+process dies
+
+- before the intent's commit: nothing was sent; the node starts again;
+- between the intent's commit and the token's: the fate is unknown, `submit_unknown`, the policy decides;
+- after the token's commit: the token is there, and polling goes on;
+- after a terminal answer and before the result's commit: the provider is asked again and says the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, assert_never
+
+from ..checkpoints import (
+    ActivationColumns,
+    ActivationRecord,
+    ActivationState,
+    StaleFenceError,
+    StoreError,
+    Value,
+    pack,
+    unpack,
+)
+from ..nodes import (
+    Cancellable,
+    ContinuationToken,
+    Operation,
+    OperationError,
+    OperationNode,
+    SubmissionRejectedError,
+    SubmissionUnknownError,
+    operation,
+    operation_for,
+)
+from . import backoff
+from .errors import HandleNotCommittedError, OperationUnknownError
+from .events import (
+    Address,
+    Cancelled,
+    SubmissionIntended,
+    SubmissionUnknown,
+    Submitted,
+    TokenAdvanced,
+)
+from .failure import describe, sentence
+from .functions import context, encode, idempotency_key
+
+if TYPE_CHECKING:
+    from .driver import Driver
+    from .runtime import Runtime
+
+log = logging.getLogger("perdure")
+S = ActivationState
+
+AT_ONCE = 64
+"""How many submissions, and how many polls, an executor has under way at once."""
+
+
+class Operations:
+    """The operations of an executor."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._submissions = asyncio.Semaphore(AT_ONCE)
+        self._polls = asyncio.Semaphore(AT_ONCE)
+        self._shielded: set[asyncio.Task[Any]] = set()
+
+    def shielded(self, task: asyncio.Task[Any]) -> bool:
+        """Whether the task is between the commit of an intent and that of its token: nothing cancels it."""
+        return task in self._shielded
+
+    @property
+    def submitting(self) -> set[asyncio.Task[Any]]:
+        """The tasks that are."""
+        return set(self._shielded)
+
+    # -- submission --------------------------------------------------------------------------------------
+
+    async def start(self, driver: Driver, address: Address, node: OperationNode[Any, Any]) -> None:
+        """A first submission, or that of a new attempt: build the request, commit it as intent, send it."""
+        try:
+            value, _ = await driver.values.input(address)
+            request = Value(pack(dict(node.request(value, context(driver, address)))))
+        except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
+            await driver.fail(address, error)
+            return
+        async with self._submissions:
+            if driver.state_of(address) is S.RUNNING and not self._runtime.stopping:
+                await self._submit(driver, address, node, request, new=True)
+
+    async def resubmit(self, driver: Driver, address: Address, node: OperationNode[Any, Any]) -> None:
+        """Send the same bytes under the same key again, because nobody knows what became of them."""
+        request = await self._runtime.store.request(driver.key, driver.state.key(address))
+        assert request is not None, f"run {driver.run_id}: {address} was submitted without an intent"
+        async with self._submissions:
+            if driver.state_of(address) is S.SUBMIT_UNKNOWN and not self._runtime.stopping:
+                await self._submit(driver, address, node, request, new=False)
+
+    async def _submit(
+        self, driver: Driver, address: Address, node: OperationNode[Any, Any], request: Value, *, new: bool
+    ) -> None:
+        activation = driver.state.find(address)
+        assert activation is not None
+        first = new and activation.attempt == 1
+        row = None if first else await self._runtime.store.activation(driver.key, driver.state.key(address))
+        columns = ActivationColumns(submission=1 if row is None else row.submission + 1, wake_at=None)
+        if new:
+            columns["request"] = request
+        key = f"{idempotency_key(driver.run_id, address)}-{activation.attempt}"
+        task = asyncio.current_task()
+        assert task is not None
+        self._shielded.add(task)  # from before the intent's commit, so that nobody cancels in between
+        try:
+            await driver.apply(
+                (SubmissionIntended(address), columns, {"key": key, "submission": columns.get("submission")})
+            )
+            try:
+                token = await node.operation.submit(unpack(request.data), key)
+            except SubmissionRejectedError as error:
+                await self._rejected(driver, address, node, error)
+            except Exception as error:  # noqa: BLE001  # the protocol's rule: any other error is an unknown fate
+                unknown = 1 if row is None else row.unknown + 1
+                await self._unknown(driver, address, node, error, unknown)
+            else:
+                await self._submitted(driver, address, node, token)
+        finally:
+            self._shielded.discard(task)
+
+    async def _submitted(
+        self, driver: Driver, address: Address, node: OperationNode[Any, Any], token: ContinuationToken
+    ) -> None:
+        wake_at = self._runtime.clock() + node.operation.poll_after(token)
+        try:
+            await self.adopt(driver, address, token, wake_at)
+        except StaleFenceError:
+            await self._hand_over(driver, address, node.operation, token)
+        except StoreError as error:
+            raise HandleNotCommittedError(
+                f"Run {driver.run_id}: the handle of {address} could not be committed: {error} The provider knows it "
+                f"as {dict(token.handle)}. When the database can be written again: perdure answer {driver.run_id} "
+                f"'{address}' {token.handle.get('id', '')}"
+            ) from error
+
+    async def adopt(
+        self,
+        driver: Driver,
+        address: Address,
+        token: ContinuationToken,
+        wake_at: float,
+        messages: tuple[int, ...] = (),
+    ) -> None:
+        """Commit a token; from here on the operation is polled (or cancelled, if the run is ending)."""
+        data = token.to_dict()
+        columns = ActivationColumns(token=pack(data), wake_at=wake_at)
+        await driver.apply((Submitted(address), columns, {"token": data}), messages=messages)
+        if driver.state_of(address) is S.WAITING:
+            self._runtime.poller.add(wake_at, driver.key, driver.state.key(address))
+
+    async def _hand_over(
+        self, driver: Driver, address: Address, operation: Operation, token: ContinuationToken
+    ) -> None:
+        """The run was taken over while we submitted: leave the handle to the new owner, or cancel it."""
+        run = await self._runtime.store.run(driver.run_id)
+        if run.status.finished:
+            log.warning("run %s has ended without %s; cancelling it at the provider", run.id, address)
+            if isinstance(operation, Cancellable):
+                await operation.cancel(token)
+            return
+        log.warning("run %s was taken over; the late handle of %s is left to its new owner", run.id, address)
+        await self._runtime.store.post(
+            run.key, "late_token", address.node, address.path, pack({"token": token.to_dict()})
+        )
+
+    async def _rejected(
+        self,
+        driver: Driver,
+        address: Address,
+        node: OperationNode[Any, Any],
+        error: SubmissionRejectedError,
+    ) -> None:
+        activation = driver.state.find(address)
+        assert activation is not None
+        if (
+            error.retryable
+            and driver.state.outcome is None
+            and backoff.retries_left(activation.attempt, node.retries)
+        ):
+            delay = error.retry_after
+            if delay is None:
+                delay = backoff.delay(activation.attempt % (node.retries + 1), self._runtime.random)
+            await self._runtime.back_off(driver, address, self._runtime.clock() + delay, error)
+        else:
+            await driver.fail(address, error)
+
+    async def _unknown(
+        self,
+        driver: Driver,
+        address: Address,
+        node: OperationNode[Any, Any],
+        error: BaseException,
+        unknown: int,
+    ) -> None:
+        """Commit that the fate is unknown, then do what the node's policy says."""
+        delay = error.retry_after if isinstance(error, SubmissionUnknownError) else None
+        if delay is None:
+            delay = backoff.delay(unknown, self._runtime.random)
+        wake_at = self._runtime.clock() + delay
+        columns = ActivationColumns(unknown=unknown, wake_at=wake_at, error=pack(describe(error)))
+        note = {"error": sentence(describe(error)), "unknown": unknown}
+        await driver.apply((SubmissionUnknown(address), columns, note))
+        if driver.state_of(address) is S.SUBMIT_UNKNOWN and driver.state.outcome is None:
+            await self._policy(driver, address, node, unknown, wake_at, error)
+
+    async def interrupted(self, driver: Driver, address: Address, record: ActivationRecord) -> None:
+        """The process died between the commit of an intent and that of its token."""
+        error = SubmissionUnknownError(
+            "The process that submitted it ended before the handle was committed: the provider may have accepted it.",
+            code="interrupted",
+        )
+        columns = ActivationColumns(
+            unknown=record.unknown + 1, wake_at=self._runtime.clock(), error=pack(describe(error))
+        )
+        await driver.apply(
+            (
+                SubmissionUnknown(address),
+                columns,
+                {"error": sentence(describe(error)), "unknown": record.unknown + 1},
+            )
+        )
+
+    async def settle(self, driver: Driver, address: Address) -> None:
+        """Apply the node's policy to a submission of unknown fate, found at recovery or by a retry."""
+        node = driver.node(address)
+        assert isinstance(node, OperationNode)
+        record = await self._runtime.store.activation(driver.key, driver.state.key(address))
+        assert record is not None
+        failure: Any = {} if record.error is None else unpack(record.error)
+        error = SubmissionUnknownError(failure.get("message", "unknown"), code=failure.get("code"))
+        wake_at = record.wake_at or 0.0
+        await self._policy(driver, address, node, record.unknown, wake_at, error)
+
+    async def _policy(
+        self,
+        driver: Driver,
+        address: Address,
+        node: OperationNode[Any, Any],
+        unknown: int,
+        wake_at: float,
+        error: BaseException,
+    ) -> None:
+        match node.on_unknown_submit:
+            case "resubmit" if unknown <= node.retries:
+                log.warning(
+                    "run %s: the fate of the submission of %s is unknown (%s); submitting it again",
+                    driver.run_id,
+                    address,
+                    error,
+                )
+                if wake_at <= self._runtime.clock():
+                    await self.resubmit(driver, address, node)
+                else:
+                    self._runtime.poller.add(wake_at, driver.key, driver.state.key(address))
+            case "resubmit" | "fail":
+                await driver.fail(
+                    address,
+                    SubmissionUnknownError(
+                        f"The fate of {unknown} submission(s) is unknown, and the provider may have accepted them: "
+                        f"{error}",
+                        code=getattr(error, "code", None),
+                    ),
+                )
+            case "ask":
+                log.warning(
+                    "run %s waits: the provider may have accepted the submission of %s (%s). Decide with: "
+                    "perdure answer %s '%s' resubmit|fail|HANDLE",
+                    driver.run_id,
+                    address,
+                    error,
+                    driver.run_id,
+                    address,
+                )
+            case _:
+                assert_never(node.on_unknown_submit)
+
+    async def give_up(self, driver: Driver, address: Address, messages: tuple[int, ...] = ()) -> None:
+        """A person decided that a submission of unknown fate is to count as failed."""
+        error = SubmissionUnknownError(
+            "The fate of the submission is unknown, and it was decided to count it as failed.",
+            code="answered",
+        )
+        await driver.fail(address, error, messages=messages)
+
+    # -- polling -----------------------------------------------------------------------------------------
+
+    async def poll(self, record: ActivationRecord, address: Address) -> None:
+        """Ask the provider once; commit what is terminal, else ask again later. Needs no driver meanwhile."""
+        owned = self._runtime.owned.get(record.run)
+        if owned is None or owned.workflow is None or record.token is None:
+            return
+        node = owned.workflow.node(address.node)
+        assert isinstance(node, OperationNode)
+        token = ContinuationToken.from_dict(unpack(record.token))
+        async with self._polls:
+            answer = await node.operation.poll(token)
+        if isinstance(answer, operation.Running) and answer.token == token:
+            if answer.problem is not None:
+                log.warning("run %s: polling %s told nothing: %s", owned.run_id, address, answer.problem)
+            self._again(record, answer.retry_after)
+            return
+        driver = await self._runtime.driver(record.run)
+        if driver is not None:
+            await driver.guard(self.conclude(driver, address, node, record, answer))
+
+    def _again(self, record: ActivationRecord, delay: float) -> None:
+        self._runtime.poller.add(self._runtime.clock() + delay, record.run, record.key)
+
+    async def conclude(
+        self,
+        driver: Driver,
+        address: Address,
+        node: OperationNode[Any, Any],
+        record: ActivationRecord,
+        answer: operation.Poll,
+    ) -> None:
+        """Commit what the provider said, unless the activation has ended meanwhile: the first end wins."""
+        if driver.state_of(address) not in (S.WAITING, S.CANCELLING):
+            return
+        match answer:
+            case operation.Running(token=token, retry_after=retry_after):
+                columns = ActivationColumns(token=pack(token.to_dict()))
+                await driver.apply((TokenAdvanced(address), columns, {"token": token.to_dict()}))
+                self._again(record, retry_after)
+            case operation.Succeeded(value=value, usage=usage):
+                columns = ActivationColumns(usage=pack(dict(usage)) if usage else None, wake_at=None)
+                try:
+                    encoded = encode(node, node.finish(value), None)
+                except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
+                    await driver.fail(address, error, columns)
+                else:
+                    await driver.succeed(address, encoded, columns)
+            case operation.Failed(error=error, retryable=retryable, usage=usage):
+                await self._failed(driver, address, node, error, retryable, dict(usage))
+            case operation.Incomplete(error=error, usage=usage):
+                await self._failed(driver, address, node, error, False, dict(usage))
+            case operation.Cancelled(error=error) | operation.Expired(error=error):
+                if driver.state_of(address) is S.CANCELLING:
+                    await driver.apply((Cancelled(address), {}, {}))
+                else:
+                    await self._failed(driver, address, node, error, False, {})
+            case operation.NeedsInput(question=question):
+                error = OperationError(
+                    f"The provider waits for an input, which this node can't give: {question}",
+                    code="needs_input",
+                )
+                await self._failed(driver, address, node, error, False, {})
+            case _:
+                assert_never(answer)
+
+    async def _failed(
+        self,
+        driver: Driver,
+        address: Address,
+        node: OperationNode[Any, Any],
+        error: OperationError,
+        retryable: bool,
+        usage: dict[str, Any],
+    ) -> None:
+        if driver.state_of(address) is S.CANCELLING:
+            await driver.apply((Cancelled(address), {}, {"provider": sentence(describe(error))}))
+            return
+        activation = driver.state.find(address)
+        assert activation is not None
+        columns = ActivationColumns(usage=pack(usage) if usage else None)
+        if (
+            retryable
+            and driver.state.outcome is None
+            and backoff.retries_left(activation.attempt, node.retries)
+        ):
+            delay = backoff.delay(activation.attempt % (node.retries + 1), self._runtime.random)
+            await self._runtime.back_off(driver, address, self._runtime.clock() + delay, error, columns)
+        else:
+            await driver.fail(address, error, columns)
+
+    # -- cancel ------------------------------------------------------------------------------------------
+
+    async def cancel(self, driver: Driver, address: Address) -> None:
+        """Send the cancel, again and again until it is acknowledged; a function is waited for instead."""
+        record = await self._runtime.store.activation(driver.key, driver.state.key(address))
+        if driver.state_of(address) is not S.CANCELLING or record is None:
+            return
+        if record.token is None:
+            if not self._runtime.at_work(driver, address):
+                await driver.apply((Cancelled(address), {}, {}))
+            return
+        token = ContinuationToken.from_dict(unpack(record.token))
+        node = None if driver.workflow is None else driver.workflow.node(address.node)
+        adapter = node.operation if isinstance(node, OperationNode) else operation_for(token.provider)
+        if adapter is None:
+            raise OperationUnknownError(
+                f"Run {driver.run_id}: {address} waits at provider {token.provider!r}, which this process has no "
+                "adapter for. Name the workflow with --app, or pass it to the executor.",
+                run_id=driver.run_id,
+            )
+        if not isinstance(adapter, Cancellable):
+            log.warning(
+                "run %s: %s can't be cancelled at %s and runs on there",
+                driver.run_id,
+                address,
+                token.provider,
+            )
+            await driver.apply((Cancelled(address), {}, {"provider": "can't be cancelled there; runs on"}))
+            return
+        answer = await adapter.cancel(token)
+        if isinstance(answer, operation.Running):
+            if answer.problem is not None:
+                log.warning("run %s: cancelling %s: %s", driver.run_id, address, answer.problem)
+            self._again(record, answer.retry_after)
+        elif isinstance(node, OperationNode):
+            await self.conclude(driver, address, node, record, answer)
+        elif driver.state_of(address) is S.CANCELLING:
+            await driver.apply((Cancelled(address), {}, {}))

@@ -1,0 +1,73 @@
+"""The poller: one heap over everything that waits. No task and no state per waiting activation.
+
+An entry says when which activation is due. All that are due together are handed over in one batch, so that
+their tokens are read in one call. Entries are never removed: whoever is handed one that is out of date drops
+it, because the row says what is true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ..checkpoints import ActivationKey
+
+Due: TypeAlias = tuple[int, ActivationKey]
+"""A run's key and an activation in it."""
+
+LONGEST_SLEEP = 60.0
+"""Seconds after which the wall clock is looked at again, in case it was set."""
+
+
+class Poller:
+    """Calls `wake` with what is due, on the running event loop, at the times given (seconds since the epoch)."""
+
+    def __init__(self, clock: Callable[[], float], wake: Callable[[list[Due]], None]) -> None:
+        self._clock = clock
+        self._wake = wake
+        self._heap: list[tuple[float, int, int, ActivationKey]] = []
+        self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, at: float, run: int, key: ActivationKey) -> None:
+        """Wake this activation at that time. Adding it twice wakes it twice."""
+        self._count += 1
+        heapq.heappush(self._heap, (at, self._count, run, key))
+        if self._timer is None or at < self._timer_at:
+            self._arm()
+
+    def close(self) -> None:
+        """Wake nothing any more."""
+        self._closed = True
+        self._heap.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._heap or self._closed:
+            return
+        self._timer_at = self._heap[0][0]
+        delay = min(max(0.0, self._timer_at - self._clock()), LONGEST_SLEEP)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        now = self._clock()
+        due: list[Due] = []
+        while self._heap and self._heap[0][0] <= now:
+            _, _, run, key = heapq.heappop(self._heap)
+            due.append((run, key))
+        if due:
+            self._wake(due)
+        self._arm()

@@ -1,0 +1,111 @@
+"""`Run`: what a user holds of a run, whoever drives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..checkpoints import ActivationKey, RunRecord, RunStatus, unpack
+from .errors import RunCancelledError, RunFailedError
+from .failure import Failure, sentence
+from .hub import Outcome
+from .journal import Event
+
+if TYPE_CHECKING:
+    from .graph import Workflow
+    from .runtime import Runtime
+
+Out = TypeVar("Out", covariant=True)
+
+FOLLOW = 0.2
+"""Seconds between two looks at a run that another process drives."""
+PAGE = 500
+"""Journal entries that are read in one call."""
+
+
+class Run(Generic[Out]):
+    """A run of a workflow. Holding it keeps nothing alive; dropping it stops nothing."""
+
+    def __init__(self, runtime: Runtime, record: RunRecord, workflow: Workflow[Any, Any]) -> None:
+        self._runtime = runtime
+        self._key = record.key
+        self._id = record.id
+        self._workflow = workflow
+
+    @property
+    def id(self) -> str:
+        """The run's id, with which any process can ask for it."""
+        return self._id
+
+    @property
+    def driven_here(self) -> bool:
+        """Whether this executor drives the run now."""
+        return self._key in self._runtime.owned
+
+    async def status(self) -> RunStatus:
+        """The run's status as it is committed."""
+        return (await self._runtime.store.run(self._id)).status
+
+    async def result(self) -> Out:
+        """Wait for the end and return the output of the workflow's end node.
+
+        Raises `RunFailedError` (with the node's exception as its cause, where it was raised in this process),
+        `RunCancelledError`, or what stopped this process from driving the run: a `StoreError`,
+        `StaleFenceError`, `ProviderUnavailableError`, `ExecutorStoppedError`. After the latter four the run
+        can be resumed.
+        """
+        if self._key in self._runtime.owned:
+            return await self._ended(await self._runtime.hub.outcome(self._key))
+        while True:
+            record = await self._runtime.store.run(self._id)
+            if record.status.finished:
+                failure: Failure | None = None if record.error is None else unpack(record.error)
+                return await self._ended(Outcome(status=record.status, failure=failure))
+            if self._key in self._runtime.owned:
+                return await self._ended(await self._runtime.hub.outcome(self._key))
+            await asyncio.sleep(FOLLOW)
+
+    async def _ended(self, outcome: Outcome) -> Out:
+        match outcome.status:
+            case RunStatus.SUCCEEDED:
+                value = outcome.value
+                end = self._workflow.plan.end
+                if value is None:
+                    key = ActivationKey(scope=0, node=end, item=0)
+                    value = await self._runtime.store.result(self._key, key)
+                assert value is not None, f"run {self._id} succeeded without a result"
+                return self._workflow.node(end).output_codec.decode(value.data)
+            case RunStatus.CANCELLED:
+                raise RunCancelledError(f"Run {self._id} was cancelled.", run_id=self._id)
+            case _:
+                failure = outcome.failure or Failure(type="Error", message="no reason was recorded")
+                raise RunFailedError(
+                    f"Run {self._id} failed at {sentence(failure)} When the cause is gone, go on with "
+                    f"executor.retry({self._id!r}) or `perdure retry {self._id}`; what succeeded is kept.",
+                    run_id=self._id,
+                    node=failure.get("node"),
+                    error_type=failure.get("type", ""),
+                    error=failure.get("message", ""),
+                ) from outcome.cause
+
+    async def events(self, *, after: int = 0) -> AsyncIterator[Event]:
+        """The journal from a position on, then live until the run has ended.
+
+        Ends quietly when the run ends; `result` says how. Positions are those of the database, so a reader
+        that remembers the last one goes on right after it, in this process or another.
+        """
+        store = self._runtime.store
+        while True:
+            ended = (await store.run(self._id)).status.finished
+            records = await store.events(self._key, after=after, limit=PAGE)
+            for record in records:
+                after = record.position
+                yield Event.read(self._id, record)
+            if not records:
+                if ended:
+                    return
+                await self._runtime.hub.change(self._key, timeout=FOLLOW)
+
+    def __repr__(self) -> str:
+        return f"<run {self._id}>"

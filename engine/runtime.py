@@ -1,0 +1,296 @@
+"""The runtime of one executor: its store, its drivers, its poller, and what it owns. Joins the other rooms.
+
+It keeps per run that it owns one small entry, per waiting activation one entry of the poller's heap, and a
+driver only for runs in which something is busy now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, TypeAlias
+
+from ..checkpoints import (
+    ActivationColumns,
+    ActivationKey,
+    ActivationRecord,
+    ActivationState,
+    PlanRecord,
+    RunRecord,
+    StaleFenceError,
+    Store,
+    pack,
+)
+from ..nodes import FunctionNode, OperationNode
+from .driver import Driver
+from .errors import ExecutorStoppedError, OperationUnknownError
+from .events import Address, AttemptStarted, BackedOff
+from .failure import describe, sentence
+from .functions import Functions
+from .graph import Workflow
+from .hub import Hub
+from .operations import Operations
+from .plan import Plan
+from .poller import Due, Poller
+from .restore import restore
+from .values import Budget
+
+log = logging.getLogger("perdure")
+S = ActivationState
+AnyWorkflow: TypeAlias = Workflow[Any, Any]
+
+VALUES_IN_MEMORY = 64 * 1024 * 1024
+"""Bytes of encoded values that an executor keeps in memory for consumers to come."""
+BATCH = 256
+"""How many due activations are read from the store in one call."""
+
+
+@dataclass(slots=True)
+class Owned:
+    """A run that this executor drives, whether it is in memory or not."""
+
+    run_id: str
+    fence: int
+    workflow: AnyWorkflow | None
+    plan: Plan
+
+
+class Runtime:
+    """What the rooms of one executor share."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], float] = time.time, random: Random | None = None):
+        self.store = store
+        self.clock = clock
+        self.random = Random() if random is None else random  # noqa: S311  # jitter, not a secret
+        self.hub = Hub()
+        self.budget = Budget(VALUES_IN_MEMORY)
+        self.functions = Functions(self)
+        self.operations = Operations(self)
+        self.poller = Poller(clock, self._due)
+        self.workflows: dict[str, AnyWorkflow] = {}  # by signature
+        self.plans: dict[str, Plan] = {}
+        self.drivers: dict[int, Driver] = {}
+        self.owned: dict[int, Owned] = {}
+        self.stopping = False
+        self.tasks: asyncio.TaskGroup | None = None
+        self.working: set[asyncio.Task[None]] = set()
+        self._loading: dict[int, asyncio.Future[Driver | None]] = {}
+
+    # -- workflows ---------------------------------------------------------------------------------------
+
+    def know(self, workflow: AnyWorkflow) -> Plan:
+        """Check a workflow, freeze it, and drive runs of it from now on."""
+        plan = workflow.plan
+        self.workflows.setdefault(plan.signature, workflow)
+        self.plans.setdefault(plan.signature, plan)
+        return plan
+
+    async def plan(self, signature: str) -> Plan:
+        """The plan of that signature, from a workflow or from the store."""
+        if signature not in self.plans:
+            self.plans[signature] = Plan.decode((await self.store.plan(signature)).plan)
+        return self.plans[signature]
+
+    @staticmethod
+    def record(plan: Plan) -> PlanRecord:
+        """The plan as it is stored."""
+        return PlanRecord(signature=plan.signature, workflow=plan.workflow, plan=plan.encode())
+
+    # -- tasks and drivers -------------------------------------------------------------------------------
+
+    def create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of the executor."""
+        if self.tasks is None:
+            work.close()
+            raise ExecutorStoppedError(
+                "The executor is not running: use it inside `async with Executor(...)`."
+            )
+        task = self.tasks.create_task(work)
+        self.working.add(task)
+        task.add_done_callback(self.working.discard)
+        return task
+
+    def own(self, record: RunRecord, plan: Plan) -> None:
+        """The run is ours to drive."""
+        self.owned[record.key] = Owned(record.id, record.fence, self.workflows.get(record.signature), plan)
+
+    async def driver(self, run: int) -> Driver | None:
+        """The driver of an owned run, loaded if it was evicted; None when the run is not ours any more."""
+        driver = self.drivers.get(run)
+        if driver is not None:
+            return driver
+        loading = self._loading.get(run)
+        if loading is None:
+            loading = self._loading[run] = asyncio.get_running_loop().create_future()
+            try:
+                driver = await self._load(run)
+            except BaseException as error:
+                loading.set_exception(error)
+                loading.exception()  # retrieved: others may not wait for it
+                raise
+            finally:
+                del self._loading[run]
+            loading.set_result(driver)
+            return driver
+        return await asyncio.shield(loading)
+
+    async def _load(self, run: int) -> Driver | None:
+        owned = self.owned.get(run)
+        found = await self.store.runs_by_key([run])
+        if owned is None or not found:
+            return None
+        record = found[0]
+        if record.fence != owned.fence:
+            self._lost(run, record.id)
+            return None
+        scopes = await self.store.scopes(run, open_only=True)
+        activations = await self.store.activations(run, open_only=True)
+        if run not in self.owned:
+            return None
+        state = restore(owned.plan, record.outcome, scopes, activations)
+        return self.adopt(Driver(self, record, owned.workflow, state))
+
+    def adopt(self, driver: Driver) -> Driver:
+        """Keep a driver until its run is evicted or ends."""
+        self.drivers[driver.key] = driver
+        return driver
+
+    def evict(self, driver: Driver) -> None:
+        """Nothing of the run is busy: forget all but that it is ours."""
+        self.drivers.pop(driver.key, None)
+
+    def forget(self, driver: Driver) -> None:
+        """The run has ended."""
+        self.drivers.pop(driver.key, None)
+        self.owned.pop(driver.key, None)
+
+    def abort(self, driver: Driver, error: BaseException) -> None:
+        """The run can't be driven on here; it stays as it was committed."""
+        self.drivers.pop(driver.key, None)
+        owned = self.owned.pop(driver.key, None)
+        if isinstance(error, StaleFenceError):
+            log.warning("run %s: %s", driver.run_id, error)
+        else:
+            log.error("run %s is not driven on: %s: %s", driver.run_id, type(error).__name__, error)
+        self.hub.stopped(driver.key, error)
+        if owned is not None and not self.stopping and not isinstance(error, StaleFenceError):
+            self.create_task(self._release(driver))
+
+    async def _release(self, driver: Driver) -> None:
+        try:
+            await driver.submitted()
+            await self.store.release(await self.store.runs_by_key([driver.key]))
+        except Exception as error:  # noqa: BLE001  # the run has its error already; its lease frees it later
+            log.warning("run %s could not be released: %s", driver.run_id, error)
+
+    def _lost(self, run: int, run_id: str) -> None:
+        self.owned.pop(run, None)
+        error = StaleFenceError(f"Run {run_id} was taken over by another executor.")
+        log.warning("%s", error)
+        self.hub.stopped(run, error)
+
+    def at_work(self, driver: Driver, address: Address) -> bool:
+        """Whether a plain function of this activation runs in a thread now: its end is waited for."""
+        return (driver.key, address) in self.functions.in_threads
+
+    def busy(self) -> set[asyncio.Task[Any]]:
+        """Tasks that a stop waits for: submissions under way, and plain functions, which can't be stopped."""
+        return self.operations.submitting | set(self.functions.in_threads.values())
+
+    def cancel_idle(self) -> None:
+        """Cancel all tasks but those."""
+        for task in self.working - self.busy():
+            task.cancel()
+
+    # -- starting ----------------------------------------------------------------------------------------
+
+    async def start(self, driver: Driver, address: Address) -> None:
+        """Run an activation's node. The transition that says so is committed."""
+        node = driver.node(address)
+        if isinstance(node, FunctionNode):
+            await self.functions.run(driver, address, node)
+        elif isinstance(node, OperationNode):
+            await self.operations.start(driver, address, node)
+        else:
+            raise OperationUnknownError(
+                f"Run {driver.run_id}: {address} is a {node.kind}, which this version can't run.",
+                run_id=driver.run_id,
+            )
+
+    async def back_off(
+        self,
+        driver: Driver,
+        address: Address,
+        wake_at: float,
+        error: BaseException,
+        columns: ActivationColumns | None = None,
+    ) -> None:
+        """Commit that an attempt failed and when the next one begins; wake it then."""
+        columns = {} if columns is None else columns
+        columns.update(wake_at=wake_at, error=pack(describe(error)))
+        note = {"error": sentence(describe(error)), "wake_at": wake_at}
+        await driver.apply((BackedOff(address), columns, note))
+        if driver.state_of(address) is S.BACKOFF:
+            self.poller.add(wake_at, driver.key, driver.state.key(address))
+
+    # -- waking ------------------------------------------------------------------------------------------
+
+    def _due(self, due: list[Due]) -> None:
+        due = [(run, key) for run, key in due if run in self.owned]
+        if not self.stopping:
+            for start in range(0, len(due), BATCH):
+                self.create_task(self._wake(due[start : start + BATCH]))
+
+    async def _wake(self, due: Sequence[tuple[int, ActivationKey]]) -> None:
+        try:
+            records = await self.store.activations_by_key(due)
+        except Exception as error:  # noqa: BLE001  # the boundary: all these runs get the error
+            for run in {run for run, _ in due}:
+                await self._stop_driving(run, error)
+            return
+        for record in records:
+            if record.run in self.owned and not self.stopping:
+                self.create_task(self._woken(record))
+
+    async def _woken(self, record: ActivationRecord) -> None:
+        address = Address(record.key.node, record.path)
+        try:
+            if record.state is S.WAITING:
+                await self.operations.poll(record, address)
+                return
+            if record.state not in (S.BACKOFF, S.SUBMIT_UNKNOWN, S.CANCELLING):
+                return
+            driver = await self.driver(record.run)
+            if driver is not None and driver.state_of(address) is record.state:
+                await driver.guard(self._resume(driver, address, record.state))
+        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
+            await self._stop_driving(record.run, error)
+
+    async def _resume(self, driver: Driver, address: Address, state: ActivationState) -> None:
+        if state is S.BACKOFF:
+            await driver.apply((AttemptStarted(address), {}, {}))
+        elif state is S.CANCELLING:
+            await self.operations.cancel(driver, address)
+        else:
+            node = driver.node(address)
+            assert isinstance(node, OperationNode)
+            await self.operations.resubmit(driver, address, node)
+
+    async def _stop_driving(self, run: int, error: Exception) -> None:
+        driver = self.drivers.get(run)
+        if driver is not None:
+            driver.abort(error)
+            return
+        owned = self.owned.pop(run, None)
+        if owned is None:
+            return
+        log.error("run %s is not driven on: %s: %s", owned.run_id, type(error).__name__, error)
+        self.hub.stopped(run, error)
+        try:
+            await self.store.release(await self.store.runs_by_key([run]))
+        except Exception as late:  # noqa: BLE001  # the run has its error already; its lease frees it later
+            log.warning("run %s could not be released: %s", owned.run_id, late)
