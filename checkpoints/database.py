@@ -27,6 +27,9 @@ OLDEST_SQLITE = (3, 37, 0)
 AUTOCHECKPOINT = 1_000
 """Pages in the WAL after which a commit moves them into the database. More did not make commits faster."""
 
+CACHE_KIB = 16_384
+"""Of pages that SQLite keeps in memory, so that a large group is not written out before its COMMIT."""
+
 WAL_BYTES = 4_500_000
 """To this size the WAL is extended in advance, a little above what `AUTOCHECKPOINT` lets it grow to."""
 
@@ -141,6 +144,7 @@ class Database:
         self._use_wal(connection)
         connection.execute(f"PRAGMA synchronous = {self.synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA journal_size_limit = -1")  # the WAL is written over, not cut off
         schema.migrate(connection, self.name)
 

@@ -74,28 +74,29 @@ def write_group(
 
 
 def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]:
-    execute = connection.execute
-    execute("BEGIN IMMEDIATE")
+    # One cursor for all: a new one for each statement takes a third of the time of the smallest ones.
+    cursor = connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
     try:
         events: list[tuple[Any, ...]] = []
         outcomes: list[Outcome] = []
         for job in jobs:
             if isinstance(job, Transition):
-                outcomes.append(_step(connection, job, events))
+                outcomes.append(_step(cursor, job, events))
             else:
-                outcomes.append(_create(connection, job, events))
+                outcomes.append(_create(cursor, job, events))
         if events:
-            connection.executemany(queries.INSERT_EVENT, events)
-        execute("COMMIT")
+            cursor.executemany(queries.INSERT_EVENT, events)
+        cursor.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # some errors have rolled back already
-            execute("ROLLBACK")
+            cursor.execute("ROLLBACK")
         raise
     return outcomes
 
 
 def _step(
-    connection: sqlite3.Connection, transition: Transition, events: list[tuple[Any, ...]]
+    cursor: sqlite3.Cursor, transition: Transition, events: list[tuple[Any, ...]]
 ) -> StaleFenceError | StoreError | None:
     run, at, position = transition.run, transition.at, transition.position
     after = position + len(transition.events)
@@ -116,26 +117,26 @@ def _step(
         position,
     )
     if transition.status.finished:
-        moved = connection.execute(queries.FINISH_RUN, parameters).rowcount
+        moved = cursor.execute(queries.FINISH_RUN, parameters).rowcount
     else:
-        moved = connection.execute(queries.STEP_RUN, parameters).rowcount or (
-            connection.execute(queries.REOPEN_RUN, parameters).rowcount
+        moved = cursor.execute(queries.STEP_RUN, parameters).rowcount or (
+            cursor.execute(queries.REOPEN_RUN, parameters).rowcount
         )
     if not moved:
-        return _stale(connection, transition)
-    _write_parts(connection, run, transition, events)
+        return _stale(cursor, transition)
+    _write_parts(cursor, run, transition, events)
     return None
 
 
 def _create(
-    connection: sqlite3.Connection, creation: Creation, events: list[tuple[Any, ...]]
+    cursor: sqlite3.Cursor, creation: Creation, events: list[tuple[Any, ...]]
 ) -> RunRecord | RunExistsError | StoreError:
     new, plan, first = creation.run, creation.plan, creation.transition
     at = first.at
     last = first.events[-1].position if first.events else 0
     if last != len(first.events):
         return StoreError(f"run {new.id}: its first events end at {last}, they must count from 1.")
-    inserted = connection.execute(
+    inserted = cursor.execute(
         queries.INSERT_RUN,
         (
             new.id,
@@ -156,17 +157,17 @@ def _create(
     key = inserted.lastrowid
     assert key is not None
     if not new.input.inline:
-        _put_blob(connection, new.input)
-    connection.execute(queries.PUT_PLAN, (plan.signature, plan.workflow, plan.plan, at))
+        _put_blob(cursor, new.input)
+    cursor.execute(queries.PUT_PLAN, (plan.signature, plan.workflow, plan.plan, at))
     step = queries.FINISH_RUN if first.status.finished else queries.STEP_RUN
     outcome = None if first.outcome is None else rows.STATUS_TEXT[first.outcome]
-    connection.execute(step, (last, rows.STATUS_TEXT[first.status], outcome, first.error, at, key, 1, 0))
-    _write_parts(connection, key, first, events)
-    return rows.run_from(connection.execute(queries.RUN_BY_KEY, (key,)).fetchone())
+    cursor.execute(step, (last, rows.STATUS_TEXT[first.status], outcome, first.error, at, key, 1, 0))
+    _write_parts(cursor, key, first, events)
+    return rows.run_from(cursor.execute(queries.RUN_BY_KEY, (key,)).fetchone())
 
 
 def _write_parts(
-    connection: sqlite3.Connection, run: int, transition: Transition, events: list[tuple[Any, ...]]
+    cursor: sqlite3.Cursor, run: int, transition: Transition, events: list[tuple[Any, ...]]
 ) -> None:
     """All of a transition but the run's row; its events are gathered, to be inserted in one call."""
     events += [
@@ -174,9 +175,9 @@ def _write_parts(
         for event in transition.events
     ]
     for change in transition.activations:
-        _put_activation(connection, run, transition.at, change)
+        _put_activation(cursor, run, transition.at, change)
     for scope in transition.scopes:
-        connection.execute(
+        cursor.execute(
             queries.PUT_SCOPE,
             (
                 run,
@@ -189,10 +190,10 @@ def _write_parts(
             ),
         )
     for message in transition.messages:
-        connection.execute(queries.DELETE_MESSAGE, (message, run))
+        cursor.execute(queries.DELETE_MESSAGE, (message, run))
 
 
-def _put_activation(connection: sqlite3.Connection, run: int, at: float, change: ActivationChange) -> None:
+def _put_activation(cursor: sqlite3.Cursor, run: int, at: float, change: ActivationChange) -> None:
     key, columns = change.key, change.columns
     state = columns.get("state")
     if state is None:
@@ -205,7 +206,7 @@ def _put_activation(connection: sqlite3.Connection, run: int, at: float, change:
             elif len(value.data) <= INLINE_LIMIT:
                 parameters += (value.data, None)
             else:
-                _put_blob(connection, value)
+                _put_blob(cursor, value)
                 parameters += (None, value.digest)
         elif name == "state":
             parameters.append(rows.STATE_TEXT[state])
@@ -213,9 +214,9 @@ def _put_activation(connection: sqlite3.Connection, run: int, at: float, change:
             parameters.append(value)
     parameters += (run, key.scope, key.node, key.item)
     update, upsert = _activation_statements(tuple(columns))
-    if state in _MOSTLY_NEW or not connection.execute(update, parameters).rowcount:
+    if state in _MOSTLY_NEW or not cursor.execute(update, parameters).rowcount:
         parameters.append(at)
-        connection.execute(upsert, parameters)
+        cursor.execute(upsert, parameters)
 
 
 @cache
@@ -242,14 +243,14 @@ def _activation_statements(names: tuple[str, ...]) -> tuple[str, str]:
     return update, upsert
 
 
-def _put_blob(connection: sqlite3.Connection, value: Value) -> None:
+def _put_blob(cursor: sqlite3.Cursor, value: Value) -> None:
     # Looked up first: binding a megabyte only to find that it is there would copy it.
-    if connection.execute(queries.HAS_BLOB, (value.digest,)).fetchone() is None:
-        connection.execute(queries.INSERT_BLOB, (value.digest, value.data))
+    if cursor.execute(queries.HAS_BLOB, (value.digest,)).fetchone() is None:
+        cursor.execute(queries.INSERT_BLOB, (value.digest, value.data))
 
 
-def _stale(connection: sqlite3.Connection, transition: Transition) -> StaleFenceError:
-    row = connection.execute(queries.RUN_BY_KEY, (transition.run,)).fetchone()
+def _stale(cursor: sqlite3.Cursor, transition: Transition) -> StaleFenceError:
+    row = cursor.execute(queries.RUN_BY_KEY, (transition.run,)).fetchone()
     if row is None:
         return StaleFenceError(f"run {transition.run}: it is gone from the database; nothing was written.")
     run = rows.run_from(row)
