@@ -1,0 +1,405 @@
+"""Every fault as a client meets it on the wire, and what the simulator holds afterwards."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import pytest
+from openai import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    AsyncOpenAI,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+from openai.types.responses import Response, ResponseStreamEvent
+from perdure.nodes.simulator import (
+    Answer,
+    BrokenReply,
+    ConnectionLost,
+    HttpError,
+    Match,
+    NotFound,
+    Rule,
+    Simulator,
+    SimulatorError,
+    SlowReply,
+    Stale,
+    StreamCut,
+    WindowExpired,
+)
+
+
+@asynccontextmanager
+async def plain(simulator: Simulator) -> AsyncGenerator[AsyncOpenAI]:
+    async with simulator.client(max_retries=0) as client:
+        yield client
+
+
+def submit(client: AsyncOpenAI, text: str = "Go.") -> Coroutine[None, None, Response]:
+    return client.responses.create(model="o3", input=text, background=True)
+
+
+def test_a_reply_is_lost_after_the_submission_was_accepted(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=ConnectionLost()))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            with pytest.raises(APIConnectionError) as lost:
+                await submit(client)
+            assert not isinstance(lost.value, APITimeoutError)
+            await submit(client)
+
+    asyncio.run(main())
+    account = simulator.ledger()
+    assert [(r.outcome, r.status, r.fault) for r in account.submissions()] == [
+        ("accepted", None, "connection_lost"),
+        ("accepted", 200, None),
+    ]
+    assert account.submissions()[0].response_id == account.accepted()[0].id
+
+
+def test_a_connection_is_lost_before_acceptance(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=ConnectionLost(accepted=False)))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            with pytest.raises(APIConnectionError):
+                await submit(client)
+
+    asyncio.run(main())
+    assert [request.outcome for request in simulator.ledger().submissions()] == ["fault"]
+    assert simulator.ledger().accepted() == ()
+
+
+def test_the_real_clients_own_retry_pays_twice(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=ConnectionLost()))
+
+    async def main() -> None:
+        async with simulator.client() as client:
+            await submit(client)
+
+    asyncio.run(main())
+    assert len(simulator.ledger().accepted()) == 2
+
+
+def test_a_reply_that_hangs_after_acceptance(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=SlowReply(seconds=30)))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            with pytest.raises(APITimeoutError):
+                await client.with_options(timeout=0.3).responses.create(
+                    model="o3", input="Go.", background=True
+                )
+
+    asyncio.run(main())
+    account = simulator.ledger()
+    assert len(account.accepted()) == 1
+    assert [(request.outcome, request.status) for request in account.submissions()] == [("accepted", None)]
+
+
+def test_a_submission_that_is_accepted_late(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=SlowReply(seconds=0.5, accepted=False)))
+
+    async def main() -> None:
+        async with plain(simulator) as client, asyncio.TaskGroup() as tasks:
+            created = tasks.create_task(submit(client))
+            await asyncio.sleep(0.2)
+            assert simulator.ledger().accepted() == ()
+            assert len(simulator.ledger().submissions()) == 1
+            assert (await created).status == "queued"
+
+    asyncio.run(main())
+
+
+def test_too_many_requests_says_when_to_come_back(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=HttpError(status=429, retry_after=2, retry_after_ms=1500, should_retry=True)))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            with pytest.raises(RateLimitError) as limited:
+                await submit(client)
+            headers = limited.value.response.headers
+            assert [headers[name] for name in ("retry-after", "retry-after-ms", "x-should-retry")] == [
+                "2",
+                "1500",
+                "true",
+            ]
+            assert limited.value.code == "rate_limit_exceeded"
+
+    asyncio.run(main())
+    assert simulator.ledger().accepted() == ()
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+@pytest.mark.parametrize("status", [500, 503])
+def test_server_errors_before_and_after_acceptance(simulator: Simulator, status: int, accepted: bool) -> None:
+    simulator.script(Rule(fault=HttpError(status=status, accepted=accepted), times=2))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            for _ in range(2):
+                with pytest.raises(InternalServerError) as failed:
+                    await submit(client)
+                assert failed.value.status_code == status
+            assert (await submit(client)).status == "queued"
+
+    asyncio.run(main())
+    assert len(simulator.ledger().accepted()) == (3 if accepted else 1)
+    assert [request.status for request in simulator.ledger().submissions()] == [status, status, 200]
+
+
+def test_a_poll_can_fail_in_every_way_and_the_run_goes_on(simulator: Simulator) -> None:
+    simulator.script(
+        Rule(on="retrieve", fault=HttpError(status=403)),
+        Rule(on="retrieve", fault=HttpError(status=503)),
+        Rule(on="retrieve", fault=ConnectionLost()),
+        Rule(on="retrieve", fault=BrokenReply(form="bad_json")),
+        Rule(on="retrieve", fault=BrokenReply(form="html")),
+        Rule(on="retrieve", fault=BrokenReply(form="half")),
+    )
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            response = await submit(client)
+            expected: tuple[type[Exception], ...] = (
+                PermissionDeniedError,
+                InternalServerError,
+                APIConnectionError,
+                json.JSONDecodeError,
+                InternalServerError,
+                APIConnectionError,
+            )
+            for error in expected:
+                with pytest.raises(error):
+                    await client.responses.retrieve(response.id)
+            assert (await client.responses.retrieve(response.id)).id == response.id
+
+    asyncio.run(main())
+    assert [request.fault for request in simulator.ledger().calls("retrieve")] == [
+        "http_error",
+        "http_error",
+        "connection_lost",
+        "broken_reply",
+        "broken_reply",
+        "broken_reply",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("form", ["bad_json", "html", "half"])
+def test_a_broken_reply_to_an_accepted_submission(
+    simulator: Simulator, form: Literal["bad_json", "html", "half"]
+) -> None:
+    simulator.script(Rule(fault=BrokenReply(form=form)))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            with pytest.raises((json.JSONDecodeError, APIError)):
+                await submit(client)
+
+    asyncio.run(main())
+    assert len(simulator.ledger().accepted()) == 1
+
+
+def test_not_found_early_and_late(simulator: Simulator) -> None:
+    simulator.script(
+        Rule(match=Match(younger_than=0.3), fault=NotFound(), times=0),
+        Rule(match=Match(older_than=0.8), fault=NotFound(), times=0),
+    )
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            response = await submit(client)
+            with pytest.raises(NotFoundError, match="not found"):
+                await client.responses.retrieve(response.id)
+            await asyncio.sleep(0.4)
+            assert (await client.responses.retrieve(response.id)).status == "in_progress"
+            await asyncio.sleep(0.5)
+            with pytest.raises(NotFoundError):
+                await client.responses.retrieve(response.id)
+
+    asyncio.run(main())
+
+
+def test_a_stale_retrieve_after_the_end(simulator: Simulator) -> None:
+    simulator.script(
+        Rule(answer=Answer(duration=0)), Rule(match=Match(status="completed"), fault=Stale(), nth=2)
+    )
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            response = await submit(client)
+            assert response.status == "completed"
+            statuses = [(await client.responses.retrieve(response.id)).status for _ in range(3)]
+            assert statuses == ["completed", "in_progress", "completed"]
+
+    asyncio.run(main())
+
+
+def test_a_cancel_whose_reply_is_lost_took_effect(simulator: Simulator) -> None:
+    simulator.script(Rule(on="cancel", fault=ConnectionLost()))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            response = await submit(client)
+            with pytest.raises(APIConnectionError):
+                await client.responses.cancel(response.id)
+            assert (await client.responses.cancel(response.id)).status == "cancelled"
+
+    asyncio.run(main())
+    assert len(simulator.ledger().calls("cancel")) == 2
+
+
+async def read_cut(
+    simulator: Simulator, cut: StreamCut, patience: float = 10
+) -> tuple[list[ResponseStreamEvent], Exception | None, list[ResponseStreamEvent]]:
+    """Meet the cut in a live stream: the events before it, the error, and the rest after it."""
+    simulator.script(Rule(answer=Answer(duration=0.4, text="one two three")), Rule(fault=cut))
+    got: list[ResponseStreamEvent] = []
+    error: Exception | None = None
+    async with simulator.client(max_retries=0, timeout=patience) as client:
+        async with await client.responses.create(
+            model="o3", input="Go.", background=True, stream=True
+        ) as stream:
+            try:
+                async for event in stream:
+                    got.append(event)  # noqa: PERF401  # kept when the stream breaks
+            except (APIError, json.JSONDecodeError) as failure:
+                error = failure
+        assert got
+        assert got[0].type == "response.created"
+        async with await client.responses.retrieve(
+            got[0].response.id, stream=True, starting_after=cut.after - 1
+        ) as stream:
+            rest = [event async for event in stream]
+    return got, error, rest
+
+
+@pytest.mark.parametrize("how", ["reset", "mid_frame"])
+@pytest.mark.parametrize("after", [1, 5])
+def test_a_stream_that_is_reset_is_an_error_and_goes_on_where_it_was(
+    simulator: Simulator, how: Literal["reset", "mid_frame"], after: int
+) -> None:
+    got, error, rest = asyncio.run(read_cut(simulator, StreamCut(how=how, after=after)))
+    assert type(error) is APIConnectionError
+    assert len(got) == after
+    assert [event.sequence_number for event in rest] == list(range(after, 12))
+    assert [request.fault for request in simulator.ledger().requests] == [how, None]
+
+
+@pytest.mark.parametrize("how", ["eof", "half_frame"])
+def test_a_clean_end_in_the_middle_looks_like_a_normal_end(
+    simulator: Simulator, how: Literal["eof", "half_frame"]
+) -> None:
+    got, error, rest = asyncio.run(read_cut(simulator, StreamCut(how=how, after=6)))
+    assert error is None
+    assert [event.sequence_number for event in got] == list(range(6))
+    assert rest[-1].type == "response.completed"
+
+
+def test_a_stream_that_falls_silent_times_out(simulator: Simulator) -> None:
+    got, error, rest = asyncio.run(read_cut(simulator, StreamCut(how="idle", after=4), patience=0.6))
+    assert isinstance(error, APITimeoutError)
+    assert len(got) == 4
+    assert rest[-1].type == "response.completed"
+
+
+def test_error_events_in_both_shapes_and_bad_json(simulator: Simulator) -> None:
+    nested, error, _ = asyncio.run(read_cut(simulator, StreamCut(how="nested_error", after=3)))
+    assert type(error) is APIError
+    assert len(nested) == 3
+    simulator.reset()
+    flat, error, _ = asyncio.run(read_cut(simulator, StreamCut(how="flat_error", after=3)))
+    assert error is None
+    assert [event.type for event in flat][3:] == ["error"]
+    simulator.reset()
+    bad, error, _ = asyncio.run(read_cut(simulator, StreamCut(how="bad_json", after=3)))
+    assert isinstance(error, json.JSONDecodeError)
+    assert len(bad) == 3
+
+
+def test_a_stream_is_refused_as_too_old(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=WindowExpired(), nth=2))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            async with await client.responses.create(
+                model="o3", input="Go.", background=True, stream=True
+            ) as stream:
+                first = await anext(aiter(stream))
+            assert first.type == "response.created"
+            with pytest.raises(APIError, match="can no longer be streamed"):
+                await client.responses.retrieve(first.response.id, stream=True, starting_after=0)
+
+    asyncio.run(main())
+
+
+def test_rules_match_by_model_metadata_text_and_number(simulator: Simulator) -> None:
+    simulator.script(
+        Rule(match=Match(model="gpt-5"), answer=Answer(duration=0, text="by model")),
+        Rule(match=Match(metadata={"node": "b"}), answer=Answer(duration=0, text="by metadata")),
+        Rule(match=Match(contains="otter"), answer=Answer(duration=0, text="second otter"), nth=2, times=1),
+        Rule(match=Match(contains="otter"), answer=Answer(duration=0, text="otters")),
+        Rule(answer=Answer(duration=0, text="else")),
+    )
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+
+            async def ask(model: str, text: str, **metadata: str) -> str:
+                response = await client.responses.create(model=model, input=text, metadata=metadata)
+                return response.output_text
+
+            assert await ask("gpt-5", "otters") == "by model"
+            assert await ask("o3", "otters", node="b", run="r") == "by metadata"
+            assert [await ask("o3", "otters", node="a") for _ in range(3)] == [
+                "otters",
+                "second otter",
+                "otters",
+            ]
+            assert await ask("o3", "seals") == "else"
+            simulator.clear_script()
+            simulator.script(Rule(answer=Answer(duration=0)))
+            assert "seals" in await ask("o3", "seals")
+
+    asyncio.run(main())
+
+
+def test_rules_that_could_do_nothing_are_refused(simulator: Simulator) -> None:
+    with pytest.raises(ValueError, match="needs an answer or a fault"):
+        Rule()
+    with pytest.raises(ValueError, match="can only happen on 'stream'"):
+        Rule(on="create", fault=StreamCut(how="eof"))
+    with pytest.raises(ValueError, match="can only happen on 'retrieve'"):
+        Rule(on="create", fault=Stale())
+    with pytest.raises(ValueError, match="no id"):
+        Rule(on="create", fault=NotFound())
+    with pytest.raises(ValueError, match="a rule of its own"):
+        Rule(answer=Answer(), fault=StreamCut(how="eof"))
+    with pytest.raises(SimulatorError, match="status"):
+        simulator.script(Rule(answer=Answer(status="lost")))  # pyright: ignore[reportArgumentType]  # the point
+
+
+def test_a_fault_and_an_answer_in_one_rule_meet_the_same_submission(simulator: Simulator) -> None:
+    simulator.script(
+        Rule(fault=ConnectionLost(), answer=Answer(duration=60)), Rule(answer=Answer(duration=0))
+    )
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            with pytest.raises(APIConnectionError):
+                await submit(client)
+            await submit(client)
+
+    asyncio.run(main())
+    account = simulator.ledger()
+    assert [response.running for response in account.accepted()] == [True, False]
+    assert account.running[0].ends_at > time.time() + 50
