@@ -220,6 +220,7 @@ async def follow(
         if fresh:
             yield StreamPiece(token=token, text="")
         while True:
+            pause = 0.0
             if current is None and reopen is not None and connections < CONNECTIONS:
                 connections += 1
                 answer = await reopen(reader.cursor.sequence)
@@ -230,6 +231,8 @@ async def follow(
                     connections = CONNECTIONS
                 elif not answer.passing:
                     raise answer.unavailable()
+                else:
+                    pause = answer.retry_after or 0.0
             while current is not None:
                 event = await current.next()
                 if event is None or isinstance(event, Fault) or is_error(event):
@@ -253,7 +256,7 @@ async def follow(
                     "resumed: say background=True.",
                     code="stream_interrupted",
                 )
-            again = 0.1 * 2**connections
+            again = max(pause, 0.1 * 2**connections)
             await asyncio.sleep(state.retry_after if connections >= CONNECTIONS else again)
     except GeneratorExit:
         if fresh and current is not None and reader.events < _FIRST_EVENTS - 1:
