@@ -132,7 +132,7 @@ FITTING: list[tuple[Any, Any]] = [
     (list[int], Alias),
     (T, int),  # pyright: ignore[reportGeneralTypeIssues]
     (int, T),
-    (list[T], list[int]),
+    (T, int),  # pyright: ignore
     (Dog, Named),
     (Named, Dog),
     (list[int], list[int]),
