@@ -6,6 +6,8 @@ People say `perdure simulate`.
 from __future__ import annotations
 
 import argparse
+import sqlite3
+import sys
 
 
 def main() -> None:
@@ -19,7 +21,10 @@ def main() -> None:
     options = parser.parse_args()
     from .server import serve_child
 
-    serve_child(options.port, options.db, duration=options.duration, window=options.window)
+    try:
+        serve_child(options.port, options.db, duration=options.duration, window=options.window)
+    except (OSError, sqlite3.Error) as error:
+        sys.exit(f"The simulator can't serve port {options.port} with {options.db}: {error}")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def make_app(ledger: Ledger, settings: Settings) -> Starlette:
             Path("/v1/responses/{id}/cancel", api.exchange("cancel", api.cancel), methods=["POST"]),
             Path("/v1/responses/{id}/input_items", api.exchange("input_items", api.input_items)),
             *control.routes(),
-        ]
+        ],
+        exception_handlers={404: _unknown_path},
     )
 
 
@@ -111,6 +112,7 @@ class Api:
         rule = self._ledger.take_fault(asked)
 
         async def effect(_: Fault | None) -> Response:
+            self._ledger.check(exchange)
             answer = (rule.answer if rule else None) or self._scripted(asked)
             record = self._accept(exchange, submission, raw, answer)
             if submission.stream:
@@ -259,6 +261,11 @@ class Api:
                 raise RefusedRequest(
                     400, f"No tool output found for function call {item.call_id}.", param="input"
                 )
+
+
+async def _unknown_path(request: Request, _: Exception) -> Response:
+    message = f"Invalid URL ({request.method} {request.url.path}). The API lives under /v1."
+    return JSONResponse(error_body(message), status_code=404)
 
 
 def _refusal_reply(refusal: RefusedRequest) -> Response:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from .generation import Plan, status_at
 from .items import Turn
-from .request import Submission, input_text, read_submission
+from .request import RefusedRequest, Submission, input_text, read_submission
 from .script import Asked, Route, Rule, Status, fits, read_rules, write_rules
 from .wire import LoggedEvent, event_log
 
@@ -59,6 +59,8 @@ class Exchange:
     """One request and what became of it so far."""
 
     number: int
+    epoch: int
+    """How often the ledger had been reset when it arrived."""
     request_id: str
     route: Route
     outcome: str | None = None
@@ -83,6 +85,7 @@ class Ledger:
 
     def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
+        Path(path).touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -94,6 +97,7 @@ class Ledger:
         ]
         self._read: dict[str, tuple[Submission, Plan]] = {}
         self._logs: dict[str, list[LoggedEvent]] = {}
+        self._epoch = 0
 
     def close(self) -> None:
         self._db.close()
@@ -136,10 +140,17 @@ class Ledger:
                 request_id,
             ),
         )
-        return Exchange(number=cursor.lastrowid or 0, request_id=request_id, route=route)
+        return Exchange(number=cursor.lastrowid or 0, epoch=self._epoch, request_id=request_id, route=route)
+
+    def check(self, exchange: Exchange) -> None:
+        """Raises `RefusedRequest` for a request that was held up until after a reset: it belongs to the past."""
+        if exchange.epoch != self._epoch:
+            raise RefusedRequest(503, "The simulator was reset after this request arrived.")
 
     def note(self, exchange: Exchange) -> None:
-        """Write down what became of a request, as far as it is known."""
+        """Write down what became of a request, as far as it is known; nothing when it was forgotten."""
+        if exchange.epoch != self._epoch:
+            return
         self._db.execute(
             "UPDATE requests SET outcome = ?, status = ?, fault = ?, response_id = ? WHERE number = ?",
             (exchange.outcome, exchange.status, exchange.fault, exchange.response_id, exchange.number),
@@ -257,7 +268,8 @@ class Ledger:
         return None
 
     def reset(self) -> None:
-        """Forget everything: responses, requests and script."""
+        """Forget everything: responses, requests and script. Requests that hang can do no more."""
+        self._epoch += 1
         with self._transaction():
             for table in ("responses", "requests", "rules"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608  # names from the line above

@@ -114,9 +114,10 @@ class Simulator:
         ready, _, _ = select.select([process.stdout], [], [], _START_TIMEOUT)
         line = process.stdout.readline() if ready else b""
         if not line:
+            process.kill()
             raise SimulatorError(
-                f"The simulator did not start on {self.db} (exit code {process.poll()}); its messages are on "
-                "stderr. Is the extra installed? pip install 'perdure[web]'"
+                f"The simulator did not start on {self.db}; what it says is on stderr. Is the extra installed? "
+                "pip install 'perdure[web]'"
             )
         return json.loads(line)
 

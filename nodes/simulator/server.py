@@ -124,5 +124,6 @@ def _print_json(base_url: str) -> None:
 
 def _exit_with_stdin() -> None:
     """End when the other end of stdin is closed: by the parent, or by the parent's death."""
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     os._exit(0)

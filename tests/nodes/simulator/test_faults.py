@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
@@ -403,3 +404,42 @@ def test_a_fault_and_an_answer_in_one_rule_meet_the_same_submission(simulator: S
     account = simulator.ledger()
     assert [response.running for response in account.accepted()] == [True, False]
     assert account.running[0].ends_at > time.time() + 50
+
+
+def test_a_lost_connection_is_a_tcp_reset_and_no_end_of_file(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=ConnectionLost()))
+    host, port = simulator.base_url.split("/")[2].split(":")
+    body = b'{"model": "o3", "input": "Go.", "background": true}'
+    head = f"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(head.encode() + body)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+
+
+def test_a_request_that_hangs_over_a_reset_belongs_to_the_past(simulator: Simulator) -> None:
+    simulator.script(Rule(fault=SlowReply(seconds=0.6, accepted=False)))
+
+    async def main() -> None:
+        async with plain(simulator) as client:
+            held_up = asyncio.create_task(submit(client, "Old."))
+            await asyncio.sleep(0.2)
+            simulator.reset()
+            await submit(client, "New.")
+            with pytest.raises(InternalServerError, match="was reset"):
+                await held_up
+
+    asyncio.run(main())
+    account = simulator.ledger()
+    assert [(request.body["input"], request.outcome) for request in account.requests] == [
+        ("New.", "accepted")
+    ]
+
+
+def test_an_unknown_path_is_an_error_that_says_so(simulator: Simulator) -> None:
+    async def main() -> None:
+        async with simulator.client(base_url=simulator.base_url.removesuffix("/v1"), max_retries=0) as client:
+            with pytest.raises(NotFoundError, match=r"Invalid URL \(POST /responses\)"):
+                await submit(client)
+
+    asyncio.run(main())
