@@ -1,4 +1,4 @@
-"""The shapes of classes with fields: dataclass, NamedTuple, TypedDict, and of Flag.
+"""The shapes of classes with fields: dataclass, NamedTuple, TypedDict; and of Flag.
 
 A class is never found by what the data says: it is the one of the annotation, and a value of a subclass is refused,
 since it would come back as the annotated class. Pydantic models are in `model_shapes.py`.
@@ -13,26 +13,29 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from .plain import Misfit, step
+from .plain import Kind, MisfitError, kind_of, step
 from .shapes import Shape, label_for
 
 
 class FieldsShape(Shape):
-    """What classes with named fields have in common. `fields` is filled in after the making: a class may hold itself."""
+    """What classes with named fields have in common: a map of the fields in their order.
+
+    `fields` is filled in after the making, since a class may mention itself.
+    """
 
     word = ""
 
-    def __init__(self, name: str, type_: type) -> None:
+    def __init__(self, name: str, type_: type[Any]) -> None:
         super().__init__(name)
         self.type = type_
         self.fields: dict[str, Shape] = {}
 
     @property
-    def takes(self) -> frozenset[type]:
+    def takes(self) -> frozenset[Kind]:
         return frozenset({self.type})
 
     @property
-    def kinds(self) -> frozenset[type]:
+    def kinds(self) -> frozenset[Kind]:
         return frozenset({dict})
 
     def describe(self, seen: dict[Shape, str]) -> str:
@@ -48,16 +51,30 @@ class FieldsShape(Shape):
         """What a description says of a field besides its type."""
         return ""
 
+    def check(self, value: object) -> None:
+        """Raise `MisfitError` unless the value is an instance of exactly this class."""
+        if type(value) is self.type:
+            return
+        misfit = self.misfit(value)
+        if isinstance(value, self.type):
+            raise MisfitError(
+                f"there is a {type(value).__name__}, which would come back as {self.name}. "
+                f"Annotate the place with {type(value).__name__}, or with a union of the classes that may come"
+            )
+        raise misfit
+
     def dump_fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The plain data of each field, `values` being what an instance holds."""
         plain: dict[str, Any] = {}
         name = ""
         try:
             for name, shape in self.fields.items():
+                if name not in values:
+                    raise MisfitError(
+                        f"the field of this {self.name} was never set. Set it, or give it a default"
+                    )
                 plain[name] = shape.dump(values[name])
-        except KeyError:
-            raise Misfit(f"the {self.name} has no value in its field {name!r}. Give it one") from None
-        except Misfit as misfit:
+        except MisfitError as misfit:
             misfit.steps.append(step(name))
             raise
         return plain
@@ -65,56 +82,62 @@ class FieldsShape(Shape):
     def load_fields(self, plain: dict[Any, Any]) -> dict[str, Any]:
         """The value of each field; the plain data has exactly these fields."""
         if plain.keys() != self.fields.keys():
-            raise Misfit(f"the fields are not those of {self.name}")
+            raise MisfitError(f"the fields are not those of {self.name}")
         values: dict[str, Any] = {}
         name = ""
         try:
             for name, shape in self.fields.items():
                 values[name] = shape.load(plain[name])
-        except Misfit as misfit:
+        except MisfitError as misfit:
             misfit.steps.append(step(name))
             raise
         return values
 
 
 class DataclassShape(FieldsShape):
-    """A dataclass: a map of its fields.
+    """A dataclass.
 
-    It is made again without its `__init__`, so that every field is as it was. Only where it has a `__post_init__`
-    that can be called that way runs too, for the attributes that are no fields; the fields are set after it.
+    It is made again without its `__init__`, so that every field is as it was. Only where it has a `__post_init__` it
+    goes through `__init__`, for the attributes that are no fields; then the fields are set to what they were. A
+    `__post_init__` that wants an `InitVar` can't be called again.
     """
 
     word = "dataclass"
 
-    def __init__(self, name: str, type_: type) -> None:
+    def __init__(self, name: str, type_: type[Any]) -> None:
         super().__init__(name, type_)
         self._init = [field.name for field in dataclasses.fields(type_) if field.init]
-        self._post_init = hasattr(type_, "__post_init__") and self._init == list(
+        self._post_init = hasattr(type_, "__post_init__") and set(self._init) == set(
             inspect.signature(type_).parameters
         )
 
-    def dump(self, value: Any) -> dict[str, Any]:
-        if type(value) is not self.type:
-            raise self.misfit(value)
-        return self.dump_fields({name: getattr(value, name) for name in self.fields if hasattr(value, name)})
+    def dump(self, value: Any) -> Any:
+        self.check(value)
+        values: dict[str, Any] = {}
+        for name in self.fields:
+            try:
+                values[name] = getattr(value, name)
+            except AttributeError:
+                continue  # dump_fields says so
+        return self.dump_fields(values)
 
     def load(self, plain: Any) -> Any:
-        if type(plain) is not dict:
+        if kind_of(plain) is not dict:
             raise self.misfit(plain)
         values = self.load_fields(plain)
-        if self._post_init:
-            value = self._construct({name: values[name] for name in self._init})
-        else:
-            value = object.__new__(self.type)
+        value = self._construct(values) if self._post_init else object.__new__(self.type)
         for name, field in values.items():
             object.__setattr__(value, name, field)
         return value
 
-    def _construct(self, arguments: dict[str, Any]) -> Any:
+    def _construct(self, values: dict[str, Any]) -> Any:
+        # A copy, since a __post_init__ may change its arguments in place.
+        arguments = copy.deepcopy({name: values[name] for name in self._init})
         try:
-            return self.type(**copy.deepcopy(arguments))
-        except Exception as error:  # noqa: BLE001 - a class of the user's; whatever it raises, the value can't be read
-            raise Misfit(f"{self.name}.__post_init__ raised {type(error).__name__}: {error}") from error
+            return self.type(**arguments)
+        except Exception as error:
+            # The user's code may raise anything.
+            raise MisfitError(f"{self.name}.__post_init__ raised {type(error).__name__}: {error}") from error
 
 
 class NamedTupleShape(FieldsShape):
@@ -123,20 +146,20 @@ class NamedTupleShape(FieldsShape):
     word = "NamedTuple"
 
     @property
-    def kinds(self) -> frozenset[type]:
+    def kinds(self) -> frozenset[Kind]:
         return frozenset({list})
 
-    def dump(self, value: Any) -> list[Any]:
-        if type(value) is not self.type:
-            raise self.misfit(value)
+    def dump(self, value: Any) -> Any:
+        self.check(value)
         return list(self.dump_fields(dict(zip(self.fields, value, strict=True))).values())
 
     def load(self, plain: Any) -> Any:
-        if type(plain) is not list:
+        if kind_of(plain) is not list:
             raise self.misfit(plain)
         if len(plain) != len(self.fields):
-            raise Misfit(f"there are {len(plain)} items, where {self.name} is due")
-        return tuple.__new__(self.type, self.load_fields(dict(zip(self.fields, plain, strict=True))).values())
+            raise MisfitError(f"there are {len(plain)} items, where {self.name} is due")
+        values = self.load_fields(dict(zip(self.fields, plain, strict=True))).values()
+        return tuple[Any].__new__(self.type, values)
 
 
 class TypedDictShape(FieldsShape):
@@ -144,42 +167,40 @@ class TypedDictShape(FieldsShape):
 
     word = "TypedDict"
 
-    def __init__(self, name: str, type_: type) -> None:
+    def __init__(self, name: str, type_: type[Any]) -> None:
         super().__init__(name, type_)
         self.required: frozenset[str] = frozenset()
 
     @property
-    def takes(self) -> frozenset[type]:
+    def takes(self) -> frozenset[Kind]:
         return frozenset({dict})
 
     def mark(self, name: str) -> str:
         return "" if name in self.required else "?"
 
-    def dump(self, value: Any) -> dict[str, Any]:
-        if type(value) is not dict:
-            raise self.misfit(value)
+    def dump(self, value: Any) -> Any:
         return self._each(value, load=False)
 
-    def load(self, plain: Any) -> dict[str, Any]:
-        if type(plain) is not dict:
-            raise self.misfit(plain)
+    def load(self, plain: Any) -> Any:
         return self._each(plain, load=True)
 
     def _each(self, items: Any, *, load: bool) -> dict[str, Any]:
+        if kind_of(items) is not dict:
+            raise self.misfit(items)
         missing = self.required.difference(items)
         if missing:
-            raise Misfit(f"the key {min(missing)!r} of {self.name} is missing")
+            raise MisfitError(f"the key {min(missing)!a} of {self.name} is missing")
         out: dict[str, Any] = {}
         key: Any = None
         try:
             for key, item in items.items():
                 shape = self.fields.get(key) if type(key) is str else None
                 if shape is None:
-                    raise Misfit(
-                        f"{self.name} has no such key. Add it to the class, as NotRequired[...] where it may be missing"
+                    raise MisfitError(
+                        f"{self.name} has no such key. Add it to the class, as NotRequired[...] if need be"
                     )
                 out[key] = shape.load(item) if load else shape.dump(item)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             misfit.steps.append(step(key))
             raise
         return out
@@ -193,29 +214,35 @@ class FlagShape(Shape):
         self._type = type_
 
     @property
-    def takes(self) -> frozenset[type]:
+    def takes(self) -> frozenset[Kind]:
         return frozenset({self._type})
 
     @property
-    def kinds(self) -> frozenset[type]:
+    def kinds(self) -> frozenset[Kind]:
         return frozenset({int})
 
-    def dump(self, value: Any) -> int:
-        if type(value) is not self._type:
+    def dump(self, value: Any) -> Any:
+        if kind_of(value) is not self._type:
             raise self.misfit(value)
         return value.value
 
     def load(self, plain: Any) -> Any:
-        if type(plain) is not int:
+        if kind_of(plain) is not int:
             raise self.misfit(plain)
         try:
             value = self._type(plain)
         except ValueError as error:
-            raise Misfit(f"the number is no {self.name}") from error
-        if type(value) is not self._type:
-            raise Misfit(f"the number is no {self.name}")
+            raise MisfitError(f"the number is no {self.name}") from error
+        if kind_of(value) is not self._type:  # a Flag that ejects what it does not know gives the number back
+            raise MisfitError(f"the number is no {self.name}")
         return value
 
     def describe(self, seen: dict[Shape, str]) -> str:
         members = "; ".join(f"{name} = {member.value}" for name, member in self._type.__members__.items())
         return f"Flag {self.name}{{{members}}}"
+
+
+def is_builtin_based(cls: type) -> bool:
+    """Whether a class derives from a built-in one with content of its own (dict, Exception), which has no fields."""
+    heap_type = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
+    return any(base is not object and not base.__flags__ & heap_type for base in cls.__mro__)

@@ -6,14 +6,13 @@ back, and what comes back is equal to what was given and of equal type, else `en
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from .annotations import shape_of
 from .errors import ValueNotStorableError, ValueUnreadableError
-from .plain import Misfit, check_plain, parts, read, whole, write
-from .shapes import Shape
+from .plain import MisfitError, check_plain, parts, read, whole, write
 from .spelling import spell
 
 T = TypeVar("T")
@@ -24,7 +23,8 @@ _TYPES = 1024  # codecs kept
 class Codec(Generic[T]):
     """Values of one type to bytes and back. Made by `codec_for`; safe to share between threads."""
 
-    def __init__(self, type_: object, shape: Shape) -> None:
+    def __init__(self, type_: object) -> None:
+        shape, recursive = shape_of(type_)
         self.type = type_
         self.name = spell(type_)
         """The type as a person writes it: `list[Review]`."""
@@ -32,6 +32,7 @@ class Codec(Generic[T]):
         """The canonical text of the type with its fields and theirs; a changed type has another text."""
         self.optional = type(None) in shape.takes
         """Whether None is a legal value."""
+        self._recursive = recursive
         self._dump = shape.dump
         self._load = shape.load
 
@@ -39,20 +40,22 @@ class Codec(Generic[T]):
         """The bytes of a value; equal values have equal bytes. Raises `ValueNotStorableError` with the path."""
         try:
             plain = self._dump(value)
+            if self._recursive:
+                check_plain(plain)  # not too deep to be read again
             return write(plain)
-        except Misfit as misfit:
-            raise _not_storable(self.name, misfit) from None
-        except (RecursionError, ValueError) as error:
-            raise _not_storable(self.name, _too_deep(error)) from None
+        except MisfitError as misfit:
+            raise _not_storable(self.name, misfit) from misfit.__cause__
+        except RecursionError:
+            raise _not_storable(self.name, _too_deep()) from None
 
     def decode(self, data: bytes) -> T:
         """The value of these bytes. Raises `ValueUnreadableError` with the path."""
         try:
             return self._load(read(data))
-        except Misfit as misfit:
+        except MisfitError as misfit:
             raise _unreadable(self.name, misfit) from misfit.__cause__
-        except RecursionError as error:
-            raise _unreadable(self.name, _too_deep(error)) from None
+        except RecursionError:
+            raise _unreadable(self.name, _too_deep()) from None
 
     def __repr__(self) -> str:
         return f"<Codec {self.name}>"
@@ -60,12 +63,16 @@ class Codec(Generic[T]):
 
 def codec_for(tp: object) -> Codec[Any]:
     """The codec of a type, as `typing` spells it. Raises `TypeNotStorableError` for a type that can't be stored."""
-    return _cached(tp) if isinstance(tp, Hashable) else Codec(tp, shape_of(tp))
+    try:
+        hash(tp)
+    except TypeError:  # an Annotated whose metadata can't be hashed
+        return Codec(tp)
+    return _cached(tp)
 
 
 @lru_cache(maxsize=_TYPES)
 def _cached(tp: object) -> Codec[Any]:
-    return Codec(tp, shape_of(tp))
+    return Codec(tp)
 
 
 def pack(value: object) -> bytes:
@@ -73,7 +80,7 @@ def pack(value: object) -> bytes:
     try:
         check_plain(value)
         return write(value)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         raise _not_storable("plain data", misfit) from None
 
 
@@ -81,7 +88,7 @@ def unpack(data: bytes) -> Any:
     """The plain data of these bytes. Raises `ValueUnreadableError`."""
     try:
         return read(data)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         raise _unreadable("plain data", misfit) from misfit.__cause__
 
 
@@ -89,7 +96,7 @@ def split(data: bytes) -> list[bytes]:
     """The encoded items of an encoded list, not decoded. Raises `ValueUnreadableError`."""
     try:
         return parts(data)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         raise _unreadable("a list", misfit) from misfit.__cause__
 
 
@@ -98,15 +105,15 @@ def join(items: Sequence[bytes]) -> bytes:
     return whole(items)
 
 
-def _too_deep(error: Exception) -> Misfit:
-    return Misfit("the value is nested too deeply; does it contain itself? Flatten it")
+def _too_deep() -> MisfitError:
+    return MisfitError("the value is nested too deeply; does it contain itself? Flatten it")
 
 
-def _not_storable(name: str, misfit: Misfit) -> ValueNotStorableError:
+def _not_storable(name: str, misfit: MisfitError) -> ValueNotStorableError:
     return ValueNotStorableError(f"can't be stored as {name}: at {misfit.path} {misfit.problem}", misfit.path)
 
 
-def _unreadable(name: str, misfit: Misfit) -> ValueUnreadableError:
+def _unreadable(name: str, misfit: MisfitError) -> ValueUnreadableError:
     return ValueUnreadableError(
         f"the stored bytes can't be read as {name}: at {misfit.path} {misfit.problem}. "
         "They were written by another type, or the database is damaged",

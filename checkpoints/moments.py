@@ -10,24 +10,26 @@ import re
 from datetime import datetime, time, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from .plain import Misfit
+from .plain import MisfitError
 
 _TEXT = re.compile(r"(?P<iso>[^\[]*)(?P<fold>\[fold=1\])?(?:\[(?P<fixed>=)?(?P<zone>.*)\])?", re.DOTALL)
 
 
 def moment_to_text(value: datetime | time) -> str:
-    """The text of a datetime or a time. Raises `Misfit` for a zone of a class that can't be made again."""
+    """The text of a datetime or a time. Raises `MisfitError` for a zone of a class that can't be made again."""
     zone = value.tzinfo
     text = value.isoformat() + ("[fold=1]" if value.fold else "")
     if zone is None:
         return text
-    if type(zone) is ZoneInfo and zone.key is not None:
+    if type(zone) is ZoneInfo:
         # A time alone has no offset in such a zone, so only the bracket tells that it has one.
         return f"{text}[{zone.key}]"
     if type(zone) is timezone:
         name = zone.tzname(None)
         return text if name == timezone(zone.utcoffset(None)).tzname(None) else f"{text}[={name}]"
-    raise Misfit(
+    if zone.utcoffset(None) is not None:
+        return text  # a fixed offset of another library: comes back equal, as a datetime.timezone
+    raise MisfitError(
         f"its time zone is of the class {type(zone).__name__}, which can't be made again. "
         "Use zoneinfo.ZoneInfo(...) or datetime.timezone"
     )

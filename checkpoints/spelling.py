@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import types
 import typing
-from typing import Any
+from typing import Any, cast
 
 
 def spell(tp: object) -> str:
@@ -18,6 +18,8 @@ def spell(tp: object) -> str:
         return "object"
     if tp is ...:
         return "..."
+    if isinstance(tp, list):  # the parameters of a Callable
+        return f"[{', '.join(map(spell, cast('list[object]', tp)))}]"
     if is_union(tp):
         return " | ".join(spell(branch) for branch in branches_of(tp))
     origin = typing.get_origin(tp)

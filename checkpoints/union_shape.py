@@ -8,72 +8,87 @@ from __future__ import annotations
 
 from typing import Any
 
-from .plain import Misfit
-from .shapes import Shape, coercions
+from .plain import PLAIN, Kind, MisfitError, kind_of
+from .scalar_shapes import coercions
+from .shapes import Shape
 
 
 class UnionShape(Shape):
     """A value of one of several types. `branches` come in a canonical order: `A | B` and `B | A` are one type."""
 
+    circular = False
+    """Whether the union is one of its own branches, with no list or dict in between."""
+
     def __init__(self, name: str, branches: tuple[Shape, ...]) -> None:
         super().__init__(name)
         self._branches = branches
-        self._tags: dict[str, Shape] | None = None
+        self._settled = False
         self._settling = False
-        self._by_type: dict[type, list[Shape]] = {}
-        self._by_kind: dict[type, list[Shape]] = {}
-        self._kinds: frozenset[type] = frozenset()
+        self._tags: dict[str, Shape] = {}
+        self._by_type: dict[Kind, list[Shape]] = {}
+        self._by_kind: dict[Kind, list[Shape]] = {}
+        self._takes: frozenset[Kind] = frozenset()
+        self._kinds: frozenset[Kind] = PLAIN
         self._identity = False
 
-    def settle(self) -> list[str]:
-        """Decide which branches need tags, once all branches are known. Returns tags that two branches share."""
-        if self._tags is not None or self._settling:
-            return []
+    def settle(self) -> None:
+        """Decide which branches need tags, once all branches are known.
+
+        While that goes on, a branch that mentions this union finds it to be of every kind and no identity, which
+        gives it a tag too many at worst.
+        """
+        if self._settled or self._settling:
+            return
         self._settling = True
         tagged = _confusable(self._branches)
+        raw = [shape for shape in self._branches if shape not in tagged]
         for shape in self._branches:
             for type_ in shape.takes:
                 self._by_type.setdefault(type_, []).append(shape)
-            for kind in () if shape in tagged else shape.kinds:
+        for shape in raw:
+            for kind in shape.kinds:
                 self._by_kind.setdefault(kind, []).append(shape)
-        raw = [shape for shape in self._branches if shape not in tagged]
-        self.as_is = frozenset[type]().union(*(shape.as_is for shape in raw))
-        self._kinds = frozenset[type]([dict] if tagged else []).union(*(shape.kinds for shape in raw))
+        self.as_is = frozenset[Kind]().union(*(shape.as_is for shape in raw))
+        self._takes = frozenset(self._by_type)
+        self._kinds = frozenset(self._by_kind) | ({dict} if tagged else set[Kind]())
         self._identity = not tagged and all(shape.identity for shape in raw)
         self._tags = {shape.name: shape for shape in tagged}
-        self._settling = False
-        return sorted({shape.name for shape in tagged if self._tags[shape.name] is not shape})
+        self._settling, self._settled = False, True
+
+    def shared_tag(self) -> str | None:
+        """A name that two tagged branches have in common: such a union can't be stored."""
+        return next((s.name for s in _confusable(self._branches) if self._tags[s.name] is not s), None)
 
     @property
-    def takes(self) -> frozenset[type]:
-        return frozenset[type]().union(*(shape.takes for shape in self._branches))
+    def takes(self) -> frozenset[Kind]:
+        self.circular = self.circular or self._settling
+        self.settle()
+        return self._takes
 
     @property
-    def kinds(self) -> frozenset[type]:
+    def kinds(self) -> frozenset[Kind]:
         self.settle()
         return self._kinds
 
     @property
     def identity(self) -> bool:
         self.settle()
-        return (
-            self._identity
-        )  # False while it is being settled: then a branch that mentions itself gets a tag
+        return self._identity
 
     def dump(self, value: Any) -> Any:
-        kind = type(value)
+        kind = kind_of(value)
         if kind in self.as_is:
             return value
         candidates = self._by_type.get(kind, self._branches)
         if len(candidates) == 1:
             return self._wrap(candidates[0], candidates[0].dump(value))
         found: tuple[Shape, Any] | None = None
-        misfits: list[Misfit] = []
+        misfits: list[MisfitError] = []
         for shape in candidates:
             before = coercions.count
             try:
                 plain = shape.dump(value)
-            except Misfit as misfit:
+            except MisfitError as misfit:
                 misfits.append(misfit)
                 continue
             if coercions.count == before:
@@ -84,37 +99,33 @@ class UnionShape(Shape):
         return self._wrap(*found)
 
     def load(self, plain: Any) -> Any:
-        kind = type(plain)
+        kind = kind_of(plain)
         if kind in self.as_is:
             return plain
         if kind is dict and self._tags:
             return self._unwrap(plain)
-        candidates = self._by_kind.get(kind, [])
-        misfits: list[Misfit] = []
-        for shape in candidates:
+        misfits: list[MisfitError] = []
+        for shape in self._by_kind.get(kind, ()):
             try:
                 return shape.load(plain)
-            except Misfit as misfit:
+            except MisfitError as misfit:
                 misfits.append(misfit)
         raise self._none_fits(plain, misfits)
 
     def _wrap(self, shape: Shape, plain: Any) -> Any:
-        return {shape.name: plain} if self._tags and self._tags.get(shape.name) is shape else plain
+        return {shape.name: plain} if self._tags.get(shape.name) is shape else plain
 
     def _unwrap(self, plain: dict[Any, Any]) -> Any:
-        tags = self._tags or {}
-        if len(plain) != 1 or (tag := next(iter(plain))) not in tags:
-            raise Misfit(f"there is a dict that is none of {self.name}")
-        return tags[tag].load(plain[tag])
+        if len(plain) != 1 or (tag := next(iter(plain))) not in self._tags:
+            raise MisfitError(f"there is a dict that is none of {self.name}")
+        return self._tags[tag].load(plain[tag])
 
-    def _none_fits(self, value: object, misfits: list[Misfit]) -> Misfit:
+    def _none_fits(self, value: object, misfits: list[MisfitError]) -> MisfitError:
         """The misfit of the branch that came furthest, since that is most likely the one that was meant."""
         furthest = max(misfits, key=lambda misfit: len(misfit.steps), default=None)
-        if furthest is None or not furthest.steps:
+        if furthest is None or (len(misfits) > 1 and not furthest.steps):
             return self.misfit(value)
-        misfit = Misfit(f"{furthest.problem} (no branch of {self.name} fits)")
-        misfit.steps = furthest.steps
-        return misfit
+        return furthest
 
     def describe(self, seen: dict[Shape, str]) -> str:
         return " | ".join(shape.describe(seen) for shape in self._branches)
