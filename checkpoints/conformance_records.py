@@ -1,0 +1,110 @@
+"""What the checks in `conformance.py` are made of, also for tests of a store's own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Unpack
+
+from .errors import (
+    PerdureError,
+)
+from .records import (
+    INLINE_LIMIT,
+    ActivationChange,
+    ActivationColumns,
+    ActivationKey,
+    EventRecord,
+    NewRun,
+    PlanRecord,
+    RunRecord,
+    RunStatus,
+    ScopeRecord,
+    Transition,
+    Value,
+)
+from .store import Store
+
+PLAN = PlanRecord(signature="0123456789abcdef", workflow="chain", plan=b"\x80")
+SMALL = Value(b"s" * INLINE_LIMIT)
+"""As large as fits into a row."""
+LARGE = Value(b"l" * (INLINE_LIMIT + 1))
+"""As small as goes into `blobs`."""
+
+
+def same(found: object, promised: object, what: str) -> None:
+    """Fail unless they are equal; `what` says what was promised."""
+    assert found == promised, f"{what}: expected {promised!r}, got {found!r}"
+
+
+async def raises(error: type[PerdureError], doing: Awaitable[object], what: str) -> PerdureError:
+    """Fail unless it raises that error; gives the error back."""
+    try:
+        got = await doing
+    except error as raised:
+        return raised
+    raise AssertionError(f"{what}: expected {error.__name__}, got {got!r}")
+
+
+def make_change(
+    node: str, *, scope: int = 0, item: int = 0, **columns: Unpack[ActivationColumns]
+) -> ActivationChange:
+    """A change of an activation."""
+    return ActivationChange(key=ActivationKey(scope=scope, node=node, item=item), columns=columns)
+
+
+def make_scope(
+    number: int, *, scope: int = 1, parent: int = 0, path: tuple[int, ...] = (), size: int
+) -> ScopeRecord:
+    """A scope instance that is open."""
+    return ScopeRecord(number=number, scope=scope, parent=parent, path=path, size=size, open=True)
+
+
+def make_step(
+    run: int,
+    *,
+    position: int,
+    fence: int = 1,
+    at: float = 1.0,
+    status: RunStatus = RunStatus.RUNNING,
+    outcome: RunStatus | None = None,
+    error: bytes | None = None,
+    events: Sequence[str] = ("step",),
+    activations: Sequence[ActivationChange] = (),
+    scopes: Sequence[ScopeRecord] = (),
+    messages: Sequence[int] = (),
+) -> Transition:
+    """A transition with events of these types."""
+    return Transition(
+        run=run,
+        fence=fence,
+        position=position,
+        at=at,
+        status=status,
+        outcome=outcome,
+        error=error,
+        events=[
+            EventRecord(position=position + number, at=at, type=type_, node=None, path=(), data=b"\x80")
+            for number, type_ in enumerate(events, start=1)
+        ],
+        activations=activations,
+        scopes=scopes,
+        messages=messages,
+    )
+
+
+async def make_run(
+    store: Store,
+    run_id: str,
+    *,
+    at: float = 1.0,
+    workflow: str = "chain",
+    input: Value = SMALL,  # noqa: A002 the record's name
+    events: Sequence[str] = ("run_created",),
+    activations: Sequence[ActivationChange] = (),
+) -> RunRecord:
+    """Make a run of `PLAN` that is under way."""
+    return await store.create(
+        NewRun(id=run_id, workflow=workflow, signature=PLAN.signature, input=input),
+        PLAN,
+        make_step(0, position=0, at=at, events=events, activations=activations),
+    )
