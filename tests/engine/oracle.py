@@ -1,0 +1,142 @@
+"""What must be true of a run, worked out anew from the plan and from what has succeeded so far.
+
+No counters, no order, no state: each question is answered by asking the same of the sources. It shares no
+code with the scheduler and is slow on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from perdure.engine.events import Address
+from perdure.engine.plan import EdgeKind, Plan, PlanEdge
+
+
+@dataclass(frozen=True)
+class Fact:
+    """An activation succeeded, and its edges are decided: these fire, and its output has that many items."""
+
+    taken: tuple[int, ...]
+    items: int | None
+
+
+class Verdict(Enum):
+    """What an activation must be."""
+
+    NOT_YET = "some input is undecided: it does not exist"
+    SKIPPED = "no input will come"
+    DUE = "its inputs are there, and it has not succeeded"
+    SUCCEEDED = "it succeeded"
+
+
+Input: TypeAlias = tuple[object, ...]
+"""What an activation gets, by address: of a map (source, item), of a join a source or None per position, else
+one entry per edge that delivered: the source, or for a collect the tuple of the items' addresses."""
+
+
+class Oracle:
+    def __init__(self, plan: Plan, facts: Mapping[Address, Fact]) -> None:
+        self.plan = plan
+        self.facts = facts
+        self._verdicts: dict[Address, Verdict] = {}
+
+    def verdict(self, address: Address) -> Verdict:
+        if address not in self._verdicts:
+            self._verdicts[address] = self._judge(address)
+        return self._verdicts[address]
+
+    def decided(self, address: Address) -> bool:
+        return self.verdict(address) in (Verdict.SKIPPED, Verdict.SUCCEEDED)
+
+    def addresses(self, scope: int = 0, path: tuple[int, ...] = ()) -> Iterator[Address]:
+        """Every activation that there can be as far as is known, in this scope at this path and inside."""
+        for node in self.plan.nodes:
+            if node.scope != scope:
+                continue
+            address = Address(node.name, path)
+            yield address
+            for edge in self._opened(address):
+                assert edge.scope is not None
+                for item in range(self.facts[address].items or 0):
+                    yield from self.addresses(edge.scope, (*path, item))
+
+    def instances(self) -> dict[tuple[int, tuple[int, ...]], bool]:
+        """Every map that was entered, as (scope, path of its source): whether something in it is undecided."""
+        found: dict[tuple[int, tuple[int, ...]], bool] = {}
+        for address in self.addresses():
+            for edge in self._opened(address):
+                assert edge.scope is not None
+                found[edge.scope, address.path] = any(
+                    not self.decided(inside)
+                    for item in range(self.facts[address].items or 0)
+                    for inside in self.addresses(edge.scope, (*address.path, item))
+                )
+        return found
+
+    def input(self, address: Address) -> Input:
+        """What the activation gets; it must be due or have succeeded."""
+        edges = self._incoming(address.node)
+        if edges and edges[0].kind is EdgeKind.MAP:
+            return (Address(edges[0].source, address.path[:-1]), address.path[-1])
+        if edges and edges[0].kind is EdgeKind.JOIN:
+            return tuple(
+                self._source(edge, address) if self._delivers(edge, address) else None for edge in edges
+            )
+        return tuple(
+            tuple(item for item in self._items(edge, address) if item in self.facts)
+            if edge.kind is EdgeKind.COLLECT
+            else self._source(edge, address)
+            for edge in edges
+            if self._delivers(edge, address)
+        )
+
+    # -- one question at a time --------------------------------------------------------------------------
+
+    def _incoming(self, node: str) -> list[PlanEdge]:
+        edges = [edge for edge in self.plan.edges if edge.target == node]
+        return sorted(edges, key=lambda edge: (edge.position, edge.index))
+
+    def _opened(self, address: Address) -> list[PlanEdge]:
+        """The map edges that this activation has sent items along."""
+        if address not in self.facts:
+            return []
+        return [e for e in self.plan.edges if e.kind is EdgeKind.MAP and e.source == address.node]
+
+    def _judge(self, address: Address) -> Verdict:
+        if address.node != self.plan.start:
+            delivered = [self._delivers(edge, address) for edge in self._incoming(address.node)]
+            if None in delivered:
+                return Verdict.NOT_YET
+            if not any(delivered):
+                return Verdict.SKIPPED
+        return Verdict.SUCCEEDED if address in self.facts else Verdict.DUE
+
+    def _source(self, edge: PlanEdge, target: Address) -> Address:
+        """Where the edge comes from; of a collect, the activation that was mapped."""
+        source = edge.source
+        if edge.kind is EdgeKind.COLLECT:
+            (source,) = [
+                e.source for e in self.plan.edges if e.kind is EdgeKind.MAP and e.scope == edge.scope
+            ]
+        depth = self.plan.scopes[self.plan.node[source].scope].depth
+        return Address(source, target.path[:depth])
+
+    def _items(self, edge: PlanEdge, target: Address) -> list[Address]:
+        count = self.facts[self._source(edge, target)].items or 0
+        return [Address(edge.source, (*target.path, item)) for item in range(count)]
+
+    def _delivers(self, edge: PlanEdge, target: Address) -> bool | None:
+        """Whether the edge delivers to that activation; None while that is undecided."""
+        source = self._source(edge, target)
+        match self.verdict(source):
+            case Verdict.SKIPPED:
+                return False
+            case Verdict.SUCCEEDED if edge.kind is EdgeKind.COLLECT:
+                return True if all(self.decided(item) for item in self._items(edge, target)) else None
+            case Verdict.SUCCEEDED:
+                return not (edge.conditional or edge.otherwise) or edge.index in self.facts[source].taken
+            case _:
+                return None
