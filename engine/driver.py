@@ -131,8 +131,9 @@ class Driver:
                         effects.append(command)
             if address is not None and key is not None and columns:
                 rows.setdefault(address, (key, {}))[1].update(columns)
-            if isinstance(event, Succeeded) and columns.get("result") is not None and key is not None:
-                self.values.keep(key, columns["result"] or Value(b""))
+            result = columns.get("result")
+            if result is not None and key is not None:
+                self.values.keep(key, result)
             for number in closed:
                 self.values.forget_scope(number)
             self.position += 1

@@ -8,7 +8,7 @@ writes, and reach an event only as `data` for people who read the log.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -158,10 +158,8 @@ NAMES: dict[type[Any], str] = {
 }
 """The journal's word for each event."""
 
-_TYPES = {name: type for type, name in NAMES.items()}
-_WITH_EDGES = frozenset(
-    type for type in NAMES if {field.name for field in fields(type)} >= {"taken", "items"}
-)
+_TYPES = {name: kind for kind, name in NAMES.items()}
+_WITH_EDGES = frozenset((Succeeded, EdgesDecided))
 
 
 def to_data(event: Event) -> dict[str, Any]:
@@ -171,12 +169,12 @@ def to_data(event: Event) -> dict[str, Any]:
     return {}
 
 
-def from_journal(type: str, node: str | None, path: tuple[int, ...], data: Mapping[str, Any]) -> Event:
+def from_journal(name: str, node: str | None, path: tuple[int, ...], data: Mapping[str, Any]) -> Event:
     """The event that was journaled so."""
-    kind = _TYPES[type]
+    kind = _TYPES[name]
     if node is None:
         return kind()
     if kind in _WITH_EDGES and "taken" in data:
         taken = None if data["taken"] is None else tuple(data["taken"])
-        return kind(Address(node, path), taken, data["items"])
+        return kind(Address(node, path), taken, data["items"])  # pyright: ignore[reportArgumentType]  # as written
     return kind(Address(node, path))

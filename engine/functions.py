@@ -101,8 +101,9 @@ class Functions:
         coroutine: Any = node.invoke(value, context(driver, address))
         if node.timeout is None:
             return await coroutine
+        limit = asyncio.timeout(node.timeout)
         try:
-            async with asyncio.timeout(node.timeout) as limit:
+            async with limit:
                 return await coroutine
         except TimeoutError as error:
             if not limit.expired():

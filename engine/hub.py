@@ -33,12 +33,12 @@ class Hub:
             future = self._outcomes[run] = asyncio.get_running_loop().create_future()
         return await asyncio.shield(future)
 
-    async def change(self, run: int, timeout: float) -> None:
-        """Wait for the next commit of the run here, at most `timeout` seconds."""
+    async def change(self, run: int, at_most: float) -> None:
+        """Wait for the next commit of the run here, at most so many seconds."""
         future = self._changes.get(run)
         if future is None:
             future = self._changes[run] = asyncio.get_running_loop().create_future()
-        await asyncio.wait([future], timeout=timeout)
+        await asyncio.wait([future], timeout=at_most)
 
     def changed(self, run: int) -> None:
         """The run has committed something."""

@@ -117,7 +117,9 @@ class Plan:
 
     def encode(self) -> bytes:
         """msgpack of plain data; `decode` reads it back."""
-        plain: dict[str, Any] = {name: getattr(self, name) for name in ("workflow", "start", "end", "on_failure")}
+        plain: dict[str, Any] = {
+            name: getattr(self, name) for name in ("workflow", "start", "end", "on_failure")
+        }
         plain["nodes"] = [asdict(node) for node in self.nodes]
         plain["edges"] = [{**asdict(edge), "kind": edge.kind.value} for edge in self.edges]
         plain["scopes"] = [asdict(scope) for scope in self.scopes]
@@ -127,37 +129,33 @@ class Plan:
     def decode(cls, data: bytes) -> Plan:
         """Read what `encode` wrote."""
         plain: dict[str, Any] = unpack(data)
-        return cls(
-            **{
-                **plain,
-                "nodes": tuple(PlanNode(**node) for node in plain["nodes"]),
-                "edges": tuple(
-                    PlanEdge(**{**edge, "kind": EdgeKind(edge["kind"])}) for edge in plain["edges"]
-                ),
-                "scopes": tuple(PlanScope(**scope) for scope in plain["scopes"]),
-            }
-        )
+        edges: list[dict[str, Any]] = [{**edge, "kind": EdgeKind(edge["kind"])} for edge in plain["edges"]]
+        plain["nodes"] = tuple(PlanNode(**node) for node in plain["nodes"])
+        plain["edges"] = tuple(PlanEdge(**edge) for edge in edges)
+        plain["scopes"] = tuple(PlanScope(**scope) for scope in plain["scopes"])
+        return cls(**plain)
 
 
 def differences(old: Plan, new: Plan) -> list[str]:
     """What changed from one plan to another, a line each, for people."""
-    lines: list[str] = []
-    for name in old.node.keys() - new.node.keys():
-        lines.append(f"node {name} is gone")
-    for name in new.node.keys() - old.node.keys():
-        lines.append(f"node {name} is new")
+    lines = [f"node {name} is gone" for name in old.node.keys() - new.node.keys()]
+    lines += [f"node {name} is new" for name in new.node.keys() - old.node.keys()]
     for name in old.node.keys() & new.node.keys():
         before, after = old.node[name], new.node[name]
-        for what in ("kind", "input", "output", "scope", "dropped"):
-            if getattr(before, what) != getattr(after, what):
-                lines.append(f"node {name}: {what} was {getattr(before, what)}, is {getattr(after, what)}")
+        lines += [
+            f"node {name}: {what} was {getattr(before, what)}, is {getattr(after, what)}"
+            for what in ("kind", "input", "output", "scope", "dropped")
+            if getattr(before, what) != getattr(after, what)
+        ]
     was = {_edge_text(edge) for edge in old.edges}
     now = {_edge_text(edge) for edge in new.edges}
     lines += [f"edge {text} is gone" for text in was - now]
     lines += [f"edge {text} is new" for text in now - was]
-    for what in ("workflow", "start", "end", "on_failure"):
-        if getattr(old, what) != getattr(new, what):
-            lines.append(f"{what} was {getattr(old, what)}, is {getattr(new, what)}")
+    lines += [
+        f"{what} was {getattr(old, what)}, is {getattr(new, what)}"
+        for what in ("workflow", "start", "end", "on_failure")
+        if getattr(old, what) != getattr(new, what)
+    ]
     return sorted(lines) or ["the order in which nodes or edges are declared"]
 
 

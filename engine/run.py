@@ -105,7 +105,7 @@ class Run(Generic[Out]):
             if not records:
                 if ended:
                     return
-                await self._runtime.hub.change(self._key, timeout=FOLLOW)
+                await self._runtime.hub.change(self._key, at_most=FOLLOW)
 
     def __repr__(self) -> str:
         return f"<run {self._id}>"

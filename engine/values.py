@@ -61,6 +61,10 @@ class Values:
         self._input: Value | None = None
         self._items: dict[ActivationKey, list[bytes]] = {}
 
+    def _node(self, name: str) -> Node[Any, Any]:
+        assert self._workflow is not None, "values are decoded by the workflow's types, and it is not here"
+        return self._workflow.node(name)
+
     def born(self, run: int, value: Value) -> None:
         """The run was inserted under this key, with this input."""
         self._run, self._input = run, value
@@ -108,18 +112,19 @@ class Values:
         if address.node == plan.start:
             value = self._input or await self._store.input(self._run)
             self._input = None
-            return self._workflow.node(plan.start).input_codec.decode(value.data), value
+            return self._node(plan.start).input_codec.decode(value.data), value
         edges = inputs(self._state, address)
-        if edges[0].kind is EdgeKind.JOIN:
+        assert edges, f"{address} starts and was given nothing"
+        if plan.incoming[address.node][0].kind is EdgeKind.JOIN:
             return await self._tuple(address, edges), None
-        if len(edges) > 1:
+        edge, *others = edges
+        if others:
             sources = " and ".join(edge.source for edge in edges)
             raise AmbiguousInputError(
                 f"{address} was given a value by {sources}, and can take one. Use join(({sources.replace(' and ', ', ')}), "
                 f"{address.node}) if it wants them together, or conditions of which one is true."
             )
-        edge = edges[0]
-        source = self._workflow.node(edge.source)
+        source = self._node(edge.source)
         match edge.kind:
             case EdgeKind.COLLECT:
                 assert edge.scope is not None
@@ -158,7 +163,7 @@ class Values:
                 continue
             depth = plan.scopes[plan.node[edge.source].scope].depth
             value = await self.output(self._state.key(Address(edge.source, address.path[:depth])))
-            items.append(self._workflow.node(edge.source).output_codec.decode(value.data))
+            items.append(self._node(edge.source).output_codec.decode(value.data))
         return tuple(items)
 
     def output_now(self, address: Address, node: Node[Any, Any], default: object) -> object:
@@ -190,7 +195,7 @@ class Values:
         key = self._state.key(source)
         value = self.kept(key) or self._store.result_now(self._run, key)
         assert value is not None, f"{source} has no output"
-        return self._workflow.node(name).output_codec.decode(value.data)
+        return self._node(name).output_codec.decode(value.data)
 
 
 def _ancestors(incoming: Mapping[str, tuple[PlanEdge, ...]], node: str) -> set[str]:
