@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route as Path
 
@@ -75,13 +75,17 @@ class Api:
         """Wrap a handler: request and outcome go to the ledger, refusals become error replies."""
 
         async def handle(request: Request) -> Response:
+            try:
+                body = await request.body()
+            except ClientDisconnect:
+                return Response(status_code=499)  # nobody reads it; half a request is none
             streamed = route == "retrieve" and request.query_params.get("stream") == "true"
             exchange = self._ledger.receive(
                 route="stream" if streamed else route,
                 method=request.method,
                 path=request.url.path,
                 query=request.url.query,
-                body=await request.body(),
+                body=body,
                 idempotency_key=request.headers.get("idempotency-key"),
                 request_id="req_" + secrets.token_hex(16),
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .items import FunctionCall, Item, Message, Reasoning, Turn
+from .items import FunctionCall, Item, Message, Reasoning
 from .request import Submission
 from .script import Answer, Ending, OnCancel, Quirk, Status
 from .writing import output_items
@@ -75,7 +75,7 @@ def compose(
     response_id: str,
     created_at: float,
     default_duration: float,
-    history: Sequence[Turn] = (),
+    history: Sequence[str] = (),
 ) -> Plan:
     """Decide what becomes of a submission. The same request, answer and history give the same output."""
     duration = answer.duration if answer.duration is not None else default_duration
@@ -87,7 +87,7 @@ def compose(
         items, ending, code = _cut(items, limit), "incomplete", "max_output_tokens"
     if ending in ("failed", "cancelled"):
         items = _cut(items, _tokens(items) // 2)
-    asked = "\n".join([*(turn.text for turn in history), submission.instructions, submission.text])
+    asked = "\n".join([*history, submission.instructions, submission.text])
     return Plan(
         response_id=response_id,
         created_at=created_at,

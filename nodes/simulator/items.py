@@ -1,4 +1,4 @@
-"""Output items as plans hold them, and the turns of a conversation. Their JSON lives in `wire`."""
+"""Output items as plans hold them. Their JSON lives in `wire`."""
 
 from __future__ import annotations
 
@@ -38,11 +38,3 @@ class Reasoning:
 
 
 Item: TypeAlias = Message | FunctionCall | Reasoning
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
-    """An earlier turn of the conversation: what was asked, what came out."""
-
-    text: str
-    items: tuple[Item, ...]

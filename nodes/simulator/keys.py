@@ -20,7 +20,7 @@ def check_key(authorization: str | None, *, wrong: tuple[str, ...]) -> None:
     if scheme.lower() != "bearer" or not key:
         raise RefusedRequest(401, _NO_KEY)
     if key.startswith(wrong):
-        masked = key[:8] + "*" * max(len(key) - 12, 4) + key[-4:]
+        masked = key[:8] + "*" * (len(key) - 12) + key[-4:] if len(key) > 16 else key[:3] + "*" * 8
         raise RefusedRequest(
             401,
             f"Incorrect API key provided: {masked}. You can find your API key at "

@@ -18,8 +18,7 @@ from typing import TypeAlias
 from pydantic import TypeAdapter
 
 from .generation import Plan, status_at
-from .items import Turn
-from .request import RefusedRequest, Submission, input_text, read_submission
+from .request import RefusedRequest, Submission, read_submission
 from .script import Asked, Route, Rule, Status, fits, read_rules, write_rules
 from .wire import LoggedEvent, event_log
 
@@ -209,11 +208,11 @@ class Ledger:
             self._logs[response_id] = log
         return log
 
-    def history(self, response_id: str | None) -> list[Turn]:
-        """The conversation that ends with this response, oldest turn first."""
-        turns: list[Turn] = []
+    def history(self, response_id: str | None) -> list[str]:
+        """What was asked in the conversation that ends with this response, oldest turn first."""
+        turns: list[str] = []
         while response_id is not None and (record := self.record(response_id)) is not None:
-            turns.append(Turn(text=input_text(record.submission.items), items=record.plan.items))
+            turns.append(record.submission.text)
             response_id = record.submission.previous_response_id
         return turns[::-1]
 

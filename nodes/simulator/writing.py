@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from .items import FunctionCall, Item, Message, Reasoning, Turn
+from .items import FunctionCall, Item, Message, Reasoning
 from .request import Submission, is_object, item_texts
 from .schema import document
 from .script import Answer, Call
@@ -24,8 +24,9 @@ _STOP_WORDS = re.compile(
 
 
 def output_items(
-    submission: Submission, answer: Answer, history: Sequence[Turn], response_id: str
+    submission: Submission, answer: Answer, history: Sequence[str], response_id: str
 ) -> tuple[Item, ...]:
+    """The items of an answer, whole. `history` holds what was asked in the turns before."""
     front: list[Item] = [Reasoning()] if answer.reasoning else []
     phase: Literal["final_answer"] | None = None
     if answer.commentary is not None:
@@ -65,7 +66,7 @@ def _forced_calls(submission: Submission) -> tuple[Call, ...]:
         return ()
     for tool in functions[:1]:
         parameters = tool.get("parameters")
-        schema: dict[str, object] = parameters if isinstance(parameters, dict) else {"type": "object"}  # pyright: ignore[reportUnknownVariableType]  # JSON
+        schema = parameters if is_object(parameters) else {"type": "object"}
         arguments = json.dumps(document(schema, excerpt(submission.text)), ensure_ascii=False)
         return (Call(name=str(tool.get("name")), arguments=arguments),)
     return ()
@@ -79,13 +80,13 @@ def excerpt(text: str, length: int = 60) -> str:
     return line[: length - 2].rsplit(" ", 1)[0].rstrip(" ,;:") + " …"
 
 
-def _write(submission: Submission, history: Sequence[Turn]) -> str:
+def _write(submission: Submission, history: Sequence[str]) -> str:
     question = submission.text if submission.text.strip() else submission.instructions
     if submission.schema is not None:
         return json.dumps(document(submission.schema, excerpt(question)), ensure_ascii=False)
     said: list[str] = []
     if history:
-        said.append(f"Earlier you asked: {_quoted(history[-1].text)}")
+        said.append(f"Earlier you asked: {_quoted(history[-1])}")
     outputs = [
         text
         for item in submission.items
@@ -127,9 +128,9 @@ def _listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _fingerprint(submission: Submission, history: Sequence[Turn]) -> str:
+def _fingerprint(submission: Submission, history: Sequence[str]) -> str:
     """Moves when anything that was asked moves, so that a wrong input can't give the right answer."""
-    parts = [submission.model, submission.instructions, submission.text, *(turn.text for turn in history)]
+    parts = [submission.model, submission.instructions, submission.text, *history]
     return _digest("\x1f".join(parts), 8)
 
 
