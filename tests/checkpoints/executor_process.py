@@ -1,0 +1,74 @@
+"""A process with a store that does as it is told: a JSON list per line on stdin, an answer per line on stdout.
+
+Started by `children.py`. It stands for an executor that is killed, stopped, forked or raced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from perdure.checkpoints import PerdureError, SQLiteStore
+from perdure.checkpoints.conformance_records import PLAN, make_run, make_step
+
+
+async def obey(store: SQLiteStore, order: list[Any]) -> object:
+    match order:
+        case ["register"]:
+            return await store.register()
+        case ["create", str(run_id)]:
+            return (await make_run(store, run_id)).key
+        case ["commit", int(run), int(position), int(fence)]:
+            return await store.commit(make_step(run, position=position, fence=fence))
+        case ["claim", str(run_id)]:
+            claim = await store.claim(run_id)
+            return {
+                "granted": claim.granted,
+                "holder": claim.holder,
+                "from": claim.taken_over,
+                "fence": claim.run.fence,
+            }
+        case ["claim_all"]:
+            return [claim.run.id for claim in await store.claim_all([PLAN.signature]) if claim.granted]
+        case ["runs"]:
+            return [run.id for run in await store.runs()]
+        case ["fork"]:
+            return _fork()
+        case ["become", int(user)]:
+            os.setuid(user)
+            return None
+        case _:
+            raise ValueError(f"no such order: {order}")
+
+
+def _fork() -> int:
+    """A child that inherits all descriptors and sleeps; a worker of a user's process pool, say."""
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+        os._exit(0)
+    return child
+
+
+async def main(path: str, options: dict[str, Any]) -> None:
+    if "user" in options:
+        os.setuid(options.pop("user"))
+    async with SQLiteStore(path, **options) as store:
+        print(json.dumps("ready"), flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            try:
+                answer = await obey(store, json.loads(line))
+            except PerdureError as error:
+                answer = {"error": type(error).__name__, "message": str(error)}
+            print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
+    except PerdureError as error:
+        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
