@@ -60,7 +60,8 @@ _PARAMETERS = frozenset(
 
 
 class ResponsesOperation:
-    """Submits, polls, streams and cancels responses. A token's handle is `{"id": "resp_..."}`.
+    """Submits, polls, streams and cancels responses. A token's handle is `{"id": "resp_..."}`, with `"ended": true`
+    where the response had ended when it became known.
 
     Without a `client` the default client of the running event loop is used. The client's own retries are off,
     for a submission because a lost reply to it must not start a second run, for the rest because whoever polls
@@ -90,6 +91,10 @@ class ResponsesOperation:
         """A token for a response whose id is known from elsewhere (a log, the provider's web page)."""
         return ContinuationToken(provider=PROVIDER, handle={"id": handle}, created_at=self._clock())
 
+    def poll_after(self, token: ContinuationToken) -> float:
+        """Seconds to wait before a fresh token is asked after: none if its run had ended at once."""
+        return 0.0 if token.handle.get("ended") else self._polling.interval(0.0, self._chance())
+
     async def submit(self, request: Mapping[str, Json], key: str) -> ContinuationToken:
         """Create the response that `request` describes (the parameters of `responses.create`, plain JSON).
 
@@ -115,13 +120,9 @@ class ResponsesOperation:
         if isinstance(answer, Fault):
             raise answer.submission_error()
         token = self.adopt(answer["id"])
-        return (token if ending_of(answer) is None else token.at({"ended": True})), answer
-
-    def poll_after(self, token: ContinuationToken) -> float:
-        """At once when the response had ended by the time of the reply (`background=False`), else by the policy."""
-        if token.cursor == {"ended": True}:
-            return 0.0
-        return self._polling.interval(0.0, self._chance())
+        if ending_of(answer) is not None:  # a foreground run: there is nothing to wait for
+            token = replace(token, handle={**token.handle, "ended": True})
+        return token, answer
 
     async def poll(self, token: ContinuationToken) -> Poll:
         """Ask once. 404 is `Expired`, but `Running` while the token is younger than 30 seconds."""

@@ -89,8 +89,10 @@ async def fate_at(url: str, polling: Polling | None = None) -> OperationError:
 def test_the_request_is_sent_as_it_is_with_its_key(simulator: Simulator) -> None:
     async def main() -> str:
         async with simulator.client() as client:
-            token = await ResponsesOperation(client).submit(REQUEST, "key-1")
-        assert token.provider == "openai.responses"
+            operation = ResponsesOperation(client)
+            token = await operation.submit(REQUEST, "key-1")
+        assert (token.provider, token.cursor) == ("openai.responses", None)
+        assert 1.6 <= operation.poll_after(token) <= 2.4
         return str(token.handle["id"])
 
     handle = asyncio.run(main())
@@ -327,6 +329,7 @@ def test_a_run_in_the_foreground_is_done_when_its_handle_is_known(simulator: Sim
         async with simulator.client() as client:
             operation = ResponsesOperation(client)
             token = await operation.submit({**REQUEST, "background": False}, "key-1")
+            assert operation.poll_after(token) == 0.0
             state = await operation.poll(token)
         assert getattr(state, "value", None) == {
             "id": token.handle["id"],
