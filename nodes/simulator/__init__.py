@@ -3,6 +3,18 @@
 Background runs go on in it while workflows are killed, and while it is killed itself. It is no model: it
 answers from the prompt, the same each time, or what a script says. Needs the extra `web` to run; importing
 this package does not load it.
+
+    with Simulator(duration=1) as simulator:
+        simulator.script(
+            Rule(match=Match(contains="otters"), answer=Answer(text="They float.", duration=5)),
+            Rule(fault=ConnectionLost()),                      # the first submission: accepted, the reply lost
+            Rule(fault=StreamCut(how="mid_frame", after=4)),   # the first stream breaks after four events
+        )
+        ...                                                    # run something with simulator.env or .client()
+        assert len(simulator.ledger().accepted(run="r1")) == 1
+        assert simulator.ledger().running == ()
+
+In tests of your own: `from perdure.nodes.simulator.fixture import simulator`.
 """
 
 from .account import Account, ReceivedRequest, SimulatedResponse

@@ -443,3 +443,13 @@ def test_an_unknown_path_is_an_error_that_says_so(simulator: Simulator) -> None:
                 await submit(client)
 
     asyncio.run(main())
+
+
+def test_half_a_request_is_none(simulator: Simulator) -> None:
+    host, port = simulator.base_url.split("/")[2].split(":")
+    head = "POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 100\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(head.encode() + b'{"model": ')
+        time.sleep(0.2)
+    time.sleep(0.2)
+    assert simulator.ledger().requests == ()
