@@ -23,11 +23,13 @@ from .wiring import wiring_problems
 
 def check(draft: Draft) -> Plan:
     """The plan of a workflow. Raises `WorkflowInvalidError` with every problem that could be found."""
+    if draft.clashes:  # edges then mean one node or the other, so nothing else can be said
+        raise WorkflowInvalidError(draft.name, tuple(draft.clashes))
     topology = Topology(list(draft.nodes), draft.edges)
     shape = list(wiring_problems(draft, topology))
     types = read_types(draft)
     problems = [*shape, *types.problems, *type_problems(draft, types)]
-    if any(topology.cycles()):
+    if topology.cycles():  # without an order no node has a scope
         raise WorkflowInvalidError(draft.name, tuple(problems))
     reached = topology.reachable(draft.start)
     order = topology.order()

@@ -14,7 +14,6 @@ from .topology import Topology
 
 def wiring_problems(draft: Draft, topology: Topology) -> Iterator[str]:
     """Everything that is wrong with the shape."""
-    yield from draft.clashes
     for name, node in draft.nodes.items():
         if node.kind == "workflow":
             yield (
@@ -80,14 +79,16 @@ def _outgoing(draft: Draft, name: str) -> Iterator[str]:
 
 
 def _duplicates(draft: Draft) -> Iterator[str]:
-    """Two edges that always carry the same value to the same place."""
-    seen: dict[tuple[str, str, EdgeKind], PlanEdge] = {}
+    """Edges beside one that always carries the same value to the same place."""
+    groups: dict[tuple[str, str, EdgeKind], list[PlanEdge]] = {}
     for edge in draft.edges:
-        if edge.conditional or edge.otherwise or edge.kind in (EdgeKind.MAP, EdgeKind.JOIN):
-            continue  # what is wrong with several maps or joins is said of their target
-        first = seen.setdefault((edge.source, edge.target, edge.kind), edge)
-        if first is not edge:
-            yield f"{draft.say(edge)} is there already: {draft.say(first)}. Take one out."
+        if edge.kind in (EdgeKind.PLAIN, EdgeKind.COLLECT):  # several maps or joins are told of their target
+            groups.setdefault((edge.source, edge.target, edge.kind), []).append(edge)
+    for edges in groups.values():
+        always = next((edge for edge in edges if not (edge.conditional or edge.otherwise)), None)
+        for edge in edges:
+            if always is not None and edge is not always:
+                yield f"{draft.say(edge)}: {draft.say(always)} always carries that value already. Take one out."
 
 
 def _unreachable(draft: Draft, topology: Topology) -> Iterator[str]:

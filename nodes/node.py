@@ -26,10 +26,7 @@ class Node(Generic[In, Out]):
     kind: ClassVar[str] = "node"
 
     def __init__(self, name: str, *, input: object, output: object) -> None:  # noqa: A002  # as the property
-        if not _NAME.fullmatch(name):
-            raise NodeDefinitionError(
-                f"{name!r} can't be a node's name: use letters, digits, '_', '-' and '.', beginning with a letter."
-            )
+        self._check_name(name)
         self._name = name
         self._input = input
         self._output = output
@@ -73,9 +70,18 @@ class Node(Generic[In, Out]):
 
     def named(self, name: str) -> Self:
         """The same node under another name, to use it twice in one workflow."""
+        self._check_name(name)
         twin = copy.copy(self)
-        Node.__init__(twin, name, input=self._input, output=self._output)
+        twin._name = name
         return twin
+
+    def _check_name(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            what = "workflow" if self.kind == "workflow" else "node"
+            raise NodeDefinitionError(
+                f"{name!r} can't be a {what}'s name: use a to z, A to Z, digits, '_', '-' and '.', beginning with a "
+                "letter or '_'."
+            )
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self._name}>"

@@ -1,10 +1,17 @@
 """Maps and collects: which node lies in which map, and the wirings that no map makes sense of."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from perdure.engine import Workflow, WorkflowInvalidError
-from perdure.nodes import FunctionNode, node
+from perdure.engine.draft import Draft
+from perdure.engine.scopes import assign_scopes
+from perdure.nodes import FunctionNode, Node, node
+
+from .graphs import Choices, draw_plan
 
 
 @node
@@ -224,3 +231,42 @@ def test_what_a_map_leaves_behind_must_be_dropped() -> None:
     assert "log leads nowhere" in only_problem(workflow)
     workflow.drop(log)
     workflow.check()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_random_graphs_get_the_scopes_that_they_were_drawn_with(data: st.DataObject) -> None:
+    drawn = draw_plan(Choices(data), nodes=14)
+    nodes: dict[str, Node[Any, Any]] = {
+        one.name: Node(one.name, input=object, output=object) for one in drawn.nodes
+    }
+    found = assign_scopes(
+        Draft(
+            name="drawn",
+            start=drawn.start,
+            end=drawn.end,
+            nodes=nodes,
+            edges=tuple(replace(edge, scope=None) for edge in drawn.edges),
+            places=[""] * len(drawn.edges),
+            dropped={},
+            clashes=[],
+            on_failure="cancel",
+        ),
+        [one.name for one in drawn.nodes],
+    )
+    assert found.problems == ()
+    opened = {scope.index: scope.edge for scope in drawn.scopes}  # numbered in another order
+    opened_here = {scope.index: scope.edge for scope in found.scopes}
+    assert {one.name: opened[one.scope] for one in drawn.nodes} == {
+        name: opened_here[scope] for name, scope in found.of.items()
+    }
+    for edge, here in zip(drawn.edges, found.edges, strict=True):
+        assert (edge.scope is None) == (here.scope is None)
+        if edge.scope is not None and here.scope is not None:
+            assert opened[edge.scope] == opened_here[here.scope]
+    for scope in drawn.scopes:
+        (here,) = [one for one in found.scopes if one.edge == scope.edge]
+        assert here.depth == scope.depth
+        assert (None if scope.parent is None else opened[scope.parent]) == (
+            None if here.parent is None else opened_here[here.parent]
+        )

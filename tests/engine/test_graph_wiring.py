@@ -219,17 +219,28 @@ def test_a_drop_must_mean_something() -> None:
     )
 
 
-def test_the_same_edge_twice_is_refused_but_not_with_conditions() -> None:
+def test_an_edge_beside_one_that_always_fires_is_refused() -> None:
     first, end = steps("first", "end")
-    workflow = Workflow("w", start=first, end=end)
-    workflow.edge(first, end)
-    workflow.edge(first, end)
-    assert "is there already" in only_problem(workflow)
+    for more in ({}, {"when": long}):
+        workflow: Any = Workflow("w", start=first, end=end)
+        workflow.edge(first, end)
+        workflow.edge(first, end, **more)
+        assert "always carries that value already" in only_problem(workflow)
 
     workflow = Workflow("w", start=first, end=end)
     workflow.edge(first, end, when=long)
     workflow.edge(first, end, otherwise=True)
     workflow.check()
+
+
+def test_the_same_collect_twice_is_refused() -> None:
+    (work,) = steps("work")
+    workflow = Workflow("w", start=split, end=merge)
+    workflow.map(split, work)
+    workflow.collect(work, merge)
+    workflow.collect(work, merge)
+    assert "collect work -> merge" in only_problem(workflow)
+    assert "always carries that value already" in only_problem(workflow)
 
 
 def test_a_type_that_is_never_defined_is_told_with_all_else() -> None:
