@@ -83,7 +83,10 @@ def excerpt(text: str, length: int = 60) -> str:
 def _write(submission: Submission, history: Sequence[str]) -> str:
     question = submission.text if submission.text.strip() else submission.instructions
     if submission.schema is not None:
-        return json.dumps(document(submission.schema, excerpt(question)), ensure_ascii=False)
+        topic = excerpt(question)
+        if topic != question.strip():  # so that a change behind the excerpt shows too
+            topic = f"{topic.rstrip(' :…')} ({_fingerprint(submission, history)})"
+        return json.dumps(document(submission.schema, topic), ensure_ascii=False)
     said: list[str] = []
     if history:
         said.append(f"Earlier you asked: {_quoted(history[-1])}")

@@ -138,6 +138,14 @@ def test_structured_output_parses(simulator: Simulator) -> None:
             assert "Judge the otters." in review.text
             assert len(review.sources) == 2
             assert isinstance(review.sources[0].year, int)
+            texts: set[str] = set()
+            for finding in ("They float.", "They sink."):
+                parsed = await client.responses.parse(
+                    model="o3", input=f"Judge these findings:\n{finding}", text_format=Review
+                )
+                assert parsed.output_parsed is not None
+                texts.add(parsed.output_parsed.text)
+            assert len(texts) == 2
 
     asyncio.run(main())
 
