@@ -1,4 +1,4 @@
-"""Every fault as a client meets it on the wire, and what the simulator holds afterwards."""
+"""Every fault of a request as a client meets it on the wire, and what the simulator holds afterwards."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from openai import (
     PermissionDeniedError,
     RateLimitError,
 )
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import Response
 from perdure.nodes.simulator import (
     Answer,
     BrokenReply,
@@ -29,11 +29,8 @@ from perdure.nodes.simulator import (
     NotFound,
     Rule,
     Simulator,
-    SimulatorError,
     SlowReply,
     Stale,
-    StreamCut,
-    WindowExpired,
 )
 
 
@@ -257,153 +254,6 @@ def test_a_cancel_whose_reply_is_lost_took_effect(simulator: Simulator) -> None:
 
     asyncio.run(main())
     assert len(simulator.ledger().calls("cancel")) == 2
-
-
-async def read_cut(
-    simulator: Simulator, cut: StreamCut, patience: float = 10
-) -> tuple[list[ResponseStreamEvent], Exception | None, list[ResponseStreamEvent]]:
-    """Meet the cut in a live stream: the events before it, the error, and the rest after it."""
-    simulator.script(Rule(answer=Answer(duration=0.4, text="one two three")), Rule(fault=cut))
-    got: list[ResponseStreamEvent] = []
-    error: Exception | None = None
-    async with simulator.client(max_retries=0, timeout=patience) as client:
-        async with await client.responses.create(
-            model="o3", input="Go.", background=True, stream=True
-        ) as stream:
-            try:
-                async for event in stream:
-                    got.append(event)  # noqa: PERF401  # kept when the stream breaks
-            except (APIError, json.JSONDecodeError) as failure:
-                error = failure
-        assert got
-        assert got[0].type == "response.created"
-        async with await client.responses.retrieve(
-            got[0].response.id, stream=True, starting_after=cut.after - 1
-        ) as stream:
-            rest = [event async for event in stream]
-    return got, error, rest
-
-
-@pytest.mark.parametrize("how", ["reset", "mid_frame"])
-@pytest.mark.parametrize("after", [1, 5])
-def test_a_stream_that_is_reset_is_an_error_and_goes_on_where_it_was(
-    simulator: Simulator, how: Literal["reset", "mid_frame"], after: int
-) -> None:
-    got, error, rest = asyncio.run(read_cut(simulator, StreamCut(how=how, after=after)))
-    assert type(error) is APIConnectionError
-    assert len(got) == after
-    assert [event.sequence_number for event in rest] == list(range(after, 12))
-    assert [request.fault for request in simulator.ledger().requests] == [how, None]
-
-
-@pytest.mark.parametrize("how", ["eof", "half_frame"])
-def test_a_clean_end_in_the_middle_looks_like_a_normal_end(
-    simulator: Simulator, how: Literal["eof", "half_frame"]
-) -> None:
-    got, error, rest = asyncio.run(read_cut(simulator, StreamCut(how=how, after=6)))
-    assert error is None
-    assert [event.sequence_number for event in got] == list(range(6))
-    assert rest[-1].type == "response.completed"
-
-
-def test_a_stream_that_falls_silent_times_out(simulator: Simulator) -> None:
-    got, error, rest = asyncio.run(read_cut(simulator, StreamCut(how="idle", after=4), patience=0.6))
-    assert isinstance(error, APITimeoutError)
-    assert len(got) == 4
-    assert rest[-1].type == "response.completed"
-
-
-def test_error_events_in_both_shapes_and_bad_json(simulator: Simulator) -> None:
-    nested, error, _ = asyncio.run(read_cut(simulator, StreamCut(how="nested_error", after=3)))
-    assert type(error) is APIError
-    assert len(nested) == 3
-    simulator.reset()
-    flat, error, _ = asyncio.run(read_cut(simulator, StreamCut(how="flat_error", after=3)))
-    assert error is None
-    assert [event.type for event in flat][3:] == ["error"]
-    simulator.reset()
-    bad, error, _ = asyncio.run(read_cut(simulator, StreamCut(how="bad_json", after=3)))
-    assert isinstance(error, json.JSONDecodeError)
-    assert len(bad) == 3
-
-
-def test_a_stream_is_refused_as_too_old(simulator: Simulator) -> None:
-    simulator.script(Rule(fault=WindowExpired(), nth=2))
-
-    async def main() -> None:
-        async with plain(simulator) as client:
-            async with await client.responses.create(
-                model="o3", input="Go.", background=True, stream=True
-            ) as stream:
-                first = await anext(aiter(stream))
-            assert first.type == "response.created"
-            with pytest.raises(APIError, match="can no longer be streamed"):
-                await client.responses.retrieve(first.response.id, stream=True, starting_after=0)
-
-    asyncio.run(main())
-
-
-def test_rules_match_by_model_metadata_text_and_number(simulator: Simulator) -> None:
-    simulator.script(
-        Rule(match=Match(model="gpt-5"), answer=Answer(duration=0, text="by model")),
-        Rule(match=Match(metadata={"node": "b"}), answer=Answer(duration=0, text="by metadata")),
-        Rule(match=Match(contains="otter"), answer=Answer(duration=0, text="second otter"), nth=2, times=1),
-        Rule(match=Match(contains="otter"), answer=Answer(duration=0, text="otters")),
-        Rule(answer=Answer(duration=0, text="else")),
-    )
-
-    async def main() -> None:
-        async with plain(simulator) as client:
-
-            async def ask(model: str, text: str, **metadata: str) -> str:
-                response = await client.responses.create(model=model, input=text, metadata=metadata)
-                return response.output_text
-
-            assert await ask("gpt-5", "otters") == "by model"
-            assert await ask("o3", "otters", node="b", run="r") == "by metadata"
-            assert [await ask("o3", "otters", node="a") for _ in range(3)] == [
-                "otters",
-                "second otter",
-                "otters",
-            ]
-            assert await ask("o3", "seals") == "else"
-            simulator.clear_script()
-            simulator.script(Rule(answer=Answer(duration=0)))
-            assert "seals" in await ask("o3", "seals")
-
-    asyncio.run(main())
-
-
-def test_rules_that_could_do_nothing_are_refused(simulator: Simulator) -> None:
-    with pytest.raises(ValueError, match="needs an answer or a fault"):
-        Rule()
-    with pytest.raises(ValueError, match="can only happen on 'stream'"):
-        Rule(on="create", fault=StreamCut(how="eof"))
-    with pytest.raises(ValueError, match="can only happen on 'retrieve'"):
-        Rule(on="create", fault=Stale())
-    with pytest.raises(ValueError, match="no id"):
-        Rule(on="create", fault=NotFound())
-    with pytest.raises(ValueError, match="a rule of its own"):
-        Rule(answer=Answer(), fault=StreamCut(how="eof"))
-    with pytest.raises(SimulatorError, match="status"):
-        simulator.script(Rule(answer=Answer(status="lost")))  # pyright: ignore[reportArgumentType]  # the point
-
-
-def test_a_fault_and_an_answer_in_one_rule_meet_the_same_submission(simulator: Simulator) -> None:
-    simulator.script(
-        Rule(fault=ConnectionLost(), answer=Answer(duration=60)), Rule(answer=Answer(duration=0))
-    )
-
-    async def main() -> None:
-        async with plain(simulator) as client:
-            with pytest.raises(APIConnectionError):
-                await submit(client)
-            await submit(client)
-
-    asyncio.run(main())
-    account = simulator.ledger()
-    assert [response.running for response in account.accepted()] == [True, False]
-    assert account.running[0].ends_at > time.time() + 50
 
 
 def test_a_lost_connection_is_a_tcp_reset_and_no_end_of_file(simulator: Simulator) -> None:
