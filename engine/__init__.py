@@ -1,24 +1,59 @@
-"""The engine: workflows, their runs, and the executor that drives them."""
+"""The engine: workflows, their runs, and the executor that drives them.
 
-from .errors import (
-    AnswerError,
-    InputMismatchError,
-    RunCancelledError,
-    RunError,
-    RunFailedError,
-    RunNotRetryableError,
-    RunOwnedError,
-    WorkflowChangedError,
-    WorkflowError,
-    WorkflowFrozenError,
-    WorkflowInvalidError,
-    WorkflowUnknownError,
-)
-from .executor import Executor, Resumed
-from .graph import Workflow
-from .journal import Event
-from .plan import Plan
-from .run import Run
+The rooms are loaded when they are first asked for: drawing a stored run needs neither asyncio nor the nodes.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import (
+        AnswerError,
+        InputMismatchError,
+        RunCancelledError,
+        RunError,
+        RunFailedError,
+        RunNotRetryableError,
+        RunOwnedError,
+        WorkflowChangedError,
+        WorkflowError,
+        WorkflowFrozenError,
+        WorkflowInvalidError,
+        WorkflowUnknownError,
+    )
+    from .executor import Executor, Resumed
+    from .graph import Workflow
+    from .journal import Event
+    from .plan import Plan
+    from .run import Run
+else:
+    _ROOMS = {
+        "AnswerError": "errors",
+        "Event": "journal",
+        "Executor": "executor",
+        "InputMismatchError": "errors",
+        "Plan": "plan",
+        "Resumed": "executor",
+        "Run": "run",
+        "RunCancelledError": "errors",
+        "RunError": "errors",
+        "RunFailedError": "errors",
+        "RunNotRetryableError": "errors",
+        "RunOwnedError": "errors",
+        "Workflow": "graph",
+        "WorkflowChangedError": "errors",
+        "WorkflowError": "errors",
+        "WorkflowFrozenError": "errors",
+        "WorkflowInvalidError": "errors",
+        "WorkflowUnknownError": "errors",
+    }
+
+    def __getattr__(name):
+        if name not in _ROOMS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+
 
 __all__ = [
     "AnswerError",

@@ -35,14 +35,14 @@ def parse(text: str) -> Address | None:
 async def waiting_for_answer(store: Store, run: RunRecord, text: str) -> Address:
     """The activation that is meant. Raises `AnswerError` when it waits for no answer.
 
-    A node's bare name will do when only one of its activations waits.
+    A node's bare name will do when only one of its activations waits. A submission that was under way when its
+    process ended waits as well: whoever takes the run up finds its fate unknown.
     """
     wanted = parse(text)
-    records = [
-        record
-        for record in await store.activations(run.key)
-        if record.state is ActivationState.SUBMIT_UNKNOWN
-    ]
+    states = {ActivationState.SUBMIT_UNKNOWN}
+    if await store.holder(run) is None:
+        states.add(ActivationState.SUBMITTING)
+    records = [record for record in await store.activations(run.key) if record.state in states]
     waiting = [Address(record.key.node, record.path) for record in records]
     if wanted in waiting:
         assert wanted is not None

@@ -80,6 +80,7 @@ class Executor:
         self._inbox = Inbox(self._runtime)
         self._signal = TermSignal()
         self._group: asyncio.TaskGroup | None = None
+        self._watch: asyncio.Task[None] | None = None
         for workflow in workflows:
             self._runtime.know(workflow)
 
@@ -93,7 +94,7 @@ class Executor:
             await self._store.__aexit__(None, None, None)
             raise
         self._group = self._runtime.tasks = await asyncio.TaskGroup().__aenter__()
-        self._runtime.create_task(self._inbox.watch())
+        self._watch = self._runtime.create_task(self._inbox.watch())
         self._signal.install()
         return self
 
@@ -192,7 +193,7 @@ class Executor:
         transition, effects = driver.step([(RunStarted(), {}, {})])
         new = NewRun(id=run_id, workflow=plan.workflow, signature=plan.signature, input=value)
         try:
-            record = await self._store.create(new, self._runtime.record(plan), transition)
+            record = await self._store.create(new, plan.record, transition)
         except RunExistsError:
             return None
         driver.born(record, value)
@@ -302,6 +303,21 @@ class Executor:
         if driver is not None:
             with driver.pinned():
                 await answer(self._runtime, driver, address, reply)
+
+    async def settled(self) -> None:
+        """Return when nothing is under way here: all that is driven waits for its time or a person, or has ended.
+
+        What is due is asked after first. A run can move again right after this.
+        """
+        runtime = self._runtime
+        while True:
+            tasks = {task for task in runtime.working if task is not self._watch}
+            if tasks:
+                await asyncio.wait(tasks)
+            elif runtime.poller.due:
+                await asyncio.sleep(0.001)  # its timer fires in this very moment
+            else:
+                return
 
     # -- checks ------------------------------------------------------------------------------------------
 

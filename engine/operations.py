@@ -210,7 +210,11 @@ class Operations:
         if delay is None:
             delay = backoff.delay(unknown, self._runtime.random)
         wake_at = self._runtime.clock() + delay
-        columns = ActivationColumns(unknown=unknown, wake_at=wake_at, error=pack(describe(error)))
+        columns = ActivationColumns(
+            unknown=unknown,
+            wake_at=None if node.on_unknown_submit == "ask" else wake_at,  # a person has no time set
+            error=pack(describe(error)),
+        )
         note = {"error": sentence(describe(error)), "unknown": unknown}
         await driver.apply((SubmissionUnknown(address), columns, note))
         if driver.state_of(address) is S.SUBMIT_UNKNOWN and driver.state.outcome is None:
@@ -222,8 +226,12 @@ class Operations:
             "The process that submitted it ended before the handle was committed: the provider may have accepted it.",
             code="interrupted",
         )
+        node = None if driver.workflow is None else driver.workflow.node(address.node)
+        asks = isinstance(node, OperationNode) and node.on_unknown_submit == "ask"
         columns = ActivationColumns(
-            unknown=record.unknown + 1, wake_at=self._runtime.clock(), error=pack(describe(error))
+            unknown=record.unknown + 1,
+            wake_at=None if asks else self._runtime.clock(),
+            error=pack(describe(error)),
         )
         await driver.apply(
             (

@@ -43,6 +43,11 @@ class Poller:
         if self._timer is None or at < self._timer_at:
             self._arm()
 
+    @property
+    def due(self) -> bool:
+        """Whether something is to be woken now."""
+        return bool(self._heap) and self._heap[0][0] <= self._clock()
+
     def close(self) -> None:
         """Wake nothing any more."""
         self._closed = True
