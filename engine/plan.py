@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from ..checkpoints import pack, unpack
+from ..checkpoints import PlanRecord, pack, unpack
 
 OnFailure: TypeAlias = Literal["cancel", "finish"]
 """What becomes of activations that are under way when another one fails."""
@@ -114,6 +114,11 @@ class Plan:
     def signature(self) -> str:
         """16 hex digits: equal for workflows of the same shape."""
         return hashlib.sha256(self.encode()).hexdigest()[:16]
+
+    @cached_property
+    def record(self) -> PlanRecord:
+        """The plan as it is stored."""
+        return PlanRecord(signature=self.signature, workflow=self.workflow, plan=self.encode())
 
     def encode(self) -> bytes:
         """msgpack of plain data; `decode` reads it back."""

@@ -19,7 +19,6 @@ from ..checkpoints import (
     ActivationKey,
     ActivationRecord,
     ActivationState,
-    PlanRecord,
     RunRecord,
     StaleFenceError,
     Store,
@@ -94,11 +93,6 @@ class Runtime:
         if signature not in self.plans:
             self.plans[signature] = Plan.decode((await self.store.plan(signature)).plan)
         return self.plans[signature]
-
-    @staticmethod
-    def record(plan: Plan) -> PlanRecord:
-        """The plan as it is stored."""
-        return PlanRecord(signature=plan.signature, workflow=plan.workflow, plan=plan.encode())
 
     # -- tasks and drivers -------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ from .events import (
     TokenAdvanced,
 )
 from .plan import EdgeKind, Plan, PlanEdge
-from .state import Activation, Gate, Scope, State
+from .state import Activation, Gate, Scope, State, place
 
 S = ActivationState
 
@@ -129,51 +129,52 @@ def advance(state: State, event: Event) -> list[Command]:
         case RunStarted():
             if state.scopes:
                 raise IllegalEventError("The run has started already.")
-            _begin(state)
-            step.activate(Address(state.plan.start))
+            root = _begin(state)
+            root.unresolved = 1
+            step.activate(root, Address(state.plan.start))
         case SubmissionIntended(address):
-            step.move(step.expect(event, address), address, S.SUBMITTING)
+            step.move(*step.expect(event, address), address, S.SUBMITTING)
         case SubmissionUnknown(address):
             cancelled = state.outcome is RunStatus.CANCELLED
-            step.move(step.expect(event, address), address, S.CANCELLED if cancelled else S.SUBMIT_UNKNOWN)
+            step.move(*step.expect(event, address), address, S.CANCELLED if cancelled else S.SUBMIT_UNKNOWN)
         case Submitted(address):
-            activation = step.expect(event, address)
+            scope, activation = step.expect(event, address)
             if state.outcome is not None and step.ending:
-                step.move(activation, address, S.CANCELLING)
+                step.move(scope, activation, address, S.CANCELLING)
                 step.commands.append(Cancel(address))
             else:
-                step.move(activation, address, S.WAITING)
+                step.move(scope, activation, address, S.WAITING)
         case TokenAdvanced(address):
             step.expect(event, address)
         case Succeeded(address, taken, items):
-            activation = step.expect(event, address)
+            scope, activation = step.expect(event, address)
             if taken is None:
                 state.undecided += 1
-                step.fail(activation, address, S.SUCCEEDED)
+                step.fail(scope, activation, address, S.SUCCEEDED)
             else:
                 activation.taken, activation.items = taken, items
-                step.move(activation, address, S.SUCCEEDED)
-                step.agenda.append((address, activation))
+                step.move(scope, activation, address, S.SUCCEEDED)
+                step.agenda.append((scope, address, activation))
         case EdgesDecided(address, taken, items):
-            activation = step.expect(event, address)
+            scope, activation = step.expect(event, address)
             state.undecided -= 1
             activation.taken, activation.items = taken, items
-            step.save(address, activation)
-            step.agenda.append((address, activation))
+            step.save(scope, address, activation)
+            step.agenda.append((scope, address, activation))
         case EdgesFailed(address):
-            step.fail(step.expect(event, address), address, S.SUCCEEDED)
+            step.fail(*step.expect(event, address), address, S.SUCCEEDED)
         case BackedOff(address):
-            activation = step.expect(event, address)
-            step.move(activation, address, S.CANCELLED if step.ending else S.BACKOFF)
+            scope, activation = step.expect(event, address)
+            step.move(scope, activation, address, S.CANCELLED if step.ending else S.BACKOFF)
         case AttemptStarted(address):
-            activation = step.expect(event, address)
+            scope, activation = step.expect(event, address)
             activation.attempt += 1
-            step.move(activation, address, S.RUNNING)
+            step.move(scope, activation, address, S.RUNNING)
             step.commands.append(Start(address))
         case Failed(address):
-            step.fail(step.expect(event, address), address, S.FAILED)
+            step.fail(*step.expect(event, address), address, S.FAILED)
         case Cancelled(address):
-            step.move(step.expect(event, address), address, S.CANCELLED)
+            step.move(*step.expect(event, address), address, S.CANCELLED)
         case CancelRequested():
             if state.outcome is RunStatus.CANCELLED:
                 raise IllegalEventError(f"The run can't be cancelled: it is {state.status}.")
@@ -225,9 +226,10 @@ def inputs(state: State, address: Address) -> tuple[PlanEdge, ...]:
     return tuple(delivered)
 
 
-def _begin(state: State) -> None:
-    state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
+def _begin(state: State) -> Scope:
+    root = state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
     state.numbers[0, ()] = 0
+    return root
 
 
 class _Step:
@@ -238,7 +240,7 @@ class _Step:
     def __init__(self, state: State) -> None:
         self.state = state
         self.commands: list[Command] = []
-        self.agenda: deque[tuple[Address, Activation]] = deque()
+        self.agenda: deque[tuple[Scope, Address, Activation]] = deque()
 
     @property
     def ending(self) -> bool:
@@ -248,9 +250,10 @@ class _Step:
             outcome is RunStatus.FAILED and self.state.plan.on_failure == "cancel"
         )
 
-    def expect(self, event: Event, address: Address) -> Activation:
-        activation = self.state.find(address)
-        if activation is None or activation.state not in ALLOWED[type(event)]:
+    def expect(self, event: Event, address: Address) -> tuple[Scope, Activation]:
+        scope = self.state.scope_of(address)
+        activation = None if scope is None else scope.activations.get(place(address))
+        if scope is None or activation is None or activation.state not in ALLOWED[type(event)]:
             now = "unknown" if activation is None else activation.state
             raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: it is {now}.")
         match event:
@@ -263,24 +266,27 @@ class _Step:
             ):
                 why = "it is settled when the run is retried"
             case _:
-                return activation
+                return scope, activation
         raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: {why}.")
 
-    def save(self, address: Address, activation: Activation) -> None:
-        self.commands.append(Save(address, activation, self.state.key(address)))
+    def save(self, scope: Scope, address: Address, activation: Activation) -> None:
+        node, item = place(address)
+        self.commands.append(
+            Save(address, activation, ActivationKey(scope=scope.number, node=node, item=item))
+        )
 
-    def move(self, activation: Activation, address: Address, to: ActivationState) -> None:
+    def move(self, scope: Scope, activation: Activation, address: Address, to: ActivationState) -> None:
         counts, was = self.state.counts, activation.state
         counts[was] -= 1
         counts[to] += 1
         activation.state = to
-        self.save(address, activation)
-        self._limit(address, was.terminal, to.terminal)
+        self.save(scope, address, activation)
+        if scope.parent is not None:
+            self._limit(scope, address, was.terminal, to.terminal)
 
-    def _limit(self, address: Address, was_terminal: bool, is_terminal: bool) -> None:
+    def _limit(self, scope: Scope, address: Address, was_terminal: bool, is_terminal: bool) -> None:
         """Keep count of a map's target; one that ends makes room for the next item."""
-        scope = self.state.scope_of(address)
-        if scope is None or was_terminal == is_terminal:
+        if was_terminal == is_terminal:
             return
         entry = self.state.plan.scopes[scope.scope].edge
         if entry is not None and self.state.plan.edges[entry].target == address.node:
@@ -290,27 +296,23 @@ class _Step:
 
     # -- creation ----------------------------------------------------------------------------------------
 
-    def create(self, address: Address, to: ActivationState) -> Activation:
+    def create(self, scope: Scope, address: Address, to: ActivationState) -> Activation:
         """A new activation; its place in `unresolved` is the caller's to count."""
-        scope = self.state.scope_of(address)
-        assert scope is not None, f"{address} lies in no open scope"
-        key = (address.node, address.path[-1] if address.path else 0)
+        key = place(address)
         assert key not in scope.activations, f"{address} exists already"
         activation = Activation(to)
         scope.activations[key] = activation
         self.state.counts[to] += 1
-        self.save(address, activation)
+        self.save(scope, address, activation)
         return activation
 
-    def activate(self, address: Address) -> None:
+    def activate(self, scope: Scope, address: Address) -> None:
         """All inputs are there: start, or hold back (for a retry, if there can be one) when the run is ending."""
-        if address == (self.state.plan.start, ()):
-            self.state.scopes[0].unresolved += 1
         if self.state.outcome is None:
-            self.create(address, S.RUNNING)
+            self.create(scope, address, S.RUNNING)
             self.commands.append(Start(address))
         else:
-            self.create(address, S.CANCELLED if self.state.outcome is RunStatus.CANCELLED else S.READY)
+            self.create(scope, address, S.CANCELLED if self.state.outcome is RunStatus.CANCELLED else S.READY)
 
     def fill(self, scope: Scope) -> None:
         """Start the next items of a map, as many as its limit allows."""
@@ -326,53 +328,50 @@ class _Step:
             item = scope.next
             scope.next += 1
             scope.active += 1
-            self.activate(Address(edge.target, (*scope.path, item)))
+            self.activate(scope, Address(edge.target, (*scope.path, item)))
 
     # -- the flow ----------------------------------------------------------------------------------------
 
     def drain(self) -> None:
         """Follow the edges of everything that was decided, until nothing more follows."""
         while self.agenda:
-            address, activation = self.agenda.popleft()
+            scope, address, activation = self.agenda.popleft()
             for edge in self.state.plan.outgoing[address.node]:
-                self._follow(edge, address, activation)
+                self._follow(edge, scope, address, activation)
             for waiter in sorted(self.state.waiters.pop(address, ())):
                 for edge in self.state.plan.incoming[waiter.node]:
                     if edge.source == address.node:
-                        self._arrive(waiter, fires(edge, activation))
-            scope = self.state.scope_of(address)
-            assert scope is not None
+                        inner = self.state.scope_of(waiter)
+                        assert inner is not None, f"{waiter} waits in a scope that is closed"
+                        self._arrive(inner, waiter, fires(edge, activation))
             self._resolve_one(scope)
 
-    def _follow(self, edge: PlanEdge, address: Address, source: Activation) -> None:
+    def _follow(self, edge: PlanEdge, scope: Scope, address: Address, source: Activation) -> None:
         plan, taken = self.state.plan, fires(edge, source)
         match edge.kind:
             case EdgeKind.PLAIN:
-                self._deliver(Address(edge.target, address.path), taken)
+                self._deliver(scope, Address(edge.target, address.path), taken)
             case EdgeKind.JOIN:
                 depth = plan.scopes[plan.node[edge.target].scope].depth
                 if depth == len(address.path):  # deeper ones wait in `waiters`
-                    self._deliver(Address(edge.target, address.path), taken)
+                    self._deliver(scope, Address(edge.target, address.path), taken)
             case EdgeKind.MAP:
-                self._open(edge, address, source) if taken else self._skip_scope(edge, address)
+                self._open(edge, scope, address, source) if taken else self._skip_scope(edge, scope, address)
             case EdgeKind.COLLECT:
-                scope = self.state.scope_of(address)
-                assert scope is not None
                 scope.collecting[edge.index] -= 1
                 if scope.collecting[edge.index] == 0:
-                    self._deliver(Address(edge.target, scope.path), True)
+                    assert scope.parent is not None, "a collect edge leaves the root scope"
+                    self._deliver(self.state.scopes[scope.parent], Address(edge.target, scope.path), True)
             case _:
                 assert_never(edge.kind)
 
-    def _deliver(self, target: Address, taken: bool) -> None:
-        """One incoming edge of the target is decided."""
-        scope = self.state.scope_of(target)
-        assert scope is not None
-        key = (target.node, target.path[-1] if target.path else 0)
+    def _deliver(self, scope: Scope, target: Address, taken: bool) -> None:
+        """One incoming edge of the target, which lies in this scope, is decided."""
+        key = place(target)
         if key not in scope.gates:
             scope.gates[key] = self._gate(target)
             scope.unresolved += 1
-        self._arrive(target, taken)
+        self._arrive(scope, target, taken)
 
     def _gate(self, target: Address) -> Gate:
         """A new gate. Sources in enclosing scopes count if they are decided, else they will notify."""
@@ -390,10 +389,8 @@ class _Step:
                     gate.taken += fires(edge, source)
         return gate
 
-    def _arrive(self, target: Address, taken: bool) -> None:
-        scope = self.state.scope_of(target)
-        assert scope is not None
-        key = (target.node, target.path[-1] if target.path else 0)
+    def _arrive(self, scope: Scope, target: Address, taken: bool) -> None:
+        key = place(target)
         gate = scope.gates[key]
         gate.pending -= 1
         gate.taken += taken
@@ -401,9 +398,9 @@ class _Step:
             return
         del scope.gates[key]
         if gate.taken:
-            self.activate(target)
+            self.activate(scope, target)
             return
-        self.agenda.append((target, self.create(target, S.SKIPPED)))
+        self.agenda.append((scope, target, self.create(scope, target, S.SKIPPED)))
         if target.node == self.state.plan.end and self.state.outcome is None:
             self.state.outcome = RunStatus.FAILED
             if self.ending:
@@ -411,11 +408,9 @@ class _Step:
 
     # -- scopes ------------------------------------------------------------------------------------------
 
-    def _open(self, edge: PlanEdge, address: Address, source: Activation) -> None:
+    def _open(self, edge: PlanEdge, outer: Scope, address: Address, source: Activation) -> None:
         state = self.state
-        outer = state.scope_of(address)
         assert edge.scope is not None
-        assert outer is not None
         assert source.items is not None, f"the output of {address} is mapped and its length unknown"
         scope = Scope(
             number=state.next_number,
@@ -434,15 +429,15 @@ class _Step:
         for collect in state.plan.collects[edge.scope]:
             scope.collecting[collect.index] = scope.size
             if scope.size == 0:
-                self._deliver(Address(collect.target, address.path), True)
+                self._deliver(outer, Address(collect.target, address.path), True)
         self.fill(scope)
         self._resolve_one(scope)
 
-    def _skip_scope(self, edge: PlanEdge, address: Address) -> None:
+    def _skip_scope(self, edge: PlanEdge, outer: Scope, address: Address) -> None:
         """The map's source was skipped: what collects it is skipped too."""
         assert edge.scope is not None
         for collect in self.state.plan.collects[edge.scope]:
-            self._deliver(Address(collect.target, address.path), False)
+            self._deliver(outer, Address(collect.target, address.path), False)
 
     def _resolve_one(self, scope: Scope) -> None:
         """One thing in the scope is decided; a scope in which everything is gets closed."""
@@ -460,12 +455,12 @@ class _Step:
 
     # -- ends --------------------------------------------------------------------------------------------
 
-    def fail(self, activation: Activation, address: Address, to: ActivationState) -> None:
+    def fail(self, scope: Scope, activation: Activation, address: Address, to: ActivationState) -> None:
         """This fails the run; what is under way is cancelled, unless the workflow lets it finish."""
         first = self.state.outcome is None
         if first:
             self.state.outcome = RunStatus.FAILED  # before the move, which would start the next item of a map
-        self.move(activation, address, to)
+        self.move(scope, activation, address, to)
         if first and self.ending:
             self.cancel_all()
 
@@ -477,13 +472,14 @@ class _Step:
         if cancelled:
             movable |= {S.READY, S.SUBMIT_UNKNOWN}
         for address in list(state.addresses(movable)):
-            activation = state.find(address)
-            assert activation is not None
+            scope = state.scope_of(address)
+            assert scope is not None
+            activation = scope.activations[place(address)]
             if activation.state in (S.RUNNING, S.WAITING):
-                self.move(activation, address, S.CANCELLING)
+                self.move(scope, activation, address, S.CANCELLING)
                 self.commands.append(Cancel(address))
             else:
-                self.move(activation, address, S.CANCELLED)
+                self.move(scope, activation, address, S.CANCELLED)
 
     def retry(self) -> None:
         """Start again what failed or was cancelled for it; keep what succeeded."""
@@ -491,15 +487,16 @@ class _Step:
         state.outcome = None
         again = (S.FAILED, S.CANCELLED, S.READY, S.SUBMIT_UNKNOWN, S.SUCCEEDED)
         for address in list(state.addresses(again)):
-            activation = state.find(address)
-            assert activation is not None
+            scope = state.scope_of(address)
+            assert scope is not None
+            activation = scope.activations[place(address)]
             match activation.state:
                 case S.FAILED | S.CANCELLED:
                     activation.attempt += 1
-                    self.move(activation, address, S.RUNNING)
+                    self.move(scope, activation, address, S.RUNNING)
                     self.commands.append(Start(address))
                 case S.READY:
-                    self.move(activation, address, S.RUNNING)
+                    self.move(scope, activation, address, S.RUNNING)
                     self.commands.append(Start(address))
                 case S.SUBMIT_UNKNOWN:
                     self.commands.append(Settle(address))

@@ -15,10 +15,6 @@ from .events import Address
 from .plan import Plan
 
 S = ActivationState
-LIVE = frozenset({S.RUNNING, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.WAITING, S.BACKOFF, S.CANCELLING})
-"""States in which an activation can still move by itself or from outside."""
-BUSY = frozenset({S.RUNNING, S.SUBMITTING})
-"""States in which this process is at work on an activation."""
 
 
 @dataclass(slots=True)
@@ -62,6 +58,12 @@ class Scope:
     inner: set[tuple[int, tuple[int, ...]]] = field(default_factory=set[tuple[int, tuple[int, ...]]])
 
 
+def place(address: Address) -> tuple[str, int]:
+    """Where an activation or gate is kept in its scope: its node and item."""
+    node, path = address
+    return (node, path[-1]) if path else (node, 0)
+
+
 @dataclass(slots=True)
 class State:
     """A run as the scheduler sees it."""
@@ -85,26 +87,35 @@ class State:
         A run that fails waits neither for submissions of unknown fate nor for edges that can't be evaluated.
         """
         counts = self.counts
-        live = sum(counts[state] for state in LIVE)
+        live = (
+            counts[S.RUNNING]
+            + counts[S.SUBMITTING]
+            + counts[S.WAITING]
+            + counts[S.BACKOFF]
+            + counts[S.CANCELLING]
+        )
         match self.outcome:
             case None:
-                return live + self.undecided
+                return live + counts[S.SUBMIT_UNKNOWN] + self.undecided
             case RunStatus.FAILED:
-                return live - counts[S.SUBMIT_UNKNOWN]
-            case _:
                 return live
+            case _:
+                return live + counts[S.SUBMIT_UNKNOWN]
 
     @property
     def status(self) -> RunStatus:
-        """The run's status, derived."""
+        """The run's status, derived: it runs while this process is at work on one of its activations."""
         if self.outcome is not None:
             return RunStatus.CANCELLING if self.live else self.outcome
-        return RunStatus.RUNNING if any(self.counts[state] for state in BUSY) else RunStatus.WAITING
+        busy = self.counts[S.RUNNING] or self.counts[S.SUBMITTING]
+        return RunStatus.RUNNING if busy else RunStatus.WAITING
 
     def scope_of(self, address: Address) -> Scope | None:
         """The open scope instance in which the address lies."""
-        scope = self.plan.node[address.node].scope
-        number = self.numbers.get((scope, address.path[:-1] if scope else ()))
+        node, path = address
+        if not path:
+            return self.scopes.get(0)
+        number = self.numbers.get((self.plan.node[node].scope, path[:-1]))
         return None if number is None else self.scopes.get(number)
 
     def find(self, address: Address) -> Activation | None:
@@ -112,16 +123,15 @@ class State:
         scope = self.scope_of(address)
         if scope is None:
             return None
-        return scope.activations.get((address.node, address.path[-1] if address.path else 0))
+        return scope.activations.get(place(address))
 
     def key(self, address: Address) -> ActivationKey:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""
-        path = address.path
-        scope = self.plan.node[address.node].scope
+        node, path = address
+        if not path:
+            return ActivationKey(scope=0, node=node, item=0)
         return ActivationKey(
-            scope=self.numbers[scope, path[:-1]] if path else 0,
-            node=address.node,
-            item=path[-1] if path else 0,
+            scope=self.numbers[self.plan.node[node].scope, path[:-1]], node=node, item=path[-1]
         )
 
     def addresses(self, states: Iterable[ActivationState]) -> Iterator[Address]:
