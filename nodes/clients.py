@@ -41,10 +41,12 @@ async def default_client() -> AsyncOpenAI:
 
 
 def _make() -> AsyncOpenAI:
-    """In a thread, because the import and the certificates take most of a second."""
+    """In a thread, because the imports and the certificates take most of a second."""
     from openai import AsyncOpenAI
 
-    return AsyncOpenAI(max_retries=0)
+    client = AsyncOpenAI(max_retries=0)
+    _ = client.responses  # imports what it is made of
+    return client
 
 
 async def _keep(client: AsyncOpenAI) -> AsyncGenerator[None, None]:

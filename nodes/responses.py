@@ -1,20 +1,19 @@
 """`ResponsesOperation`: background runs of the OpenAI Responses API as a long-running operation.
 
 The adapter between the protocol of `operation.py` and the `openai` package. How a response is read is in
-`response_reading.py`, what a failed request means in `response_faults.py`, streams in `response_stream.py`.
+`response_reading.py`, what a failed request means in `response_faults.py`, how requests are sent in
+`response_api.py`, streams in `response_stream.py`.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from .clients import default_client
 from .errors import (
     OperationError,
     OperationExpiredError,
@@ -23,7 +22,8 @@ from .errors import (
 )
 from .operation import ContinuationToken, Expired, Failed, Json, Poll, Running, StreamPiece
 from .polling import Polling
-from .response_faults import Fault, read_fault, unreadable
+from .response_api import ResponsesApi
+from .response_faults import Fault
 from .response_reading import Body, ending_of
 from .response_stream import Cursor, OpenStream, Reopen, StreamReader, follow, is_error, response_id
 
@@ -34,38 +34,13 @@ PROVIDER: Final = "openai.responses"
 """The name that tokens of background responses carry."""
 
 _YOUNG = 30.0  # seconds: a handle younger than this may not be known everywhere yet
-_PARAMETERS = frozenset(
-    [
-        "background",
-        "include",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "metadata",
-        "model",
-        "parallel_tool_calls",
-        "previous_response_id",
-        "reasoning",
-        "service_tier",
-        "store",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_p",
-        "truncation",
-    ]
-)
 
 
 class ResponsesOperation:
     """Submits, polls, streams and cancels responses. A token's handle is `{"id": "resp_..."}`, with `"ended": true`
     where the response had ended when it became known.
 
-    Without a `client` the default client of the running event loop is used. The client's own retries are off,
-    for a submission because a lost reply to it must not start a second run, for the rest because whoever polls
-    decides when.
+    Without a `client` the default client of the running event loop is used.
     """
 
     def __init__(
@@ -76,9 +51,8 @@ class ResponsesOperation:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._given = client
-        self._client: AsyncOpenAI | None = None
         self._polling = polling or Polling()
+        self._api = ResponsesApi(client, timeout=self._polling.timeout)
         self._clock = clock
         self._chance = chance
 
@@ -109,14 +83,7 @@ class ResponsesOperation:
         return token, ending_of(answer) or self._running(token, str(answer.get("status")))
 
     async def _create(self, request: Mapping[str, Json], key: str) -> tuple[ContinuationToken, Body]:
-        seconds = self._polling.timeout if request.get("background") else None
-
-        async def create(client: AsyncOpenAI) -> Any:
-            arguments = _arguments(request) | self._options(key, seconds)
-            raw: Any = client.responses.with_raw_response
-            return await raw.create(**arguments)
-
-        answer = await self._ask(create)
+        answer = await self._api.create(request, key)
         if isinstance(answer, Fault):
             raise answer.submission_error()
         token = self.adopt(answer["id"])
@@ -126,20 +93,14 @@ class ResponsesOperation:
 
     async def poll(self, token: ContinuationToken) -> Poll:
         """Ask once. 404 is `Expired`, but `Running` while the token is younger than 30 seconds."""
-        handle = _handle(token)
-
-        async def retrieve(client: AsyncOpenAI) -> Any:
-            raw: Any = client.responses.with_raw_response
-            return await raw.retrieve(handle, **self._options())
-
-        answer = await self._ask(retrieve)
+        answer = await self._api.retrieve(_handle(token))
         if isinstance(answer, Fault):
             return self._unanswered(token, answer)
         return await self._judge(token, answer)
 
     async def cancel(self, token: ContinuationToken) -> Poll:
         """Ask the provider to cancel. A response that has ended is not changed by it: that is returned."""
-        answer = await self._send_cancel(token)
+        answer = await self._api.cancel(_handle(token))
         if isinstance(answer, Fault):
             if answer.status in (400, 409):  # it can't be cancelled (any more): how is it?
                 return await self.poll(token)
@@ -157,14 +118,7 @@ class ResponsesOperation:
         `OperationFailedError`.
         """
         background = bool(request.get("background"))
-        seconds = self._polling.timeout if background else None
-
-        async def create(client: AsyncOpenAI) -> Any:
-            arguments = _arguments(request) | self._options(key, seconds)
-            responses: Any = client.responses
-            return await responses.create(stream=True, **arguments)
-
-        opened = await self._open(create)
+        opened = await self._api.create_stream(request, key)
         if isinstance(opened, Fault):
             raise opened.submission_error()
         token = await self._created(opened)
@@ -197,10 +151,7 @@ class ResponsesOperation:
         handle = _handle(token)
 
         async def reopen(after: int | None) -> OpenStream | Fault:
-            position: dict[str, Any] = {} if after is None else {"starting_after": after}
-            return await self._open(
-                lambda client: client.responses.retrieve(handle, stream=True, **position, **self._options())
-            )
+            return await self._api.resume(handle, after)
 
         return reopen
 
@@ -223,7 +174,7 @@ class ResponsesOperation:
 
     async def _give_up(self, token: ContinuationToken, what: str, code: str, *, again: bool) -> Poll:
         """Cancel what takes too long. It has failed only once the provider says that it is cancelled."""
-        answer = await self._send_cancel(token)
+        answer = await self._api.cancel(_handle(token))
         if isinstance(answer, Fault):
             return self._running(token, None, problem=f"It {what}; the cancel failed: {answer.message}")
         ending = ending_of(answer)
@@ -263,74 +214,6 @@ class ResponsesOperation:
     ) -> Running:
         wait = self._polling.interval(self._clock() - token.created_at, self._chance())
         return Running(token=token, retry_after=wait, status=status, problem=problem)
-
-    async def _send_cancel(self, token: ContinuationToken) -> Body | Fault:
-        handle = _handle(token)
-        return await self._ask(
-            lambda client: client.responses.with_raw_response.cancel(handle, **self._options())
-        )
-
-    def _options(self, key: str | None = None, seconds: float | None = -1) -> dict[str, Any]:
-        """Options of one request: its time limit (None: the client's own) and its idempotency key."""
-        from openai import Timeout
-
-        limit = self._polling.timeout if seconds == -1 else seconds
-        options: dict[str, Any] = {} if limit is None else {"timeout": Timeout(limit, connect=5.0)}
-        if key is not None:
-            options["extra_headers"] = {"Idempotency-Key": key}
-        return options
-
-    async def _quiet_client(self) -> AsyncOpenAI:
-        """The client, without retries of its own."""
-        if self._given is None:
-            return await default_client()
-        if self._client is None:
-            self._client = self._given.with_options(max_retries=0)
-        return self._client
-
-    async def _ask(self, call: Callable[[AsyncOpenAI], Awaitable[Any]]) -> dict[str, Any] | Fault:
-        """Send one request and read the response in its answer. Errors of `openai` come back as a `Fault`."""
-        client: AsyncOpenAI | None = None
-        try:
-            client = await self._quiet_client()
-            answer = await call(client)
-        except Exception as error:
-            fault = read_fault(error, client)
-            if fault is None:
-                raise
-            return fault
-        return _body(answer.http_response.content, client)
-
-    async def _open(self, call: Callable[[AsyncOpenAI], Awaitable[Any]]) -> OpenStream | Fault:
-        """Send one request whose answer is a stream."""
-        client: AsyncOpenAI | None = None
-        try:
-            client = await self._quiet_client()
-            stream = await call(client)
-        except Exception as error:
-            fault = read_fault(error, client)
-            if fault is None:
-                raise
-            return fault
-        return OpenStream(stream, lambda error: read_fault(error, client))
-
-
-def _arguments(request: Mapping[str, Json]) -> dict[str, Any]:
-    """The request as arguments of `create`; what that may not know yet goes into the body as it is."""
-    known = {name: value for name, value in request.items() if name in _PARAMETERS}
-    others = {name: value for name, value in request.items() if name not in _PARAMETERS}
-    return {**known, "extra_body": others} if others else known
-
-
-def _body(content: bytes, client: AsyncOpenAI) -> dict[str, Any] | Fault:
-    """A response as plain JSON, exactly as the provider sent it."""
-    try:
-        body: Any = json.loads(content)
-    except ValueError:
-        return unreadable(f"{len(content)} bytes that are no JSON", client)
-    if not isinstance(body, dict) or not isinstance(body.get("id"), str):  # pyright: ignore[reportUnknownMemberType]
-        return unreadable("JSON without a response's id", client)
-    return body  # pyright: ignore[reportUnknownVariableType]
 
 
 def _handle(token: ContinuationToken) -> str:
