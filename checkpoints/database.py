@@ -80,14 +80,7 @@ class Database:
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
-            file = os.open(f"{self.path}-wal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-            try:
-                missing = WAL_BYTES - os.fstat(file).st_size
-                if missing > 0:
-                    os.write(file, bytes(missing))
-                    os.fsync(file)
-            finally:
-                os.close(file)
+            _extend(f"{self.path}-wal")
         except OSError:
             # Only speed is lost. A full disk shows itself at the first commit that does not fit.
             pass
@@ -97,26 +90,27 @@ class Database:
     def _look(self, path: str) -> None:
         """Find the file, or make an empty one that only this user can read."""
         folder = Path(path).parent
-        if not folder.is_dir():
-            raise DatabaseMissingError(
-                f"{path}: the folder {folder} does not exist. Make it, or name another path."
-            )
-        if Path(path).is_dir():
-            raise DatabaseMissingError(f"{path}: this is a folder. Name a file.")
-        if Path(path).exists():
-            return
-        if self.read_only or not self.create:
-            raise DatabaseMissingError(
-                f"{path}: there is no database. Name the right one with --db or PERDURE_DB."
-            )
         try:
+            if not folder.is_dir():
+                raise DatabaseMissingError(
+                    f"{path}: the folder {folder} does not exist. Make it, or name another path."
+                )
+            if Path(path).is_dir():
+                raise DatabaseMissingError(f"{path}: this is a folder. Name a file.")
+            if Path(path).exists():
+                return
+            if self.read_only or not self.create:
+                raise DatabaseMissingError(
+                    f"{path}: there is no database. Name the right one with --db or PERDURE_DB."
+                )
             # SQLite gives the files beside it (-wal, -shm) the same mode.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             return  # another process was quicker
         except OSError as error:
             raise DatabaseReadOnlyError(
-                f"{path}: the database can't be made ({error.strerror}). Make {folder} writable, or name another path."
+                f"{path}: the database can't be reached or made ({error.strerror}). "
+                f"Get the right to use {folder}, or name another path."
             ) from error
 
     def _connect(self, path: str, *options: str) -> sqlite3.Connection:
@@ -188,3 +182,16 @@ class Database:
 
 def _prepare_in_memory(connection: sqlite3.Connection) -> None:
     schema.migrate(connection, "the database in memory")
+
+
+def _extend(wal: str) -> None:
+    file = os.open(wal, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        size = os.fstat(file).st_size
+        missing = WAL_BYTES - size
+        if missing > 0:
+            if os.write(file, bytes(missing)) < missing:
+                os.ftruncate(file, size)  # the last free space of the disk is not for this
+            os.fsync(file)
+    finally:
+        os.close(file)

@@ -127,7 +127,7 @@ def _runs_out(file: int) -> float:
 def boot_id() -> str:
     """Names this boot of the machine, empty where the system has no name for it. Locks don't outlive a boot."""
     if sys.platform == "linux":
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     if sys.platform == "darwin":
         asked = subprocess.run(
             ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False

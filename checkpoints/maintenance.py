@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import queries
+from .sqlite_faults import primary_code
 
 _TABLES = ("runs", "activations", "events", "scopes", "workflows", "blobs", "inbox", "executors")
 
@@ -53,13 +54,26 @@ def check(connection: sqlite3.Connection) -> list[str]:
     """All damage that can be found, a line each. One transaction: a run that goes on meanwhile is no damage."""
     connection.execute("BEGIN")
     try:
-        pages = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+        pages = _pages(connection)
         if pages:
             # What rows say is worth nothing when the pages that hold them are damaged.
-            return [f"page damage: {text}" for text in pages]
+            return pages
         return [*_dangling(connection), *_inputs(connection), *_blobs(connection), *_logs(connection)]
     finally:
         connection.execute("ROLLBACK")
+
+
+def _pages(connection: sqlite3.Connection) -> list[str]:
+    found: list[str] = []
+    try:
+        for (text,) in connection.execute("PRAGMA integrity_check"):
+            if text != "ok":
+                found.append(f"page damage: {text}")
+    except sqlite3.DatabaseError as error:
+        if primary_code(error) != sqlite3.SQLITE_CORRUPT:
+            raise
+        found.append(f"page damage: {error}")
+    return found
 
 
 def _dangling(connection: sqlite3.Connection) -> list[str]:

@@ -24,8 +24,8 @@ from .store import Claim
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Generator[None]:
     """One write transaction, rolled back when the body raises."""
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
     except BaseException:
@@ -97,9 +97,10 @@ class Owners:
                     f"run {run_id}: there is none with this id. `perdure runs` lists them."
                 )
             run = rows.run_from(row)
-            if run.status is RunStatus.FAILED and failed:  # a finished run has no owner any more
-                return self._take(connection, run, executor)
-            return self._claim(connection, run, executor, self.living(connection, run.owner))
+            holder = self.living(connection, run.owner)
+            if run.status.finished and not (failed and run.status is RunStatus.FAILED):
+                return Claim(run=run, granted=False)
+            return self._claim(connection, run, executor, holder)
 
     def claim_all(
         self, connection: sqlite3.Connection, signatures: Sequence[str], executor: str
@@ -119,13 +120,8 @@ class Owners:
     def _claim(
         self, connection: sqlite3.Connection, run: RunRecord, executor: str, holder: str | None
     ) -> Claim:
-        if run.status.finished:
-            return Claim(run=run, granted=False)
         if holder is not None and run.owner != executor:
             return Claim(run=run, granted=False, holder=holder)
-        return self._take(connection, run, executor)
-
-    def _take(self, connection: sqlite3.Connection, run: RunRecord, executor: str) -> Claim:
         taken = connection.execute(queries.TAKE_RUN, (executor, run.key)).fetchone()
         former = run.owner if run.owner != executor else None
         return Claim(

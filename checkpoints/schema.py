@@ -70,8 +70,8 @@ def require_current(connection: sqlite3.Connection, path: str) -> None:
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the database to the newest version. What fails leaves it at the last version that it reached."""
     while identify(connection, path) < len(migrations()):
-        connection.execute("BEGIN IMMEDIATE")
         try:
+            connection.execute("BEGIN IMMEDIATE")
             # Asked again under the write lock: another process may have been quicker.
             version = identify(connection, path)
             if version < len(migrations()):

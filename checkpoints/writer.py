@@ -76,8 +76,8 @@ def write_group(
 def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]:
     # One cursor for all: a new one for each statement takes a third of the time of the smallest ones.
     cursor = connection.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
     try:
+        cursor.execute("BEGIN IMMEDIATE")
         events: list[tuple[Any, ...]] = []
         outcomes: list[Outcome] = []
         for job in jobs:
@@ -92,6 +92,9 @@ def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome
         if connection.in_transaction:  # some errors have rolled back already
             cursor.execute("ROLLBACK")
         raise
+    finally:
+        # An error's traceback would keep the cursor, and the cursor would keep the file open after `close`.
+        cursor.close()
     return outcomes
 
 

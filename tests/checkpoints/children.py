@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ class Child:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.greeting: Any = self.answer()
+
+    @cached_property
+    def greeting(self) -> Any:
+        """What it says first: "ready", or the error that its store was opened with."""
+        return self._line()
 
     @property
     def pid(self) -> int:
@@ -39,6 +44,10 @@ class Child:
 
     def answer(self) -> Any:
         """Wait for an answer."""
+        assert self.greeting == "ready"
+        return self._line()
+
+    def _line(self) -> Any:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "the child ended"

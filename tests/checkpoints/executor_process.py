@@ -38,9 +38,6 @@ async def obey(store: SQLiteStore, order: list[Any]) -> object:
             return [run.id for run in await store.runs()]
         case ["fork"]:
             return _fork()
-        case ["become", int(user)]:
-            os.setuid(user)
-            return None
         case _:
             raise ValueError(f"no such order: {order}")
 
@@ -56,7 +53,11 @@ def _fork() -> int:
 
 async def main(path: str, options: dict[str, Any]) -> None:
     if "user" in options:
-        os.setuid(options.pop("user"))
+        await asyncio.to_thread(int)  # loads what this user may not read any more
+        user = options.pop("user")
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
     async with SQLiteStore(path, **options) as store:
         print(json.dumps("ready"), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):

@@ -82,19 +82,24 @@ def test_a_store_is_opened_once_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_files_belong_to_their_user_alone(tmp_path: Path) -> None:
+    modes: dict[str, int] = {}
+
+    def look() -> dict[str, int]:
+        return {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+
     async def work() -> None:
         async with SQLiteStore(tmp_path / "a.db") as store:
             await store.register()
             await make_run(store, "one")
-            modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
-            assert len(modes) == 4  # the database, its WAL, its shared memory, the lock
-            assert set(modes.values()) == {0o600}, modes
+            modes.update(await asyncio.to_thread(look))
 
     old = os.umask(0)
     try:
         asyncio.run(work())
     finally:
         os.umask(old)
+    assert len(modes) == 4  # the database, its WAL, its shared memory, the lock
+    assert set(modes.values()) == {0o600}, modes
 
 
 def test_closing_leaves_nothing_but_the_database(tmp_path: Path) -> None:

@@ -1,0 +1,283 @@
+"""Who may drive a run: real processes that die, stop, fork and race."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from perdure.checkpoints import RunStatus, SQLiteStore, StaleFenceError
+from perdure.checkpoints.conformance_records import PLAN, make_run, make_step
+from perdure.checkpoints.lease import Health, Lease, boot_id, health
+
+from .children import child
+
+pytestmark = pytest.mark.crash
+
+
+def lock_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.lock"))
+
+
+def test_a_killed_owners_run_is_taken_over_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def take_over(pid: int) -> None:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            started = time.monotonic()
+            claim = await store.claim("one")
+            assert time.monotonic() - started < 1.0  # the lease of the dead one ran for 15 s
+            assert (claim.granted, claim.taken_over, claim.run.fence) == (True, f"process {pid}", 2)
+            await store.commit(make_step(claim.run.key, position=claim.run.position, fence=2))
+
+    with child(path) as owner:
+        owner.ask("register")
+        owner.ask("create", "one")
+        owner.kill()
+        asyncio.run(take_over(owner.pid))
+
+
+def test_a_living_owner_keeps_its_runs(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def try_to_take(pid: int) -> None:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            claim = await store.claim("one")
+            assert (claim.granted, claim.holder, claim.taken_over) == (False, f"process {pid}", None)
+            assert claim.run.fence == 1
+            [claim] = await store.claim_all([PLAN.signature])
+            assert (claim.granted, claim.holder) == (False, f"process {pid}")
+            assert await store.holder(claim.run) == f"process {pid}"
+
+    with child(path, lease=0.9) as owner:
+        owner.ask("register")
+        owner.ask("create", "one")
+        time.sleep(1.2)  # longer than the lease, which is renewed meanwhile
+        asyncio.run(try_to_take(owner.pid))
+        assert owner.ask("commit", 1, 1, 1) is None
+
+
+def test_an_owner_that_is_stopped_past_its_lease_is_fenced(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def take_over(pid: int) -> None:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            assert not (await store.claim("one")).granted
+            os.kill(pid, signal.SIGSTOP)
+            assert not (await store.claim("one")).granted, "its lease has not run out yet"
+            await asyncio.sleep(1.2)
+            assert await store.holder(await store.run("one")) is None
+            claim = await store.claim("one")
+            assert (claim.granted, claim.taken_over) == (True, f"process {pid}")
+            await store.commit(make_step(claim.run.key, position=claim.run.position, fence=claim.run.fence))
+
+    with child(path, lease=0.9) as owner:
+        owner.ask("register")
+        owner.ask("create", "one")
+        asyncio.run(take_over(owner.pid))
+        owner.signal(signal.SIGCONT)
+        refused = owner.ask("commit", 1, 1, 1)
+        assert refused["error"] == StaleFenceError.__name__
+        assert "another executor took it over" in refused["message"]
+        assert owner.ask("create", "two") == 2, "it goes on with what is its own"
+
+
+def test_a_stopped_executor_is_not_forgotten(tmp_path: Path) -> None:
+    """Else a run that it makes when it goes on would belong to nobody."""
+    path = tmp_path / "a.db"
+
+    async def look() -> None:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            assert not (await store.claim("late")).granted
+
+    with child(path, lease=0.3) as stopped:
+        stopped.ask("register")
+        stopped.signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        with child(path) as other:
+            other.ask("register")  # clears away what dead ones left
+        stopped.signal(signal.SIGCONT)
+        stopped.ask("create", "late")
+        asyncio.run(look())
+
+
+def test_a_fork_of_a_dead_owner_does_not_keep_its_lock(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with child(path) as owner:
+        owner.ask("register")
+        owner.ask("create", "one")
+        orphan = owner.ask("fork")
+        try:
+            owner.kill()
+            with child(path) as heir:
+                heir.ask("register")
+                claim = heir.ask("claim", "one")
+                assert (claim["granted"], claim["from"]) == (True, f"process {owner.pid}")
+        finally:
+            os.kill(orphan, signal.SIGKILL)
+
+
+def test_of_two_that_claim_at_once_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with child(path) as dead:
+        dead.ask("register")
+        for number in range(10):
+            dead.ask("create", f"run-{number}")
+        dead.kill()
+    with child(path) as one, child(path) as two:
+        for process in (one, two):
+            process.ask("register")
+        for number in range(10):
+            for process in (one, two):
+                process.tell("claim", f"run-{number}")
+            answers = [one.answer(), two.answer()]
+            winner, loser = (0, 1) if answers[0]["granted"] else (1, 0)
+            assert (answers[winner]["from"], answers[winner]["fence"]) == (f"process {dead.pid}", 2)
+            assert not answers[loser]["granted"]
+            assert answers[loser]["holder"] == f"process {(one, two)[winner].pid}"
+
+
+def test_of_two_that_claim_all_at_once_each_run_goes_to_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with child(path) as dead:
+        dead.ask("register")
+        ids = {f"run-{number}" for number in range(30)}
+        for run_id in ids:
+            dead.ask("create", run_id)
+        dead.kill()
+    with child(path) as one, child(path) as two:
+        for process in (one, two):
+            process.ask("register")
+        for process in (one, two):
+            process.tell("claim_all")
+        first, second = set(one.answer()), set(two.answer())
+        assert first | second == ids
+        assert not first & second
+
+
+def test_who_leaves_gives_its_runs_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with child(path) as owner, child(path) as other:
+        owner.ask("register")
+        owner.ask("create", "one")
+        assert len(lock_files(tmp_path)) == 1
+        owner.leave()
+        assert lock_files(tmp_path) == []
+        other.ask("register")
+        assert other.ask("claim", "one") == {"granted": True, "holder": None, "from": None, "fence": 2}
+
+
+def test_two_stores_of_one_process_are_two_executors(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with SQLiteStore(tmp_path / "a.db") as one, SQLiteStore(tmp_path / "a.db") as two:
+            await one.register()
+            await two.register()
+            run = await make_run(one, "one")
+            claim = await two.claim("one")
+            assert (claim.granted, claim.holder) == (False, f"process {os.getpid()}")
+            # Asking did not cost the lock: another process sees it still.
+            with child(tmp_path / "a.db") as other:
+                other.ask("register")
+                assert not other.ask("claim", "one")["granted"]
+            await one.unregister()
+            claim = await two.claim("one")
+            assert (claim.granted, claim.taken_over) == (True, None)
+            await one.register()
+            with pytest.raises(StaleFenceError):
+                await one.commit(make_step(run.key, position=run.position, fence=run.fence))
+
+    asyncio.run(work())
+
+
+def test_what_dead_executors_left_is_cleared_away(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def executors() -> int:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            assert len(lock_files(tmp_path)) == 1
+            assert (await store.claim("one")).taken_over == f"process {pids[0]}"
+            return (await store.info()).rows["executors"]
+
+    pids: list[int] = []
+    for number in range(3):
+        with child(path) as dead:
+            pids.append(dead.pid)
+            dead.ask("register")
+            if number == 0:
+                dead.ask("create", "one")
+            dead.kill()
+    assert asyncio.run(executors()) == 2, "the owner of an unfinished run is kept until that is taken"
+    assert lock_files(tmp_path) == []
+
+
+def test_a_boot_of_long_ago_is_dead(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with SQLiteStore(tmp_path / "a.db") as one, SQLiteStore(tmp_path / "a.db") as two:
+            await one.register()
+            await two.register()
+            await make_run(one, "one")
+            await two._call(  # pyright: ignore[reportPrivateUsage] nobody can boot in a test
+                lambda connection: connection.execute("UPDATE executors SET boot = 'long ago'")
+            )
+            assert (await two.claim("one")).granted
+
+    asyncio.run(work())
+
+
+def test_a_finished_run_is_nobodys(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with SQLiteStore(tmp_path / "a.db") as one, SQLiteStore(tmp_path / "a.db") as two:
+            await one.register()
+            await two.register()
+            run = await make_run(one, "one")
+            await one.commit(make_step(run.key, position=run.position, status=RunStatus.SUCCEEDED))
+            claim = await two.claim("one")
+            assert (claim.granted, claim.holder) == (False, None)
+
+    asyncio.run(work())
+
+
+def test_health(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.lock")
+    assert health(path) is Health.DEAD
+    lease = Lease(path, seconds=0.3)
+    assert health(path) is Health.WELL
+    time.sleep(0.5)
+    assert health(path) is Health.WELL, "it is renewed"
+    with pytest.raises(FileExistsError):
+        Lease(path, seconds=1)
+    assert health(path) is Health.WELL
+    lease.release()
+    lease.release()
+    assert health(path) is Health.DEAD
+    assert not Path(path).exists()
+    Path(path).write_text("not a number")
+    assert health(path) is Health.DEAD, "nobody holds it"
+    assert boot_id() == boot_id()
+    assert boot_id()
+
+
+def test_a_forked_child_does_not_take_its_parents_lease_for_its_own(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.lock")
+    lease = Lease(path, seconds=5)
+    reading, writing = os.pipe()
+    child_pid = os.fork()
+    if child_pid == 0:
+        os.write(writing, health(path).value.encode())  # asks the kernel: the table of our own leases is void
+        lease.release()  # the parent's: nothing happens
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child_pid, 0)
+    assert os.read(reading, 100) == b"well"
+    os.close(reading)
+    assert Path(path).exists()
+    assert health(path) is Health.WELL
+    lease.release()

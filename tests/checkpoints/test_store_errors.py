@@ -1,0 +1,302 @@
+"""Databases that are missing, locked, read-only, damaged, somebody else's or too new: each says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from perdure.checkpoints import (
+    DatabaseCorruptError,
+    DatabaseLockedError,
+    DatabaseMissingError,
+    DatabaseReadOnlyError,
+    RunNotFoundError,
+    SchemaTooNewError,
+    SQLiteStore,
+    StoreError,
+    Value,
+)
+from perdure.checkpoints.conformance_records import make_run, make_step
+
+from .children import child
+
+NOBODY = 65534
+
+
+def fill(path: Path) -> None:
+    """Make a sound database with one run."""
+
+    async def work() -> None:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            await make_run(store, "one")
+
+    asyncio.run(work())
+
+
+def opening(store: SQLiteStore) -> Callable[[], None]:
+    async def work() -> None:
+        async with store:
+            await store.runs()
+
+    return lambda: asyncio.run(work())
+
+
+@pytest.mark.parametrize(("create", "read_only"), [(False, False), (True, True)])
+def test_readers_never_make_a_missing_database(tmp_path: Path, create: bool, read_only: bool) -> None:
+    path = tmp_path / "missing.db"
+    with pytest.raises(DatabaseMissingError, match=r"missing\.db: there is no database.*--db"):
+        opening(SQLiteStore(path, create=create, read_only=read_only))()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseMissingError, match=r"the folder .*nowhere does not exist. Make it"):
+        opening(SQLiteStore(tmp_path / "nowhere" / "a.db"))()
+
+
+def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseMissingError, match=r"this is a folder. Name a file"):
+        opening(SQLiteStore(tmp_path))()
+
+
+def test_a_path_with_letters_that_mean_something_in_a_uri(tmp_path: Path) -> None:
+    path = tmp_path / "a?mode=ro#%41 ü.db"
+    fill(path)
+    assert path.exists()
+
+
+def test_no_sqlite_database(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(b"this is a letter to a friend, and not at all short\n" * 100)
+    with pytest.raises(DatabaseCorruptError, match=r"a\.db: this is no SQLite database. Name another file"):
+        opening(SQLiteStore(path))()
+    assert path.read_bytes().startswith(b"this is a letter")
+
+
+def test_somebody_elses_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE letters (text)")
+    connection.close()
+    before = path.read_bytes()
+    for read_only in (False, True):
+        with pytest.raises(DatabaseCorruptError, match="not one of Perdure's"):
+            opening(SQLiteStore(path, read_only=read_only))()
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_holds_no_runs_for_a_reader_and_becomes_a_database_for_a_writer(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.touch()
+    with pytest.raises(DatabaseCorruptError, match="the file is empty"):
+        opening(SQLiteStore(path, read_only=True))()
+    opening(SQLiteStore(path))()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_newer_schema(tmp_path: Path, read_only: bool) -> None:
+    path = tmp_path / "a.db"
+    fill(path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(SchemaTooNewError, match=r"written by a newer Perdure .schema 99.*Upgrade Perdure"):
+        opening(SQLiteStore(path, read_only=read_only))()
+
+
+def test_damaged_pages(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    fill(path)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 4096))
+    with pytest.raises(DatabaseCorruptError, match=r"pages of the database are damaged .*Restore a backup"):
+        opening(SQLiteStore(path))()
+
+
+def test_a_database_that_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    fill(path)
+    os.truncate(path, 6_000)
+    with pytest.raises(DatabaseCorruptError):
+        opening(SQLiteStore(path))()
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Generator[Path]:
+    """A sound database on which somebody has begun to write and not ended."""
+    path = tmp_path / "a.db"
+    fill(path)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    yield path
+    holder.close()
+
+
+def test_a_lock_that_is_held_for_too_long(locked: Path) -> None:
+    async def work() -> None:
+        async with SQLiteStore(locked, busy_timeout=0.2) as store:
+            assert len(await store.runs()) == 1, "readers are not held up"
+            with pytest.raises(
+                DatabaseLockedError, match=r"a\.db: another process has held its lock .* 0\.2 s"
+            ):
+                await store.register()
+            with pytest.raises(DatabaseLockedError):
+                await store.post(1, "cancel", None, (), b"")
+
+    asyncio.run(work())
+
+
+def test_a_lock_fails_the_whole_group_and_nothing_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def work() -> None:
+        async with SQLiteStore(path, busy_timeout=0.2) as store:
+            await store.register()
+            runs = [await make_run(store, f"run-{number}") for number in range(3)]
+            steps = [make_step(run.key, position=run.position) for run in runs]
+            holder = sqlite3.connect(path, isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            outcomes = await asyncio.gather(*map(store.commit, steps), return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [DatabaseLockedError] * 3
+            holder.close()
+            await asyncio.gather(*map(store.commit, steps))
+            assert {run.position for run in await store.runs()} == {2}
+
+    asyncio.run(work())
+
+
+def as_nobody(path: Path, **options: object) -> dict[str, str] | str:
+    """What a process of a user without rights gets: "ready" or an error. Root is not stopped by modes."""
+    user = {"user": NOBODY} if os.geteuid() == 0 else {}
+    with child(path, **options, **user) as process:
+        return process.greeting
+
+
+@pytest.fixture
+def open_folder() -> Generator[Path]:
+    """A folder that every user can reach and write to; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
+        folder.chmod(0o777)
+
+
+def test_a_file_that_may_only_be_read(open_folder: Path) -> None:
+    path = open_folder / "a.db"
+    fill(path)
+    path.chmod(0o444)
+    user = {"user": NOBODY} if os.geteuid() == 0 else {}
+    with child(path, **user) as process:
+        refused = process.ask("register")
+        assert refused["error"] == DatabaseReadOnlyError.__name__
+        assert "a.db: this user may not write to the file" in refused["message"]
+        assert "Give write permission" in refused["message"]
+        assert process.ask("runs") == ["one"]
+
+
+def test_a_folder_that_may_only_be_read(open_folder: Path) -> None:
+    path = open_folder / "a.db"
+    fill(path)
+    path.chmod(0o444)
+    open_folder.chmod(0o555)
+    assert as_nobody(path, read_only=True) == "ready", "a reader needs no rights to write"
+    refused = as_nobody(path)
+    assert isinstance(refused, dict)
+    assert refused["error"] == DatabaseReadOnlyError.__name__
+    refused = as_nobody(open_folder / "new.db")
+    assert isinstance(refused, dict)
+    assert refused["error"] == DatabaseReadOnlyError.__name__
+    assert "the database can't be reached or made (Permission denied)" in refused["message"]
+
+
+def test_a_wal_that_cant_be_read_is_not_passed_over(open_folder: Path) -> None:
+    """What is in the WAL is newer than the database: to leave it out would show the past."""
+    path = open_folder / "a.db"
+    fill(path)
+    with child(path) as writer:
+        writer.ask("register")
+        writer.ask("create", "two")
+        writer.kill()
+    assert (open_folder / "a.db-wal").stat().st_size > 0
+    (open_folder / "a.db-shm").unlink()
+    path.chmod(0o444)
+    (open_folder / "a.db-wal").chmod(0o444)
+    open_folder.chmod(0o555)
+    user = {"user": NOBODY} if os.geteuid() == 0 else {}
+    with child(path, read_only=True, **user) as reader:
+        if reader.greeting == "ready":
+            assert sorted(reader.ask("runs")) == ["one", "two"]
+        else:
+            assert reader.greeting["error"] == DatabaseReadOnlyError.__name__
+
+
+def test_another_users_database(open_folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file for one user and open it as another")
+    path = open_folder / "a.db"
+    fill(path)
+    refused = as_nobody(path, read_only=True)
+    assert isinstance(refused, dict)
+    assert refused["error"] == DatabaseReadOnlyError.__name__
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A file system of 1 MB. (`PRAGMA max_page_count` does it without, in the tests of group commit.)"""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this user can't mount a small file system")
+
+    async def work() -> None:
+        ballast = small / "ballast"
+        ballast.write_bytes(bytes(300_000))
+        async with SQLiteStore(small / "a.db") as store:
+            await store.register()  # the WAL can't be extended: that is no error
+            runs = [
+                make_run(store, f"run-{number}", input=Value(os.urandom(3_000))) for number in range(1_000)
+            ]
+            outcomes = await asyncio.gather(*runs, return_exceptions=True)
+            refused = [outcome for outcome in outcomes if isinstance(outcome, StoreError)]
+            written = len(outcomes) - len(refused)
+            assert written > 5
+            assert "a.db: the disk is full. Free some space" in str(refused[0])
+            assert len(await store.runs()) == written
+            assert await store.check() == []
+            ballast.unlink()
+            await make_run(store, "one more")
+            assert len(await store.runs()) == written + 1
+
+    try:
+        asyncio.run(work())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_reader_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    fill(path)
+
+    async def work() -> None:
+        async with SQLiteStore(path, read_only=True) as store:
+            assert (await store.find("@latest")).id == "one"
+            with pytest.raises(DatabaseReadOnlyError):
+                await store.register()
+            with pytest.raises(DatabaseReadOnlyError):
+                await store.post(1, "cancel", None, (), b"")
+            with pytest.raises(RunNotFoundError):
+                await store.run("two")
+
+    asyncio.run(work())
+    assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
