@@ -1,5 +1,7 @@
 """What a store holds: runs, activations, scopes, events, plans, messages. Plain frozen data, no behaviour.
 
+What is made for every step of a run is a named tuple: a frozen dataclass takes six times as long to make.
+
 Times are seconds since the Unix epoch (float). Payloads are msgpack of plain data (`codec.py`), as `bytes`
 or as a `Value`, which a store keeps inline when small and in a content-addressed blob when large.
 """
@@ -10,7 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 INLINE_LIMIT = 1024
 """Values of at most this many bytes are stored in their row, larger ones once in `blobs`."""
@@ -89,8 +91,7 @@ class Value:
         return f"Value({len(self.data)} bytes)"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ActivationKey:
+class ActivationKey(NamedTuple):
     """Where an activation is stored: the scope instance (0 is the root), the node, the item in that scope.
 
     In the root scope `item` is 0. The item path that people see (`check[1, 4]`) is the path of the scope
@@ -122,8 +123,7 @@ class ActivationColumns(TypedDict, total=False):
     usage: bytes | None  # msgpack {"input_tokens", "output_tokens", ...} and what else the provider counted
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ActivationChange:
+class ActivationChange(NamedTuple):
     """An insert or update of one activation row."""
 
     key: ActivationKey
@@ -165,8 +165,7 @@ class ScopeRecord:
     open: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EventRecord:
+class EventRecord(NamedTuple):
     """One entry of the checkpoint log. `position` counts from 1 in each run."""
 
     position: int
@@ -216,8 +215,7 @@ class RunRecord:
     error: bytes | None  # msgpack {"type", "message", "node", ...}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """One step of one run: written whole or not at all, and only if `fence` and `position` still hold."""
 
     run: int
@@ -244,4 +242,3 @@ class Message:
     node: str | None
     path: tuple[int, ...]
     data: bytes  # msgpack dict
-

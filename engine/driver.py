@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("perdure")
 S = ActivationState
-NO_DATA = pack({})
+NO_DATA, NONE_TAKEN = pack({}), pack([])
 
+Effect: TypeAlias = Start | Settle | Decide | Cancel | Finish
+"""A command that begins something outside of the state, after its transition is committed."""
 Change: TypeAlias = tuple[Event, ActivationColumns, dict[str, Any]]
 """An event, the columns that it sets in its activation's row, and what the journal tells people about it."""
 
@@ -85,6 +87,10 @@ class Driver:
 
         Raises what the store raised; the run is then not driven here any more.
         """
+        self.perform(await self.commit(*changes, messages=messages))
+
+    async def commit(self, *changes: Change, messages: tuple[int, ...] = ()) -> list[Effect]:
+        """As `apply`, but what follows is the caller's to begin."""
         if self._broken and self.stopped is not None:
             raise self.stopped
         try:
@@ -95,18 +101,18 @@ class Driver:
             self.abort(error)
             raise
         self.runtime.hub.changed(self.key)
-        self.perform(effects)
+        return effects
 
     def step(
         self, changes: Iterable[Change], messages: tuple[int, ...] = ()
-    ) -> tuple[Transition, list[Start | Settle | Decide | Cancel | Finish]]:
+    ) -> tuple[Transition, list[Effect]]:
         """Advance by these events: the transition to commit, and the effects that follow its commit."""
         now = self.runtime.clock()
         first = self.position
-        rows: dict[Address, tuple[ActivationKey, ActivationColumns]] = {}
+        rows: dict[ActivationKey, ActivationColumns] = {}
         events: list[EventRecord] = []
         scopes: dict[int, ScopeRecord] = {}
-        effects: list[Start | Settle | Decide | Cancel | Finish] = []
+        effects: list[Effect] = []
         for event, columns, note in changes:
             address: Address | None = getattr(event, "address", None)
             # A scope may close in this very step, so the key is asked for before.
@@ -114,8 +120,11 @@ class Driver:
             closed: list[int] = []
             for command in advance(self.state, event):
                 match command:
-                    case Save():
-                        self._save(rows, command.address, command.activation, key, address)
+                    case Save(_, activation, place):
+                        row = rows.get(place)
+                        if row is None:
+                            row = rows[place] = {}
+                        _set_columns(row, activation)
                     case SaveScope(scope, is_open):
                         scopes[scope.number] = ScopeRecord(
                             number=scope.number,
@@ -129,11 +138,11 @@ class Driver:
                             closed.append(scope.number)
                     case _:
                         effects.append(command)
-            if address is not None and key is not None and columns:
-                rows.setdefault(address, (key, {}))[1].update(columns)
-            result = columns.get("result")
-            if result is not None and key is not None:
-                self.values.keep(key, result)
+            if key is not None and columns:
+                rows.setdefault(key, {}).update(columns)
+                result = columns.get("result")
+                if result is not None:
+                    self.values.keep(key, result)
             for number in closed:
                 self.values.forget_scope(number)
             self.position += 1
@@ -149,37 +158,16 @@ class Driver:
             outcome=self.state.outcome,
             error=self.error,
             events=events,
-            activations=[ActivationChange(key=key, columns=columns) for key, columns in rows.values()],
+            activations=[ActivationChange(key=key, columns=columns) for key, columns in rows.items()],
             scopes=list(scopes.values()),
             messages=messages,
         )
         return transition, effects
 
-    def _save(
-        self,
-        rows: dict[Address, tuple[ActivationKey, ActivationColumns]],
-        address: Address,
-        activation: Activation,
-        key: ActivationKey | None,
-        key_of: Address | None,
-    ) -> None:
-        row = rows.get(address)
-        if row is None:
-            if key is None or address != key_of:
-                key = self.state.key(address)
-            row = rows[address] = (key, {})
-        columns = row[1]
-        columns["state"] = activation.state
-        if activation.attempt > 1:
-            columns["attempt"] = activation.attempt
-            if activation.state is S.RUNNING:  # a new attempt begins with nothing of the last one
-                columns.update(error=None, token=None, request=None, wake_at=None)
-        if activation.state is S.SUCCEEDED:
-            columns["taken"] = None if activation.taken is None else pack(list(activation.taken))
-            columns["items"] = activation.items
-
     def _entry(self, event: Event, address: Address | None, note: dict[str, Any], now: float) -> EventRecord:
-        data = {**to_data(event), **note}
+        data = to_data(event)
+        if note:
+            data.update(note)
         return EventRecord(
             position=self.position,
             at=now,
@@ -204,7 +192,7 @@ class Driver:
 
     # -- effects -----------------------------------------------------------------------------------------
 
-    def perform(self, effects: Iterable[Start | Settle | Decide | Cancel | Finish]) -> None:
+    def perform(self, effects: Iterable[Effect]) -> None:
         """Begin what a committed transition asks for. When the executor is stopping, leave it for a resume."""
         for effect in effects:
             if isinstance(effect, Finish):
@@ -243,19 +231,21 @@ class Driver:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run this as a task of the run."""
-        task = self.runtime.create_task(self.guard(work))
-        self._tasks.add(task)
         self._pins += 1  # from now on, not from when the task begins
-        task.add_done_callback(self._done)
+        task = self.runtime.create_task(self._guard(work), self._done)
+        self._tasks.add(task)
         return task
 
     async def guard(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this for the run; an error that it does not record itself stops the driving, loudly."""
         with self.pinned():
-            try:
-                await work
-            except Exception as error:  # noqa: BLE001  # the boundary: abort records and reports it
-                self.abort(error)
+            await self._guard(work)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  # the boundary: abort records and reports it
+            self.abort(error)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -306,19 +296,31 @@ class Driver:
         assert self.workflow is not None, f"run {self.run_id} is driven without its workflow"
         return self.workflow.node(address.node)
 
-    async def succeed(self, address: Address, value: Value, columns: ActivationColumns | None = None) -> None:
-        """Commit an output, with the edges that it takes and the starts that follow."""
+    async def succeed(
+        self, address: Address, value: Value, columns: ActivationColumns | None = None
+    ) -> Address | None:
+        """Commit an output, with the edges that it takes and the starts that follow.
+
+        Where the only thing that follows is the start of one node, its address is returned and starting it is
+        the caller's: a chain then needs no new task for each of its nodes.
+        """
         if self.state_of(address) not in ALLOWED[Succeeded]:  # the first end has won
-            return
+            return None
         columns = {} if columns is None else columns
         columns["result"] = value
         try:
             taken, items = self.decisions(address, value)
         except (ConditionError, NoEdgeTakenError) as error:
             columns["error"] = self._record_failure(address, error)
-            await self.apply((Succeeded(address, None), columns, {"error": str(error)}))
+            effects = await self.commit((Succeeded(address, None), columns, {"error": str(error)}))
         else:
-            await self.apply((Succeeded(address, taken, items), columns, {}))
+            effects = await self.commit((Succeeded(address, taken, items), columns, {}))
+        if len(effects) == 1 and self.stopped is None and not self.runtime.stopping:
+            (effect,) = effects
+            if isinstance(effect, Start):
+                return effect.address
+        self.perform(effects)
+        return None
 
     async def fail(
         self,
@@ -396,6 +398,20 @@ class Driver:
                 f"the condition of the edge from {address} to {target} raised {type(error).__name__}: {error}. The "
                 f"result of {address} is kept; mend the condition, then retry run {self.run_id}."
             ) from error
+
+
+def _set_columns(columns: ActivationColumns, activation: Activation) -> None:
+    """What the scheduler knows of an activation, as columns of its row."""
+    columns["state"] = activation.state
+    if activation.attempt > 1:
+        columns["attempt"] = activation.attempt
+        if activation.state is S.RUNNING:  # a new attempt begins with nothing of the last one
+            columns.update(error=None, token=None, request=None, wake_at=None)
+    if activation.state is S.SUCCEEDED:
+        taken = activation.taken
+        columns["taken"] = NONE_TAKEN if taken == () else None if taken is None else pack(list(taken))
+        if activation.items is not None:
+            columns["items"] = activation.items
 
 
 def deciding_edges(state: State) -> str:

@@ -63,19 +63,19 @@ class Functions:
         self.in_threads: dict[tuple[int, Address], asyncio.Task[Any]] = {}
         """Plain functions that run now, as (run, address), with the tasks that wait for them."""
 
-    async def run(self, driver: Driver, address: Address, node: FunctionNode[Any, Any]) -> None:
-        """One attempt: give it its input, call it, commit what came of it."""
+    async def run(self, driver: Driver, address: Address, node: FunctionNode[Any, Any]) -> Address | None:
+        """One attempt: give it its input, call it, commit what came of it. Returns what is to start next."""
         task = asyncio.current_task()
         assert task is not None
         if driver.state_of(address) is not S.RUNNING:
-            return
+            return None
         try:
             if node.is_async:
                 driver.bodies[address] = task
             try:
                 value, given = await driver.values.input(address)
                 if driver.state_of(address) is not S.RUNNING:  # cancelled while its input was read
-                    return
+                    return None
                 output = await self._call(driver, address, node, value)
                 encoded = encode(node, output, given)
             finally:
@@ -91,7 +91,8 @@ class Functions:
         except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
             await self._failed(driver, address, node, error)
         else:
-            await driver.succeed(address, encoded)
+            return await driver.succeed(address, encoded)
+        return None
 
     async def _call(
         self, driver: Driver, address: Address, node: FunctionNode[Any, Any], value: Any

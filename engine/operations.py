@@ -350,7 +350,9 @@ class Operations:
                 except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
                     await driver.fail(address, error, columns)
                 else:
-                    await driver.succeed(address, encoded, columns)
+                    following = await driver.succeed(address, encoded, columns)
+                    if following is not None:
+                        driver.spawn(self._runtime.start(driver, following))
             case operation.Failed(error=error, retryable=retryable, usage=usage):
                 await self._failed(driver, address, node, error, retryable, dict(usage))
             case operation.Incomplete(error=error, usage=usage):

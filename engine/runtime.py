@@ -96,7 +96,11 @@ class Runtime:
 
     # -- tasks and drivers -------------------------------------------------------------------------------
 
-    def create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def create_task(
+        self,
+        work: Coroutine[Any, Any, None],
+        done: Callable[[asyncio.Task[None]], object] | None = None,
+    ) -> asyncio.Task[None]:
         """A task of the executor."""
         if self.tasks is None:
             work.close()
@@ -106,6 +110,8 @@ class Runtime:
         task = self.tasks.create_task(work)
         self.working.add(task)
         task.add_done_callback(self.working.discard)
+        if done is not None:
+            task.add_done_callback(done)
         return task
 
     def own(self, record: RunRecord, plan: Plan) -> None:
@@ -203,17 +209,20 @@ class Runtime:
     # -- starting ----------------------------------------------------------------------------------------
 
     async def start(self, driver: Driver, address: Address) -> None:
-        """Run an activation's node. The transition that says so is committed."""
-        node = driver.node(address)
-        if isinstance(node, FunctionNode):
-            await self.functions.run(driver, address, node)
-        elif isinstance(node, OperationNode):
-            await self.operations.start(driver, address, node)
-        else:
-            raise OperationUnknownError(
-                f"Run {driver.run_id}: {address} is a {node.kind}, which this version can't run.",
-                run_id=driver.run_id,
-            )
+        """Run an activation's node, whose start is committed, and what follows it in a row."""
+        following: Address | None = address
+        while following is not None:
+            node = driver.node(following)
+            if isinstance(node, FunctionNode):
+                following = await self.functions.run(driver, following, node)
+            elif isinstance(node, OperationNode):
+                await self.operations.start(driver, following, node)
+                return
+            else:
+                raise OperationUnknownError(
+                    f"Run {driver.run_id}: {following} is a {node.kind}, which this version can't run.",
+                    run_id=driver.run_id,
+                )
 
     async def back_off(
         self,
