@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ class Sketch:
         )
 
     def chain(self, *nodes: str) -> None:
-        for source, target in zip(nodes, nodes[1:], strict=False):
+        for source, target in pairwise(nodes):
             self.edge(source, target)
 
     def map(self, source: str, target: str, *, limit: int | None = None) -> int:
@@ -149,7 +150,7 @@ class _Drawing:
 
     def draw(self) -> Sketch:
         root = ["n0"]
-        self._grow(root, outer=[], most=self.budget)
+        self._grow(root, outer=[], least=2, most=self.budget)
         ends = self.choices.some([name for name in root if name != "n0"] or root, 1, 3)
         self._connect(ends, "end")
         return self.sketch
@@ -158,16 +159,16 @@ class _Drawing:
         self.names += 1
         return f"n{self.names}"
 
-    def _grow(self, scope: list[str], outer: list[str], most: int) -> None:
+    def _grow(self, scope: list[str], outer: list[str], *, least: int, most: int) -> None:
         """Add nodes to this scope; `scope` holds its nodes so far, `outer` those of the enclosing ones."""
-        for _ in range(self.choices.number(0, most)):
+        for _ in range(self.choices.number(least, most)):
             if self.budget <= 0:
                 return
             self.budget -= 1
             what = self.choices.number(0, 9)
-            if what <= 2 and self.sketch.scopes[self.sketch.scope_of[scope[0]]].depth < self.depth:
+            if what <= 3 and self.sketch.scopes[self.sketch.scope_of[scope[0]]].depth < self.depth:
                 self._map(scope, outer)
-            elif what <= 4 and outer:
+            elif what <= 5 and outer:
                 inner, outside = self.choices.some(scope, 1, 2), self.choices.some(outer, 1, 2)
                 self._join([*outside, *inner] if self.choices.chance(50) else [*inner, *outside], scope)
             else:
@@ -197,7 +198,7 @@ class _Drawing:
         source, target = self.choices.one(scope), self._name()
         self.sketch.map(source, target, limit=self.choices.one([None, None, 1, 2]))
         inner = [target]
-        self._grow(inner, outer=[*outer, *scope], most=4)
+        self._grow(inner, outer=[*outer, *scope], least=1, most=4)
         name = self._name()
         for _ in range(self.choices.number(0, 2)):
             self.sketch.collect(self.choices.one(inner), name)

@@ -42,6 +42,13 @@ class Oracle:
         self.plan = plan
         self.facts = facts
         self._verdicts: dict[Address, Verdict] = {}
+        self._into: dict[str, list[PlanEdge]] = {
+            node.name: sorted(
+                (edge for edge in plan.edges if edge.target == node.name),
+                key=lambda edge: (edge.position, edge.index),
+            )
+            for node in plan.nodes
+        }
 
     def verdict(self, address: Address) -> Verdict:
         if address not in self._verdicts:
@@ -78,7 +85,7 @@ class Oracle:
 
     def input(self, address: Address) -> Input:
         """What the activation gets; it must be due or have succeeded."""
-        edges = self._incoming(address.node)
+        edges = self._into[address.node]
         if edges and edges[0].kind is EdgeKind.MAP:
             return (Address(edges[0].source, address.path[:-1]), address.path[-1])
         if edges and edges[0].kind is EdgeKind.JOIN:
@@ -95,10 +102,6 @@ class Oracle:
 
     # -- one question at a time --------------------------------------------------------------------------
 
-    def _incoming(self, node: str) -> list[PlanEdge]:
-        edges = [edge for edge in self.plan.edges if edge.target == node]
-        return sorted(edges, key=lambda edge: (edge.position, edge.index))
-
     def _opened(self, address: Address) -> list[PlanEdge]:
         """The map edges that this activation has sent items along."""
         if address not in self.facts:
@@ -107,7 +110,7 @@ class Oracle:
 
     def _judge(self, address: Address) -> Verdict:
         if address.node != self.plan.start:
-            delivered = [self._delivers(edge, address) for edge in self._incoming(address.node)]
+            delivered = [self._delivers(edge, address) for edge in self._into[address.node]]
             if None in delivered:
                 return Verdict.NOT_YET
             if not any(delivered):

@@ -9,10 +9,9 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import msgpack
-from perdure.checkpoints import ActivationKey, ActivationRecord, ActivationState, RunStatus, ScopeRecord
+from perdure.checkpoints import ActivationState, RunStatus, ScopeRecord, pack, unpack
 from perdure.engine.events import (
     NAMES,
     Address,
@@ -46,10 +45,11 @@ from perdure.engine.scheduler import (
 )
 from perdure.engine.state import State
 
-from .oracle import Fact, Input, Oracle, Verdict
+from .oracle import Fact, Input
+from .promises import check_now, check_whole
+from .rows import LIVE, Row, Rows
 
 S = ActivationState
-LIVE = (S.RUNNING, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.WAITING, S.BACKOFF, S.CANCELLING)
 
 
 def at(text: str) -> Address:
@@ -59,21 +59,6 @@ def at(text: str) -> Address:
     return Address(match[1], tuple(map(int, match[2].split(","))) if match[2] else ())
 
 
-@dataclass
-class Row:
-    """An activation as the commands said that it must be stored."""
-
-    key: ActivationKey
-    state: ActivationState
-    attempt: int
-    taken: tuple[int, ...] | None
-    items: int | None
-
-    @property
-    def undecided(self) -> bool:
-        return self.state is S.SUCCEEDED and self.taken is None
-
-
 class Play:
     """One run. `checked` compares it with the oracle and with `restore` after each event."""
 
@@ -81,8 +66,7 @@ class Play:
         self.plan = plan
         self.state = State(plan=plan)
         self.checked = checked
-        self.rows: dict[Address, Row] = {}
-        self.scopes: dict[int, ScopeRecord] = {}
+        self.stored = Rows()
         self.journal: list[tuple[str, str | None, tuple[int, ...], bytes]] = []
         self.commands: list[list[Command]] = []
         self.starts: Counter[tuple[Address, int]] = Counter()
@@ -108,9 +92,9 @@ class Play:
                 self.to_decide.discard(address)
             case _:
                 pass
-        self._check_end()
+        check_now(self)
         if self.checked:
-            self.check()
+            check_whole(self)
         return commands
 
     def begin(self) -> Play:
@@ -147,6 +131,11 @@ class Play:
         self.state = self.restored()
 
     # -- what can be seen --------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> dict[Address, Row]:
+        """The activations that are stored."""
+        return self.stored.activations
 
     def states(self) -> dict[str, str]:
         """Every activation that ever was, by the name that people see."""
@@ -186,32 +175,16 @@ class Play:
 
     def events(self) -> list[Event]:
         """The journal, read back."""
-        return [
-            from_journal(type, node, path, msgpack.unpackb(data)) for type, node, path, data in self.journal
-        ]
+        return [from_journal(name, node, path, unpack(data)) for name, node, path, data in self.journal]
 
     def snapshot(self) -> State:
         """A copy that later events do not touch."""
         return copy.deepcopy(self.state, {id(self.plan): self.plan})
 
     def restored(self) -> State:
-        """The state from the rows of open scopes alone, as a store hands them out at recovery."""
-        is_open = {0, *(number for number, record in self.scopes.items() if record.open)}
-        newest = max(self.scopes, default=0)
-        return restore(
-            self.plan,
-            self.state.outcome,
-            [
-                record
-                for number, record in sorted(self.scopes.items())
-                if record.open or record.parent in is_open or number == newest
-            ],
-            [
-                _record(address, row)
-                for address, row in sorted(self.rows.items(), key=lambda entry: str(entry[1].key))
-                if row.key.scope in is_open
-            ],
-        )
+        """The state from the rows of open scopes alone."""
+        rows = self.stored
+        return restore(self.plan, self.state.outcome, rows.scope_records(), rows.activation_records())
 
     # -- what a driver does ------------------------------------------------------------------------------
 
@@ -223,7 +196,7 @@ class Play:
                 NAMES[type(event)],
                 None if address is None else address.node,
                 () if address is None else address.path,
-                msgpack.packb(to_data(event)),
+                pack(to_data(event)),
             )
         )
 
@@ -245,9 +218,9 @@ class Play:
                     size=scope.size,
                     open=is_open,
                 )
-                known = self.scopes.get(scope.number)
+                known = self.stored.scopes.get(scope.number)
                 assert known == (None if is_open else replace(record, open=True))
-                self.scopes[scope.number] = record
+                self.stored.scopes[scope.number] = record
             case Start(address):
                 self._start(address)
             case Settle(address):
@@ -293,96 +266,3 @@ class Play:
                 assert self.rows[source].key == self.state.key(source)
                 got.append(source)
         return tuple(got)
-
-    # -- what must hold ----------------------------------------------------------------------------------
-
-    def _check_end(self) -> None:
-        """A run is finished exactly when nothing of it can move, and then it says so."""
-        live: list[object] = list(self.live())
-        if self.state.outcome is RunStatus.FAILED:  # these are parked until a retry
-            live = [address for address in self.live() if self.rows[address].state is not S.SUBMIT_UNKNOWN]
-        if self.state.outcome is None:
-            live += [address for address, row in self.rows.items() if row.undecided]
-        assert bool(live) == (self.finished is None), f"{live} are live, and the run is {self.finished}"
-        assert self.state.live == len(live)
-        assert self.finished in (None, self.state.outcome)
-        if self.ending:
-            states = {row.state for row in self.rows.values()}
-            assert not states & {S.RUNNING, S.WAITING, S.BACKOFF}, "something was not cancelled"
-        if self.state.outcome is RunStatus.CANCELLED:
-            assert not any(row.state in (S.READY, S.SUBMIT_UNKNOWN) for row in self.rows.values())
-
-    def check(self) -> None:
-        """The rows are what the oracle says, open scopes those in which something can move, and a state that
-        is restored from the rows is the one that is live."""
-        oracle = Oracle(self.plan, self.facts())
-        unseen = dict(self.rows)
-        for address in oracle.addresses():
-            self._check_one(oracle.verdict(address), address, unseen.pop(address, None))
-            if address in self.got:
-                assert self.got[address] == oracle.input(address)
-        assert not unseen, f"{list(unseen)} should not be there"
-        self._check_limits(oracle)
-        instances = oracle.instances()
-        assert {(r.scope, r.path): r.open for r in self.scopes.values()} == instances
-        assert {(scope.scope, scope.path) for scope in self.state.scopes.values()} == {
-            (0, ()),
-            *(instance for instance, is_open in instances.items() if is_open),
-        }
-        assert self.restored() == self.state
-
-    def _check_one(self, verdict: Verdict, address: Address, row: Row | None) -> None:
-        state = None if row is None else row.state
-        match verdict:
-            case Verdict.NOT_YET:
-                assert row is None, f"{address} is {state} before its inputs are decided"
-            case Verdict.SKIPPED:
-                assert state is S.SKIPPED, f"{address} is {state}, and none of its inputs will come"
-            case Verdict.SUCCEEDED:
-                assert state is S.SUCCEEDED
-            case Verdict.DUE:
-                if row is None:
-                    mapped = [e.limit for e in self.plan.incoming[address.node] if e.kind is EdgeKind.MAP]
-                    held_back = bool(mapped) and (mapped[0] is not None or self.state.outcome is not None)
-                    assert held_back, f"{address} waits for nothing"
-                else:
-                    assert row.undecided or state not in (S.SKIPPED, S.SUCCEEDED)
-                    if self.state.outcome is None:
-                        assert row.undecided or state in LIVE, f"{address} is {state} in a run that goes on"
-
-    def _check_limits(self, oracle: Oracle) -> None:
-        for scope, path in oracle.instances():
-            entry = self.plan.scopes[scope].edge
-            assert entry is not None
-            edge = self.plan.edges[entry]
-            size = self.facts()[Address(edge.source, path)].items
-            rows = [self.rows.get(Address(edge.target, (*path, item))) for item in range(size or 0)]
-            under_way = [row for row in rows if row is not None and not row.state.terminal]
-            assert edge.limit is None or len(under_way) <= edge.limit
-            if None in rows:
-                assert not any(rows[rows.index(None) :]), "items are started in order"
-                assert self.state.outcome is not None or len(under_way) == edge.limit, (
-                    "there is room for more"
-                )
-
-
-def _record(address: Address, row: Row) -> ActivationRecord:
-    return ActivationRecord(
-        run=1,
-        key=row.key,
-        path=address.path,
-        state=row.state,
-        attempt=row.attempt,
-        submission=0,
-        unknown=0,
-        wake_at=None,
-        started_at=0.0,
-        updated_at=0.0,
-        taken=None if row.taken is None else msgpack.packb(row.taken),
-        items=row.items,
-        token=None,
-        error=None,
-        usage=None,
-        has_result=row.state is S.SUCCEEDED,
-        has_request=False,
-    )

@@ -407,6 +407,8 @@ def test_nothing_is_cancelled_that_nobody_wants_to_end() -> None:
 
 # -- late and impossible events --------------------------------------------------------------------------
 
+EVENTS = sorted(ALLOWED, key=lambda kind: NAMES[kind])
+
 LEGAL: dict[ActivationState, dict[type[Event], ActivationState]] = {
     S.READY: {},
     S.RUNNING: {
@@ -498,7 +500,7 @@ def test_the_table_knows_every_event_about_an_activation() -> None:
     assert len(set(NAMES.values())) == len(NAMES)
 
 
-@pytest.mark.parametrize("kind", sorted(ALLOWED, key=lambda kind: NAMES[kind]))
+@pytest.mark.parametrize("kind", EVENTS)
 @pytest.mark.parametrize("state", list(S))
 def test_an_event_is_taken_where_it_can_happen_and_refused_elsewhere(
     state: ActivationState, kind: type[Submitted]
@@ -511,14 +513,14 @@ def test_an_event_is_taken_where_it_can_happen_and_refused_elsewhere(
         refused(play, kind(at("b")))
 
 
-@pytest.mark.parametrize("kind", sorted(ALLOWED, key=lambda kind: NAMES[kind]))
+@pytest.mark.parametrize("kind", EVENTS)
 def test_nothing_happens_to_an_activation_that_does_not_exist(kind: type[Submitted]) -> None:
     play = in_state(S.RUNNING)
     refused(play, kind(at("z")))
     refused(play, kind(Address("b", (3,))))
 
 
-@pytest.mark.parametrize("kind", sorted(ALLOWED, key=lambda kind: NAMES[kind]))
+@pytest.mark.parametrize("kind", EVENTS)
 def test_nothing_happens_in_a_scope_that_is_closed(kind: type[Submitted]) -> None:
     sketch = Sketch("a")
     sketch.map("a", "b")

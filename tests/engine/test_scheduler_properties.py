@@ -8,12 +8,10 @@ import os
 import subprocess
 import sys
 
-import msgpack
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-
-from perdure.checkpoints import ActivationState, RunStatus
+from perdure.checkpoints import ActivationState, RunStatus, pack
 from perdure.engine.scheduler import Command, SaveScope, Start, advance, fold
 from perdure.engine.state import State
 
@@ -31,7 +29,11 @@ def pace(examples: int) -> settings:
         deadline=None,
         max_examples=examples,
         phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.large_base_example,
+        ],
     )
 
 
@@ -142,17 +144,17 @@ def test_the_same_events_give_the_same_commands_after_a_crash_too(data: st.DataO
 
 REPLAY = """
 import hashlib, sys
-import msgpack
+from perdure.checkpoints import unpack
 from perdure.engine.events import from_journal
 from perdure.engine.plan import Plan
 from perdure.engine.scheduler import advance
 from perdure.engine.state import State
 
-plan, journal = msgpack.unpackb(sys.stdin.buffer.read())
+plan, journal = unpack(sys.stdin.buffer.read())
 state = State(plan=Plan.decode(plan))
 digest = hashlib.sha256()
-for type, node, path, data in journal:
-    event = from_journal(type, node, tuple(path), msgpack.unpackb(data))
+for name, node, path, data in journal:
+    event = from_journal(name, node, tuple(path), unpack(data))
     digest.update(repr(advance(state, event)).encode())
 print(digest.hexdigest())
 """
@@ -179,7 +181,9 @@ def test_another_process_says_the_same(seed: str) -> None:
         digest.update(repr(advance(state, event)).encode())
     replay = subprocess.run(
         [sys.executable, "-c", REPLAY],
-        input=msgpack.packb((plan.encode(), play.journal)),
+        input=pack(
+            [plan.encode(), [[name, node, list(path), data] for name, node, path, data in play.journal]]
+        ),
         env={**os.environ, "PYTHONHASHSEED": seed},
         capture_output=True,
         check=True,

@@ -1,0 +1,213 @@
+"""Recovery from rows: what a store hands out of a run is enough to go on exactly where it was.
+
+`Play` restores the state after each event of every other test too; here is what those can't show.
+"""
+
+from __future__ import annotations
+
+import pytest
+from perdure.checkpoints import RunStatus
+from perdure.engine.errors import IllegalEventError
+from perdure.engine.events import (
+    BackedOff,
+    CancelRequested,
+    EdgesDecided,
+    SubmissionIntended,
+    Submitted,
+    Succeeded,
+)
+from perdure.engine.plan import Plan
+from perdure.engine.restore import restore
+from perdure.engine.scheduler import Cancel, Decide, Settle, Start
+
+from .graphs import Sketch
+from .play import Play, at
+
+
+def nested(*, limit: int | None = None) -> Plan:
+    """s, beside it `brief`; a map over b, in it one over c; each d joins its c with its b's note and `brief`."""
+    sketch = Sketch("s")
+    sketch.edge("s", "a")
+    sketch.edge("s", "brief")
+    sketch.map("a", "b")
+    sketch.edge("b", "note")
+    sketch.map("b", "c", limit=limit)
+    sketch.join(("c", "note", "brief"), "d")
+    sketch.collect("d", "e")
+    sketch.collect("e", "z")
+    return sketch.plan("z")
+
+
+def crashed(play: Play) -> Play:
+    """The same run in a process that knows only the rows."""
+    play.crash()
+    return play
+
+
+def test_a_run_without_any_scope_is_restored_from_its_activations() -> None:
+    sketch = Sketch("a")
+    sketch.chain("a", "b", "z")
+    play = Play(sketch.plan("z")).begin()
+    play.succeed("a")
+    crashed(play).succeed("b")
+    assert play.last(Start) == ["z"]
+
+
+def test_a_gate_that_waits_for_its_second_source_still_does() -> None:
+    sketch = Sketch("a")
+    sketch.edge("a", "b")
+    sketch.edge("a", "c")
+    sketch.join(("b", "c"), "z")
+    play = Play(sketch.plan("z")).begin()
+    play.succeed("a", "c")
+    crashed(play).succeed("b")
+    assert play.got[at("z")] == (at("b"), at("c"))
+
+
+def test_joins_that_wait_for_a_source_outside_of_their_scope_still_do() -> None:
+    play = Play(nested()).begin()
+    play.succeed("s")
+    play.succeed("a", items=2)
+    play.succeed("b[0]", "b[1]", items=2)
+    play.succeed("note[0]", "note[1]", "c[0, 0]", "c[1, 1]")
+    crashed(play).succeed("brief")
+    assert play.last(Start) == ["d[0, 0]", "d[1, 1]"]
+
+
+def test_a_limit_still_counts_what_is_under_way() -> None:
+    play = Play(nested(limit=2)).begin()
+    play.succeed("s", "brief")
+    play.succeed("a", items=1)
+    play.succeed("b[0]", items=4)
+    play.submit("c[0, 0]")
+    crashed(play).succeed("c[0, 1]")
+    assert play.last(Start) == ["c[0, 2]"]
+    assert play.of("c[0, 3]") is None
+
+
+def test_a_new_scope_never_gets_the_number_of_one_that_is_closed() -> None:
+    sketch = Sketch("a")
+    sketch.map("a", "b")
+    sketch.map("b", "c")
+    sketch.edge("a", "p")
+    sketch.map("p", "q")
+    sketch.collect("c", "d")
+    sketch.collect("q", "r")
+    sketch.collect("d", "e")
+    sketch.join(("e", "r"), "z")
+    play = Play(sketch.plan("z")).begin()
+    play.succeed("a", items=2)
+    play.succeed("b[0]", "b[1]", items=1)
+    play.succeed("c[0, 0]", "c[1, 0]", "d[0]", "d[1]")
+    assert {number: record.open for number, record in play.stored.scopes.items()} == {
+        1: False,
+        2: False,
+        3: False,
+    }
+    crashed(play).succeed("p", items=1)  # the newest instance lies in a closed one
+    assert play.rows[at("q[0]")].key.scope == 4
+
+
+def test_lists_that_were_complete_before_the_crash_are_found_again() -> None:
+    sketch = Sketch("s")
+    sketch.edge("s", "a")
+    sketch.edge("s", "slow")
+    sketch.map("a", "b")
+    sketch.collect("b", "list")
+    sketch.join(("slow", "list"), "z")
+    play = Play(sketch.plan("z")).begin()
+    play.succeed("s")
+    play.succeed("a", items=2)
+    play.succeed("b[1]")
+    crashed(play).succeed("b[0]")
+    crashed(play).succeed("list")
+    crashed(play).succeed("slow")
+    assert play.got[at("list")] == ((at("b[0]"), at("b[1]")),)
+    assert play.got[at("z")] == (at("slow"), at("list"))
+
+
+@pytest.mark.parametrize("items", [0, 1])
+def test_a_collect_beside_an_alternative_that_is_undecided_still_waits_for_it(items: int) -> None:
+    sketch = Sketch("s")
+    sketch.edge("s", "a")
+    sketch.edge("s", "other")
+    sketch.map("a", "b")
+    sketch.collect("b", "z")
+    sketch.edge("other", "z", when=True)
+    play = Play(sketch.plan("z")).begin()
+    play.succeed("s")
+    play.succeed("a", items=items)
+    play.succeed(*(f"b[{item}]" for item in range(items)))
+    crashed(play).succeed("other")
+    assert play.got[at("z")] == (tuple(at(f"b[{item}]") for item in range(items)),)
+
+
+def test_the_outcome_on_which_a_run_is_on_its_way_survives() -> None:
+    sketch = Sketch("a")
+    sketch.edge("a", "b")
+    sketch.edge("a", "c")
+    sketch.join(("b", "c"), "z")
+    for user in (False, True):
+        play = Play(sketch.plan("z")).begin()
+        play.succeed("a")
+        play.apply(SubmissionIntended(at("c")))
+        play.apply(CancelRequested()) if user else play.fail("b")
+        crashed(play).apply(Submitted(at("c")))
+        assert play.last(Cancel) == ["c"]
+        play.cancelled("c", *(["b"] if user else []))
+        assert play.finished is (RunStatus.CANCELLED if user else RunStatus.FAILED)
+
+
+def test_a_failed_run_is_retried_from_its_rows() -> None:
+    sketch = Sketch("a")
+    for name in ("b", "c", "d", "e"):
+        sketch.edge("a", name)
+    yes = sketch.edge("d", "f", when=True)
+    sketch.join(("b", "c", "f", "e"), "z")
+    play = Play(sketch.plan("z")).begin()
+    play.succeed("a")
+    play.lose("c")
+    play.apply(BackedOff(at("e")))
+    play.apply(Succeeded(at("d"), taken=None))
+    play.cancelled("b")
+    assert play.finished is RunStatus.FAILED
+    crashed(play).retry()
+    assert play.last(Start) == ["b", "e"]
+    assert play.last(Settle) == ["c"]
+    assert play.last(Decide) == ["d"]
+    crashed(play).apply(EdgesDecided(at("d"), taken=(yes,)))
+    play.apply(Submitted(at("c")))
+    crashed(play).succeed("b", "c", "e", "f", "z")
+    assert play.finished is RunStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed", "cancelled"])
+def test_a_run_that_has_ended_stays_so(end: str) -> None:
+    play = Play(Sketch("a").plan("a")).begin()
+    match end:
+        case "succeeded":
+            play.succeed("a")
+        case "failed":
+            play.fail("a")
+        case _:
+            play.apply(CancelRequested())
+            play.cancelled("a")
+    crashed(play)
+    with pytest.raises(IllegalEventError):
+        play.succeed("a")
+    assert play.state.status == end
+
+
+def test_what_lies_in_closed_scopes_does_no_harm_and_is_not_needed() -> None:
+    play = Play(nested()).begin()
+    play.succeed("s", "brief")
+    play.succeed("a", items=2)
+    play.succeed("b[0]", items=1)
+    play.succeed("note[0]", "c[0, 0]", "d[0, 0]")
+    scopes = play.stored.scope_records(open_only=False)
+    activations = play.stored.activation_records(open_only=False)
+    needed_scopes, needed = play.stored.scope_records(), play.stored.activation_records()
+    assert len(needed) == len(activations) - 2  # c[0, 0] and d[0, 0]
+    assert len(needed_scopes) == len(scopes) == 2  # the closed one lies in an open one: e[0] collects it
+    assert restore(play.plan, None, scopes, activations) == play.state
+    assert restore(play.plan, None, needed_scopes, needed) == play.state
