@@ -93,7 +93,7 @@ def _meetings(draft: Draft, certainty: Certainty, name: str) -> Iterator[str]:
     edges = draft.incoming(name)
     for place, edge in enumerate(edges):
         for other in edges[:place]:
-            if certainty.taken[edge.index] == certainty.taken[other.index] and edge.source != other.source:
+            if certainty.taken[edge.index] == certainty.taken[other.index]:
                 yield (
                     f"{name} gets a value from {draft.say(other)} and one from {draft.say(edge)}, always both. "
                     f"Use `join(({other.source}, {edge.source}), {name})`, or conditions that let one of them through."

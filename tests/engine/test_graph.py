@@ -134,6 +134,15 @@ def test_it_is_frozen_at_first_use() -> None:
             change()
 
 
+def test_a_frozen_workflow_takes_nothing_in() -> None:
+    workflow = briefing().check()
+    late = publish.named("late")
+    with pytest.raises(WorkflowFrozenError):
+        workflow.join((late, review), compare)
+    with pytest.raises(KeyError):
+        workflow.node("late")
+
+
 def test_a_refused_workflow_can_be_mended() -> None:
     workflow = Workflow("briefing", start=plan, end=publish)
     workflow.map(plan, research)

@@ -86,6 +86,10 @@ class IntList(list[int]):
     pass
 
 
+class Tagged(list[int], Generic[T]):
+    """Its argument says nothing of its items."""
+
+
 class Point(NamedTuple):
     x: int
     y: int
@@ -154,6 +158,7 @@ FITTING: list[tuple[Any, Any]] = [
     (tuple[int, str], tuple),
     (Point, tuple),
     (IntList, list[int]),
+    (Tagged[str], list[int]),
     (Literal["a"], str),
     (Literal["a"], Literal["a", "b"]),
     (Literal["a", 1], str | int),
