@@ -73,12 +73,31 @@ async def knows_paths_and_open_scopes(factory: StoreFactory) -> None:
         same(await store.scopes(run.key), [outer, inner], "scopes are read as written, by number")
         closed = replace(inner, open=False)
         await store.commit(make_step(run.key, position=run.position + 1, scopes=(closed,)))
-        same(await store.scopes(run.key, open_only=True), [outer], "a closed scope is not open")
-        same(await store.scopes(run.key), [outer, closed], "but still there")
+        same(await store.scopes(run.key), [outer, closed], "a closed scope is still there")
         same(
             [one.key.node for one in await store.activations(run.key, open_only=True)],
             ["split", "chapter"],
             "activations of open scopes, the root among them",
+        )
+
+
+async def reads_the_scopes_that_a_recovery_needs(factory: StoreFactory) -> None:
+    async with factory() as store:
+        await store.register()
+        run = await make_run(store, "one")
+        shut = replace(make_scope(1, size=1), open=False)
+        inside_shut = replace(make_scope(2, parent=1, path=(0,), size=1), open=False)
+        opened = make_scope(3, size=2)
+        inside_open = replace(make_scope(4, parent=3, path=(0,), size=1), open=False)
+        deep = replace(make_scope(5, parent=4, path=(0, 0), size=1), open=False)
+        newest = replace(make_scope(6, parent=4, path=(0, 1), size=1), open=False)
+        everything = [shut, inside_shut, opened, inside_open, deep, newest]
+        await store.commit(make_step(run.key, position=run.position, scopes=everything))
+        same(await store.scopes(run.key), everything, "all scopes, by number")
+        same(
+            await store.scopes(run.key, open_only=True),
+            [shut, opened, inside_open, newest],
+            "the open ones, those in an open one or in the root, and the newest",
         )
 
 
@@ -162,12 +181,12 @@ async def reads_the_log_from_a_position(factory: StoreFactory) -> None:
             EventRecord(position=2, at=1.5, type="b", node="node", path=(1, 4), data=b""),
             EventRecord(position=3, at=1.75, type="c", node="node", path=(0,), data=bytes(5_000)),
         ]
-        await store.commit(replace(make_step(run.key, position=0), events=written))
+        await store.commit(make_step(run.key, position=0)._replace(events=written))
         same(await store.events(run.key), written, "events are read as written")
         same(await store.events(run.key, after=1), written[1:], "after a position")
         same(await store.events(run.key, after=1, limit=1), written[1:2], "at most so many")
         same(await store.events(run.key, after=3), [], "none yet")
-        gap = replace(make_step(run.key, position=3), events=[replace(written[0], position=5)])
+        gap = make_step(run.key, position=3)._replace(events=[written[0]._replace(position=5)])
         await raises(StoreError, store.commit(gap), "the log has no gaps")
         await store.commit(make_step(run.key, position=3, status=RunStatus.WAITING, events=()))
         moved = await store.run("one")
@@ -187,6 +206,7 @@ async def says_what_is_not_there(factory: StoreFactory) -> None:
 CHECKS = (
     reads_results_of_a_map_in_item_order,
     knows_paths_and_open_scopes,
+    reads_the_scopes_that_a_recovery_needs,
     finds_live_activations_of_many_runs,
     finds_runs_by_prefix,
     lists_runs_newest_first,

@@ -229,7 +229,7 @@ async def one_bad_transition_harms_no_other(factory: StoreFactory) -> None:
             key=ActivationKey(scope=0, node="a", item=0),
             columns={"state": ActivationState.READY, "attempt": 2**80},  # more than 64 bits
         )
-        steps[1] = replace(steps[1], activations=(bad,))
+        steps[1] = steps[1]._replace(activations=(bad,))
         outcomes = await asyncio.gather(*map(store.commit, steps), return_exceptions=True)
         same(
             [type(outcome) for outcome in outcomes],
