@@ -78,14 +78,14 @@ def test_a_limit_of_tokens_makes_a_long_answer_incomplete(simulator: Simulator) 
 
 
 def test_cancel_is_idempotent_and_stops_the_run(simulator: Simulator) -> None:
-    simulator.script(Rule(answer=Answer(duration=0.5)))
+    simulator.script(Rule(answer=Answer(duration=1.5), times=1), Rule(answer=Answer(duration=0.1)))
 
     async def main() -> None:
         async with strict(simulator) as client:
             response = await client.responses.create(model="o3", input="Go.", background=True)
             assert (await client.responses.cancel(response.id)).status == "cancelled"
             assert (await client.responses.cancel(response.id)).status == "cancelled"
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(1.6)
             assert (await client.responses.retrieve(response.id)).status == "cancelled"
             ended = await client.responses.create(model="o3", input="Go.", background=True)
             await finished(client, ended.id)
@@ -110,7 +110,7 @@ def test_cancelled_by_the_provider(simulator: Simulator) -> None:
 
 def test_cancel_races(simulator: Simulator) -> None:
     simulator.script(
-        Rule(answer=Answer(duration=0.5, on_cancel="completes"), times=1),
+        Rule(answer=Answer(duration=1.5, on_cancel="completes"), times=1),
         Rule(answer=Answer(duration=9, on_cancel="late"), times=1),
     )
 
@@ -119,7 +119,7 @@ def test_cancel_races(simulator: Simulator) -> None:
             revived = await client.responses.create(model="o3", input="Go.", background=True)
             assert (await client.responses.cancel(revived.id)).status == "cancelled"
             assert (await client.responses.retrieve(revived.id)).status == "cancelled"
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(1.6)
             assert (await client.responses.retrieve(revived.id)).status == "completed"
             late = await client.responses.create(model="o3", input="Go.", background=True)
             assert (await client.responses.cancel(late.id)).status in ("queued", "in_progress")

@@ -93,7 +93,7 @@ def test_a_reply_that_hangs_after_acceptance(simulator: Simulator) -> None:
     async def main() -> None:
         async with plain(simulator) as client:
             with pytest.raises(APITimeoutError):
-                await client.with_options(timeout=0.3).responses.create(
+                await client.with_options(timeout=1).responses.create(
                     model="o3", input="Go.", background=True
                 )
 
@@ -104,12 +104,12 @@ def test_a_reply_that_hangs_after_acceptance(simulator: Simulator) -> None:
 
 
 def test_a_submission_that_is_accepted_late(simulator: Simulator) -> None:
-    simulator.script(Rule(fault=SlowReply(seconds=0.5, accepted=False)))
+    simulator.script(Rule(fault=SlowReply(seconds=1.5, accepted=False)))
 
     async def main() -> None:
         async with plain(simulator) as client, asyncio.TaskGroup() as tasks:
             created = tasks.create_task(submit(client))
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
             assert simulator.ledger().accepted() == ()
             assert len(simulator.ledger().submissions()) == 1
             assert (await created).status == "queued"
@@ -209,8 +209,9 @@ def test_a_broken_reply_to_an_accepted_submission(
 
 def test_not_found_early_and_late(simulator: Simulator) -> None:
     simulator.script(
-        Rule(match=Match(younger_than=0.3), fault=NotFound(), times=0),
-        Rule(match=Match(older_than=0.8), fault=NotFound(), times=0),
+        Rule(answer=Answer(duration=30, queued=0)),
+        Rule(match=Match(younger_than=1), fault=NotFound(), times=0),
+        Rule(match=Match(older_than=2.5), fault=NotFound(), times=0),
     )
 
     async def main() -> None:
@@ -218,9 +219,9 @@ def test_not_found_early_and_late(simulator: Simulator) -> None:
             response = await submit(client)
             with pytest.raises(NotFoundError, match="not found"):
                 await client.responses.retrieve(response.id)
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(1.2)
             assert (await client.responses.retrieve(response.id)).status == "in_progress"
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.5)
             with pytest.raises(NotFoundError):
                 await client.responses.retrieve(response.id)
 
@@ -268,12 +269,12 @@ def test_a_lost_connection_is_a_tcp_reset_and_no_end_of_file(simulator: Simulato
 
 
 def test_a_request_that_hangs_over_a_reset_belongs_to_the_past(simulator: Simulator) -> None:
-    simulator.script(Rule(fault=SlowReply(seconds=0.6, accepted=False)))
+    simulator.script(Rule(fault=SlowReply(seconds=1.5, accepted=False)))
 
     async def main() -> None:
         async with plain(simulator) as client:
             held_up = asyncio.create_task(submit(client, "Old."))
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
             simulator.reset()
             await submit(client, "New.")
             with pytest.raises(InternalServerError, match="was reset"):

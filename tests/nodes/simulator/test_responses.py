@@ -18,7 +18,7 @@ async def strict(simulator: Simulator) -> AsyncGenerator[AsyncOpenAI]:
 
 
 def test_a_background_run_goes_from_queued_over_in_progress_to_completed(simulator: Simulator) -> None:
-    simulator.script(Rule(answer=Answer(duration=0.6, queued=0.3)))
+    simulator.script(Rule(answer=Answer(duration=2, queued=1)))
 
     async def main() -> None:
         async with strict(simulator) as client:
