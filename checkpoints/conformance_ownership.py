@@ -106,6 +106,29 @@ async def finishes_and_reopens_a_run(factory: StoreFactory) -> None:
         same((await store.claim("one")).granted, True, "and can be claimed")
 
 
+async def grants_a_failed_run_to_who_retries_it(factory: StoreFactory) -> None:
+    async with factory() as store:
+        executor = await store.register()
+        for run_id, status in (("failed", RunStatus.FAILED), ("done", RunStatus.SUCCEEDED)):
+            run = await make_run(store, run_id)
+            await store.commit(make_step(run.key, position=run.position, status=status))
+        same((await store.claim("done", failed=True)).granted, False, "a run that succeeded is never granted")
+        claim = await store.claim("failed", failed=True)
+        same(
+            (claim.granted, claim.run.owner, claim.run.fence),
+            (True, executor, 2),
+            "a failed one is, if asked for",
+        )
+        same(claim.run.status, RunStatus.FAILED, "it has failed until a transition says otherwise")
+        await store.commit(make_step(claim.run.key, position=claim.run.position, fence=2))
+        again = await store.run("failed")
+        same(
+            (again.status, again.owner, again.finished_at),
+            (RunStatus.RUNNING, executor, None),
+            "then it is ours",
+        )
+
+
 async def releases_and_claims(factory: StoreFactory) -> None:
     async with factory() as store:
         executor = await store.register()
@@ -169,6 +192,7 @@ CHECKS = (
     refuses_a_stale_fence_and_a_wrong_position,
     refuses_what_builds_on_a_refused_transition,
     finishes_and_reopens_a_run,
+    grants_a_failed_run_to_who_retries_it,
     releases_and_claims,
     keeps_messages_until_they_are_dealt_with,
 )

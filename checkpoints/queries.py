@@ -198,7 +198,18 @@ _SCOPES = "SELECT number, scope, parent, path, size, open FROM scopes"
 
 SCOPES = f"{_SCOPES} WHERE run = ? ORDER BY number"
 
-OPEN_SCOPES = f"{_SCOPES} WHERE run = ? AND open = 1 ORDER BY number"
+# What is needed to go on: the open ones, those that an open one or the root may still collect, the newest.
+OPEN_SCOPES = f"""
+{_SCOPES}
+WHERE run = ?1
+AND (
+    open = 1
+    OR parent = 0
+    OR parent IN (SELECT number FROM scopes AS others WHERE others.run = ?1 AND others.open = 1)
+    OR number = (SELECT max(number) FROM scopes AS others WHERE others.run = ?1)
+)
+ORDER BY number
+"""
 
 EVENTS = """
 SELECT position, at, type, node, path, data FROM events WHERE run = ? AND position > ? ORDER BY position

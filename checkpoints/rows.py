@@ -68,7 +68,7 @@ def activation_from(row: Row) -> ActivationRecord:
     scope, item = row[1], row[3]
     return ActivationRecord(
         run=row[0],
-        key=ActivationKey(scope=scope, node=row[2], item=item),
+        key=ActivationKey(scope, row[2], item),
         path=() if scope == 0 else (*path_from(row[4] or ""), item),
         state=_STATE[row[5]],
         attempt=row[6],

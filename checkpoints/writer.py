@@ -215,7 +215,7 @@ def _put_activation(cursor: sqlite3.Cursor, run: int, at: float, change: Activat
             parameters.append(rows.STATE_TEXT[state])
         else:
             parameters.append(value)
-    parameters += (run, key.scope, key.node, key.item)
+    parameters += (run, *key)
     update, upsert = _activation_statements(tuple(columns))
     if state in _MOSTLY_NEW or not cursor.execute(update, parameters).rowcount:
         parameters.append(at)
