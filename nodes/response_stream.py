@@ -38,7 +38,10 @@ class Cursor:
     checksum: int = 0
     """CRC-32 of those, to see that they are the beginning of the terminal response's text."""
     ahead: int = 0
-    """How many of them came in events after `sequence` without a number, and so will come again."""
+    """How many of them came after `sequence`, in events without a number.
+
+    Whether a server sends those again is not known, so such a stream is opened from its beginning.
+    """
     skipped: tuple[int, ...] = ()
     """Output items whose text is no part of the answer."""
 
@@ -97,11 +100,16 @@ class StreamReader:
         self.cursor = cursor
         self.events = 0
         """Events read so far."""
-        self._again = cursor.ahead
+        self._again = 0  # characters that were delivered and will come again
 
-    def reopened(self) -> None:
-        """The stream begins anew right after `cursor.sequence`."""
-        self._again = self.cursor.ahead
+    def rewind(self) -> int | None:
+        """The sequence number after which to open the stream again; None: from its beginning."""
+        if self.cursor.ahead == 0 and self.cursor.sequence is not None:
+            self._again = 0
+            return self.cursor.sequence
+        self._again = self.cursor.delivered
+        self.cursor = replace(self.cursor, sequence=None, ahead=self._again)
+        return None
 
     def read(self, event: object) -> tuple[str, Body | None]:
         """The new text of an event, and the terminal response if it brings that.
@@ -223,10 +231,9 @@ async def follow(
             pause = 0.0
             if current is None and reopen is not None and connections < CONNECTIONS:
                 connections += 1
-                answer = await reopen(reader.cursor.sequence)
+                answer = await reopen(reader.rewind())
                 if isinstance(answer, OpenStream):
                     current = answer
-                    reader.reopened()
                 elif answer.status in (400, 404):  # not streamed (any more); the poll tells if that is all
                     connections = CONNECTIONS
                 elif not answer.passing:
