@@ -1,0 +1,304 @@
+"""`Scenario`: one run through several deaths. It is played out with real processes, and its ending is looked at.
+
+What an `Ending` asserts holds after any crash at all; what a certain point of death must have led to (how many
+submissions, how many of unknown fate) is asserted by the test that knows the point.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from perdure.checkpoints import (
+    ActivationRecord,
+    ActivationState,
+    EventRecord,
+    RunNotFoundError,
+    RunRecord,
+    RunStatus,
+    SQLiteStore,
+    unpack,
+)
+from perdure.engine import Plan
+from perdure.engine.events import Address, from_journal
+from perdure.engine.scheduler import fold
+from perdure.nodes import OnUnknownSubmit
+from perdure.nodes.simulator import Answer, Match, ReceivedRequest, Rule, SimulatedResponse, Simulator
+
+from .child import Job, Verb
+from .kills import Step, When
+from .nursery import Nursery
+
+AT_ONCE = 5.0
+"""Seconds within which a run whose owner was killed must be taken over: a third of the lease."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Life:
+    """One process that is to die: at the last of these steps, or by our hand after so many seconds."""
+
+    steps: Sequence[Step] = ()
+    delay: float = 0.0
+    killed_after: float | None = None
+    verb: Verb | None = None
+
+
+def at(when: When, what: str, node: str | None = None, *, nth: int = 1, delay: float = 0.0) -> Life:
+    """A life that ends at one point."""
+    return Life(steps=(Step(when=when, what=what, node=node, nth=nth),), delay=delay)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenario:
+    """A run, and the processes that die over it. The one after the last of them is left in peace."""
+
+    name: str
+    lives: Sequence[Life]
+    workflow: str = "briefing"
+    options: Mapping[str, float] = field(default_factory=dict[str, float])
+    durations: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Seconds that the provider takes over the first submission of a node (`research[1]`)."""
+    on_unknown_submit: OnUnknownSubmit = "resubmit"
+
+
+TAKEN_UP: tuple[Verb, ...] = ("resume", "start", "resume_all")
+"""How the second, third and fourth process take the run up: all must do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """A run as it is in the database."""
+
+    run: RunRecord
+    journal: Sequence[EventRecord]
+    activations: Mapping[str, ActivationRecord]
+    plan: Plan
+
+    def succeeded(self) -> set[str]:
+        """The activations whose success is committed."""
+        return {where(event) for event in self.journal if event.type == "succeeded"}
+
+    def unknown(self, address: str) -> int:
+        """How often the fate of a submission was unknown, by the row; the journal must agree."""
+        row = self.activations[address].unknown if address in self.activations else 0
+        told = sum(event.type == "submission_unknown" and where(event) == address for event in self.journal)
+        assert row == told, f"{address}: {row} in its row, {told} in the journal"
+        return row
+
+    def handles(self) -> set[str]:
+        """The ids of all responses whose handle was ever committed."""
+        return {
+            unpack(event.data)["token"]["handle"]["id"] for event in self.journal if event.type == "submitted"
+        }
+
+
+def where(event: EventRecord) -> str:
+    """`research[3]`."""
+    return str(Address(event.node or "", event.path))
+
+
+def look(database: Path, run_id: str) -> Snapshot | None:
+    """Read a run, as any reader may while others write."""
+
+    async def read() -> Snapshot | None:
+        async with SQLiteStore(database, read_only=True) as store:
+            try:
+                run = await store.run(run_id)
+            except RunNotFoundError:
+                return None
+            rows = await store.activations(run.key)
+            return Snapshot(
+                run=run,
+                journal=await store.events(run.key),
+                activations={str(Address(row.key.node, row.path)): row for row in rows},
+                plan=Plan.decode((await store.plan(run.signature)).plan),
+            )
+
+    return asyncio.run(read()) if database.exists() else None
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """A file of JSON lines; none where there is no file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """What was left when the last process had ended."""
+
+    scenario: Scenario
+    job: Job
+    codes: Sequence[int]
+    """Of each process in turn."""
+    snapshot: Snapshot
+    again: Sequence[str]
+    """Functions that ran although their success was committed."""
+    reports: Sequence[Mapping[str, Any]]
+    requests: Sequence[ReceivedRequest]
+    """The submissions of this run that reached the provider."""
+    responses: Sequence[SimulatedResponse]
+    """Those that it accepted."""
+
+    @property
+    def output(self) -> Any:
+        """What the last process reported as the run's result."""
+        (result,) = [report["value"] for report in self.reports if report["what"] == "result"]
+        return result
+
+    @property
+    def crashes(self) -> int:
+        """How many processes were killed."""
+        return sum(code == -signal.SIGKILL for code in self.codes)
+
+    def accepted(self, address: str) -> int:
+        """How many submissions of an activation the provider accepted."""
+        return sum(response.metadata["node"] == address for response in self.responses)
+
+    def sent(self, address: str) -> list[ReceivedRequest]:
+        """The submissions of an activation that arrived."""
+        return [request for request in self.requests if request.body["metadata"]["node"] == address]
+
+    def assert_promises(self, output: Any, submissions: Mapping[str, int]) -> None:
+        """All that must hold whatever happened: `submissions` is what an undisturbed run sends, by activation."""
+        assert self.codes[-1] == 0, self.reports
+        assert set(self.codes[:-1]) <= {-signal.SIGKILL}
+        assert self.output == output
+        self.assert_paid_once(submissions)
+        self.assert_nothing_again()
+        self.assert_nothing_left(RunStatus.SUCCEEDED)
+        self.assert_taken_over_at_once()
+
+    def assert_paid_once(self, submissions: Mapping[str, int]) -> None:
+        """Each activation was submitted once, and once more for each time that its fate was recorded as unknown."""
+        assert {response.metadata["node"] for response in self.responses} == set(submissions)
+        for address, expected in submissions.items():
+            unknown = self.snapshot.unknown(address)
+            sent = self.sent(address)
+            assert unknown <= self.crashes
+            assert expected <= self.accepted(address) <= expected + unknown, (address, unknown)
+            assert len(sent) == self.accepted(address)
+            assert len({request.idempotency_key for request in sent}) == expected
+            assert len({json.dumps(request.body) for request in sent}) == expected  # the same bytes each time
+
+    def assert_nothing_again(self) -> None:
+        """No function ran after its success had been committed, and no activation succeeded twice."""
+        assert list(self.again) == []
+        succeeded = Counter(where(event) for event in self.snapshot.journal if event.type == "succeeded")
+        assert set(succeeded.values()) <= {1}
+
+    def assert_nothing_left(self, status: RunStatus) -> None:
+        """Nothing is live in the database or runs at the provider, no lock is left, and the journal tells it all.
+
+        A response whose handle was lost runs to its end by itself: nobody can know it.
+        """
+        assert self.snapshot.run.status is status
+        assert self.snapshot.run.owner is None
+        live = {
+            address: row.state
+            for address, row in self.snapshot.activations.items()
+            if not row.state.terminal and row.state is not ActivationState.READY
+        }
+        assert live == {}
+        assert list(self.job.database.parent.glob("*.lock")) == []
+        handles = self.snapshot.handles()
+        assert [
+            response.id for response in self.responses if response.running and response.id in handles
+        ] == []
+        events = [
+            from_journal(event.type, event.node, event.path, unpack(event.data))
+            for event in self.snapshot.journal
+        ]
+        assert fold(self.snapshot.plan, events).status is status
+        assert [event.position for event in self.snapshot.journal] == list(range(1, len(events) + 1))
+
+    def assert_taken_over_at_once(self) -> None:
+        """Nobody waited for the lease of a process that was dead."""
+        taken = [report["after"] for report in self.reports if report["what"] == "taken"]
+        moved = [report["after"] for report in self.reports if report["what"] == "moved" and report["after"]]
+        assert max([*taken, *moved]) < AT_ONCE
+
+
+def play(scenario: Scenario, nursery: Nursery, provider: Simulator, folder: Path) -> Ending:
+    """Let the processes live and die, then the last one end; look at what is there."""
+    folder.mkdir()
+    provider.script(
+        *(
+            Rule(
+                match=Match(metadata={"run": scenario.name, "node": node}),
+                answer=Answer(duration=seconds),
+                times=1,
+            )
+            for node, seconds in scenario.durations.items()
+        )
+    )
+    codes: list[int] = []
+    again: list[str] = []
+    ran = 0
+    done: set[str] = set()
+    job = Job(
+        folder=str(folder),
+        run=scenario.name,
+        workflow=scenario.workflow,
+        base_url=provider.base_url,
+        api_key=provider.api_key,
+        options=dict(scenario.options),
+        on_unknown_submit=scenario.on_unknown_submit,
+    )
+    for number, life in enumerate([*scenario.lives, None]):
+        job = replace(
+            job,
+            verb=(life.verb if life else None) or ("start" if number == 0 else TAKEN_UP[(number - 1) % 3]),
+            steps=tuple(asdict(step) for step in life.steps) if life else (),
+            delay=life.delay if life else 0.0,
+        )
+        child = nursery.start(job)
+        if life is not None and life.killed_after is not None and not child.ended(life.killed_after):
+            child.send(signal.SIGKILL)
+        codes.append(child.wait())
+        effects = lines(job.effects)
+        again += [
+            address
+            for effect in effects[ran:]
+            if (address := str(Address(effect["node"], tuple(effect["path"])))) in done
+        ]
+        ran = len(effects)
+        snapshot = look(job.database, job.run)
+        done = snapshot.succeeded() if snapshot else set()
+        if codes[-1] != -signal.SIGKILL:
+            break
+    return ending(scenario, job, codes, again, provider)
+
+
+def ending(
+    scenario: Scenario, job: Job, codes: Sequence[int], again: Sequence[str], provider: Simulator
+) -> Ending:
+    """Look at what is there now."""
+    snapshot = look(job.database, job.run)
+    assert snapshot is not None, f"run {job.run} was never created"
+    account = provider.ledger()
+    return Ending(
+        scenario=scenario,
+        job=job,
+        codes=codes,
+        snapshot=snapshot,
+        again=again,
+        reports=lines(job.reports),
+        requests=account.submissions(run=job.run),
+        responses=account.accepted(run=job.run),
+    )
+
+
+def wait_for(what: str, condition: Any, timeout: float = 20.0) -> Any:
+    """Poll until the condition is true; its value."""
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{what}: not after {timeout:g} s"
+        time.sleep(0.02)
+    return value
