@@ -225,7 +225,11 @@ class _Builder:
 
     def _enum(self, name: str, cls: type[enum.Enum]) -> Shape:
         members = list(cls)
+        if vars(cls).get("__hash__", enum.Enum.__hash__) is None:
+            raise self._refuse(cls, "Its members can't be hashed: give it a __hash__")
+        # By name where values are None (so that an optional Enum needs no tag), have parts, or are alike, as nan is.
         by_value = all(type(member.value) in SCALARS - {types.NoneType} for member in members)
+        by_value = by_value and len({write(member.value) for member in members}) == len(members)
         choices: list[tuple[object, object]] = [(m, m.value if by_value else m.name) for m in members]
         if by_value and self._model is not None and self._model.get("use_enum_values"):
             # The field holds the value, or the member where that is the default.

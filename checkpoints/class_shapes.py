@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import inspect
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from .plain import Kind, MisfitError, kind_of, step
@@ -51,17 +52,14 @@ class FieldsShape(Shape):
         """What a description says of a field besides its type."""
         return ""
 
-    def check(self, value: object) -> None:
-        """Raise `MisfitError` unless the value is an instance of exactly this class."""
-        if type(value) is self.type:
-            return
-        misfit = self.misfit(value)
-        if isinstance(value, self.type):
-            raise MisfitError(
-                f"there is a {type(value).__name__}, which would come back as {self.name}. "
-                f"Annotate the place with {type(value).__name__}, or with a union of the classes that may come"
-            )
-        raise misfit
+    def refuse_others(self, held: Mapping[str, object]) -> None:
+        """Raise `MisfitError` for an attribute that is no field, and would be gone without a word."""
+        for name in held:
+            made = isinstance(inspect.getattr_static(self.type, name, None), cached_property)
+            if name not in self.fields and name != "__orig_class__" and not made:
+                raise MisfitError(
+                    f"the attribute {name!a} is no field of {self.name} and would be lost. Make it one"
+                )
 
     def dump_fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The plain data of each field, `values` being what an instance holds."""
@@ -112,13 +110,17 @@ class DataclassShape(FieldsShape):
         )
 
     def dump(self, value: Any) -> Any:
-        self.check(value)
+        if kind_of(value) is not self.type:
+            raise self.misfit(value)
         values: dict[str, Any] = {}
         for name in self.fields:
             try:
                 values[name] = getattr(value, name)
             except AttributeError:
                 continue  # dump_fields says so
+        held = getattr(value, "__dict__", values)
+        if len(held) > len(values) and not self._post_init:
+            self.refuse_others(held)
         return self.dump_fields(values)
 
     def load(self, plain: Any) -> Any:
@@ -150,7 +152,8 @@ class NamedTupleShape(FieldsShape):
         return frozenset({list})
 
     def dump(self, value: Any) -> Any:
-        self.check(value)
+        if kind_of(value) is not self.type:
+            raise self.misfit(value)
         return list(self.dump_fields(dict(zip(self.fields, value, strict=True))).values())
 
     def load(self, plain: Any) -> Any:

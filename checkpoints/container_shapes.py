@@ -200,7 +200,7 @@ class DictShape(Shape):
     def dump(self, value: Any) -> Any:
         if kind_of(value) is not dict:
             raise self.misfit(value)
-        if self._passes(value):
+        if self._mapped and self._passes(value):
             return value
         pairs = _pairs(value.items(), self._key.dump, self._value.dump)
         return dict(pairs) if self._mapped else [list(pair) for pair in pairs]

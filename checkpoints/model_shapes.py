@@ -8,7 +8,7 @@ attributes are kept with it, under the key "", which no field can have.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter
@@ -33,9 +33,6 @@ class ModelShape(FieldsShape):
         self._extra = PlainShape("object")
         self._takes_extra = type_.model_config.get("extra") == "allow"
 
-    def mark(self, name: str) -> str:
-        return ""
-
     def describe(self, seen: dict[Shape, str]) -> str:
         known = self in seen
         text = super().describe(seen)
@@ -47,7 +44,10 @@ class ModelShape(FieldsShape):
         return f"{text[:-1]}{'; ' if self.fields and more else ''}{'; '.join(more)}}}"
 
     def dump(self, value: Any) -> Any:
-        self.check(value)
+        if kind_of(value) is not self.type:
+            raise self.misfit(value)
+        if len(value.__dict__) > len(self.fields):
+            self.refuse_others(value.__dict__)
         plain = self.dump_fields(value.__dict__)
         rest: dict[str, Any] = {}
         extra: dict[str, Any] = value.__pydantic_extra__ or {}
@@ -72,22 +72,23 @@ class ModelShape(FieldsShape):
         values = self.load_fields(fields)
         extra = _map(rest.pop("extra", {}))
         private = _each(_map(rest.pop("private", {})), self._private(load=True))
-        names = rest.pop("set", [*self.fields, *extra])
-        if (
-            rest
-            or type(names) is not list
-            or any(type(name) is not str for name in cast("list[object]", names))
-        ):
+        names = self._names(rest.pop("set", [*self.fields, *extra]), known=self.fields.keys() | extra.keys())
+        if rest or (extra and not self._takes_extra) or not self.fields.keys().isdisjoint(extra):
             raise MisfitError(f"what is kept beside the fields is not that of {self.name}")
         model: BaseModel = object.__new__(self.type)
         state: dict[str, Any] = {
             "__dict__": values,
-            "__pydantic_fields_set__": set(cast("list[str]", names)),
+            "__pydantic_fields_set__": names,
             "__pydantic_extra__": extra if self._takes_extra else None,
             "__pydantic_private__": private if self.private else None,
         }
         BaseModel.__setstate__(model, state)
         return model
+
+    def _names(self, plain: Any, *, known: Set[str]) -> set[str]:
+        if kind_of(plain) is not list or not known >= (names := set(map(str, plain))):
+            raise MisfitError(f"the names of the fields that were set are not those of {self.name}")
+        return names
 
     def _private(self, *, load: bool) -> Callable[[str], Callable[[Any], Any]]:
         def convert(name: str) -> Callable[[Any], Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, time, timezone, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .plain import MisfitError
 
@@ -18,17 +17,23 @@ _TEXT = re.compile(r"(?P<iso>[^\[]*)(?P<fold>\[fold=1\])?(?:\[(?P<fixed>=)?(?P<z
 def moment_to_text(value: datetime | time) -> str:
     """The text of a datetime or a time. Raises `MisfitError` for a zone of a class that can't be made again."""
     zone = value.tzinfo
-    text = value.isoformat() + ("[fold=1]" if value.fold else "")
     if zone is None:
-        return text
-    if type(zone) is ZoneInfo:
+        return _text(value)
+    from zoneinfo import ZoneInfo  # takes milliseconds to load, and few values need it
+
+    if type(zone) is ZoneInfo and zone.key:
+        try:
+            _zone((False, zone.key), None)
+        except LookupError as error:
+            raise MisfitError(str(error)) from error
         # A time alone has no offset in such a zone, so only the bracket tells that it has one.
-        return f"{text}[{zone.key}]"
+        return f"{_text(value)}[{zone.key}]"
     if type(zone) is timezone:
         name = zone.tzname(None)
-        return text if name == timezone(zone.utcoffset(None)).tzname(None) else f"{text}[={name}]"
-    if zone.utcoffset(None) is not None:
-        return text  # a fixed offset of another library: comes back equal, as a datetime.timezone
+        plain_name = timezone(zone.utcoffset(None)).tzname(None)
+        return _text(value) if name == plain_name else f"{_text(value)}[={name}]"
+    if _is_fixed(zone, value):
+        return _text(value)  # of another library: comes back equal, as a datetime.timezone
     raise MisfitError(
         f"its time zone is of the class {type(zone).__name__}, which can't be made again. "
         "Use zoneinfo.ZoneInfo(...) or datetime.timezone"
@@ -49,6 +54,19 @@ def time_from_text(text: str) -> time:
     return value.replace(fold=fold, tzinfo=_zone(zone, value.tzinfo) if zone else value.tzinfo)
 
 
+def _text(value: datetime | time) -> str:
+    return value.isoformat() + ("[fold=1]" if value.fold else "")
+
+
+def _is_fixed(zone: tzinfo, value: datetime | time) -> bool:
+    """Whether a zone has one offset only: such a zone tells it without a moment."""
+    try:
+        offset = zone.utcoffset(None)
+        return offset is not None and offset == value.utcoffset()
+    except Exception:  # noqa: BLE001 - a class of anybody's; one that fails here is refused with its name
+        return False
+
+
 def _parse(text: str) -> tuple[str, int, tuple[bool, str] | None]:
     match = _TEXT.fullmatch(text)
     if match is None:
@@ -60,6 +78,8 @@ def _parse(text: str) -> tuple[str, int, tuple[bool, str] | None]:
 def _zone(zone: tuple[bool, str], offset: tzinfo | None) -> tzinfo:
     fixed, name = zone
     if not fixed:
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
         try:
             return ZoneInfo(name)
         except ZoneInfoNotFoundError as error:

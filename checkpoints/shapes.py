@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from .plain import PLAIN, SCALARS, Kind, MisfitError, a, check_plain, kind_of, mend, write
+from .plain import PLAIN, SCALARS, Kind, MisfitError, a, check_plain, kind_of, write
 
 
 class Shape(ABC):
@@ -52,8 +52,11 @@ class Shape(ABC):
     def misfit(self, value: object) -> MisfitError:
         """The error for a value of another type, with the mend if its type is derived from one that is taken."""
         problem = f"there is {a(value)}, where {self.name} is due"
-        derived = not self.takes.isdisjoint(type(value).__mro__[1:])
-        return MisfitError(f"{problem}. {mend(value)}" if derived else problem)
+        if self.takes.isdisjoint(type(value).__mro__[1:]):
+            return MisfitError(problem)
+        return MisfitError(
+            f"{problem}: it would not come back as what it is. Convert it, or annotate the place with its type"
+        )
 
 
 class PlainShape(Shape):

@@ -28,6 +28,8 @@ def spell(tp: object) -> str:
         return spell(arguments[0])
     if origin is typing.Literal:
         return f"Literal[{', '.join(literals_of(tp))}]"
+    if (generic := getattr(tp, "__pydantic_generic_metadata__", None)) and generic["origin"]:
+        origin, arguments = generic["origin"], generic["args"]
     name = _name(origin or tp)
     if origin is None or (not arguments and origin is not tuple):
         return name

@@ -28,18 +28,42 @@ QUALIFIERS: tuple[object, ...] = (
 """What may stand around a field's type without changing it."""
 
 
-def hints_of(cls: type, arguments: tuple[Any, ...]) -> dict[str, Any]:
-    """The types of a class's fields, its type variables replaced by `arguments`. Raises `TypeNotStorableError`."""
+def hints_of(cls: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """The types of a class's fields, its type variables replaced by `arguments`. Raises `TypeNotStorableError`.
+
+    Each class of the hierarchy replaces its own: base and derived class may use one variable for two things.
+    """
+    bound = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
+    inherited: dict[str, Any] = {}
+    bases: tuple[Any, ...] = cls.__dict__.get("__orig_bases__", cls.__bases__)
+    for base in reversed(bases):
+        origin: Any = typing.get_origin(base) or base
+        if (
+            isinstance(origin, type)
+            and origin is not typing.Generic
+            and getattr(origin, "__annotations__", None)
+        ):
+            hints = hints_of(origin, tuple(substitute(each, bound) for each in typing.get_args(base)))
+            inherited |= {name: hint for name, hint in hints.items() if not _overrides(cls, origin, name)}
+    return {name: inherited.get(name, substitute(hint, bound)) for name, hint in _resolved(cls).items()}
+
+
+def _overrides(cls: type, base: type, name: str) -> bool:
+    """Whether a class annotates a field of its base anew. A TypedDict lists what it inherits among its own."""
+    own = cls.__annotations__
+    listed = typing_extensions.is_typeddict(cls) and own.get(name) == base.__annotations__.get(name)
+    return name in own and not listed
+
+
+def _resolved(cls: type) -> dict[str, Any]:
     try:
         try:
-            hints = typing_extensions.get_type_hints(cls, include_extras=True)
+            return typing_extensions.get_type_hints(cls, include_extras=True)
         except NameError:  # a class inside of a function, that mentions itself
             own = {**vars(cls), cls.__name__: cls}
-            hints = typing_extensions.get_type_hints(cls, localns=own, include_extras=True)
+            return typing_extensions.get_type_hints(cls, localns=own, include_extras=True)
     except (NameError, TypeError, SyntaxError, AttributeError) as error:
         raise TypeNotStorableError(unresolved(spell(cls), error)) from error
-    bound = _bindings(cls, arguments)
-    return {name: substitute(hint, bound) for name, hint in hints.items()}
 
 
 def value_of(alias: Any, arguments: tuple[Any, ...]) -> Any:
@@ -85,17 +109,6 @@ def unresolved(name: str, error: Exception) -> str:
         f"an annotation of {name} {found} can't be resolved when the program runs. "
         "Move what it names to module level, and out of `if TYPE_CHECKING`"
     )
-
-
-def _bindings(cls: Any, arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """What the type variables of a generic class and of its bases stand for."""
-    bound: dict[Any, Any] = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
-    for base in getattr(cls, "__orig_bases__", ()):
-        origin = typing.get_origin(base)
-        if origin is not None and origin is not typing.Generic:
-            inner = _bindings(origin, tuple(substitute(each, bound) for each in typing.get_args(base)))
-            bound = {**inner, **bound}
-    return bound
 
 
 def _qualifiers(hint: Any) -> Iterator[object]:
