@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from typing_extensions import TypeForm
 
 from .agent_node import AgentNode, I, Prompt, PromptDecorator
+from .agent_options import plain_options
 from .agent_run import AgentResponse, AgentUpdate, response_of
 from .errors import NodeDefinitionError, OperationError
 from .node import Node
@@ -28,23 +28,6 @@ if TYPE_CHECKING:
     from openai.types.shared_params import Reasoning
 
 T = TypeVar("T")
-
-_LOCAL_TOOLS = frozenset(
-    ["function", "custom", "computer", "computer_use_preview", "local_shell", "shell", "apply_patch"]
-)
-_OURS = frozenset(
-    [
-        "background",
-        "input",
-        "instructions",
-        "metadata",
-        "model",
-        "previous_response_id",
-        "store",
-        "stream",
-        "text",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,11 +65,6 @@ class Agent:
         """Raises `NodeDefinitionError` for options that can't be sent."""
         if not self.name or not self.model:
             raise NodeDefinitionError("An agent needs a name and a model.")
-        taken = sorted(self.extra.keys() & _OURS)
-        if taken:
-            raise NodeDefinitionError(
-                f"Agent {self.name!r}: extra= can't hold {', '.join(taken)}, which the library sets itself."
-            )
         options = {
             "max_output_tokens": self.max_output_tokens,
             "max_tool_calls": self.max_tool_calls,
@@ -98,15 +76,7 @@ class Agent:
             "top_p": self.top_p,
             "truncation": self.truncation,
         }
-        given = {name: value for name, value in options.items() if value is not None}
-        try:
-            plain: dict[str, Json] = json.loads(json.dumps({**given, **self.extra}, allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise NodeDefinitionError(
-                f"Agent {self.name!r}: its options are no plain JSON ({error})."
-            ) from error
-        _refuse_local_tools(self.name, plain.get("tools"))
-        object.__setattr__(self, "_options", plain)
+        object.__setattr__(self, "_options", plain_options(self.name, options, self.extra))
         object.__setattr__(self, "_operation", ResponsesOperation(self.client, polling=self.polling))
 
     @property
@@ -332,18 +302,3 @@ def _answered(token: ContinuationToken, state: Poll, thread: AgentThread | None)
             case _:
                 pass
     return response
-
-
-def _refuse_local_tools(name: str, tools: Json) -> None:
-    """Tools that something here would have to run, or answer, would leave a response without a text."""
-    for tool in tools if isinstance(tools, list) else []:
-        kind = tool.get("type") if isinstance(tool, dict) else tool
-        if kind in _LOCAL_TOOLS:
-            raise NodeDefinitionError(
-                f"Agent {name!r}: a tool of type {kind!r} has to be run here, which is not supported. Use tools that "
-                "run at the provider (web_search, file_search, code_interpreter, image_generation, mcp)."
-            )
-        if kind == "mcp" and isinstance(tool, dict) and tool.get("require_approval") != "never":
-            raise NodeDefinitionError(
-                f"Agent {name!r}: nobody here can approve calls of MCP tools. Say 'require_approval': 'never'."
-            )
