@@ -69,7 +69,7 @@ def logs(draw: st.DrawFn) -> Log:
     return Log(events=events, text=text, resends_unnumbered=resends)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=200)
 @given(log=logs(), cuts=st.lists(st.integers(0, 6), max_size=8), data=st.data())
 def test_pieces_make_the_text_whatever_is_cut_where(log: Log, cuts: list[int], data: st.DataObject) -> None:
     """After each cut the cursor goes through JSON to another reader, or the same one goes on."""
@@ -86,7 +86,7 @@ def test_pieces_make_the_text_whatever_is_cut_where(log: Log, cuts: list[int], d
     assert reader.cursor.delivered == len(log.text)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=200)
 @given(log=logs(), cut=st.integers(0, 20))
 def test_the_rest_of_the_text_follows_on_any_cursor(log: Log, cut: int) -> None:
     reader = StreamReader(Cursor())
@@ -98,6 +98,22 @@ def test_the_rest_of_the_text_follows_on_any_cursor(log: Log, cut: int) -> None:
         token, Succeeded(value={"text": log.text})
     )
     assert again.text == ""
+
+
+def test_text_without_a_number_is_read_again_and_not_delivered_again() -> None:
+    delta = {"type": "response.output_text.delta", "output_index": 0}
+    events = [
+        {"type": "response.created", "sequence_number": 0},
+        {**delta, "delta": "One ", "sequence_number": 1},
+        {**delta, "delta": "two "},
+        {**delta, "delta": "three", "sequence_number": 2},
+    ]
+    reader = StreamReader(Cursor())
+    assert [reader.read(event)[0] for event in events[:3]] == ["", "One ", "two "]
+    other = hand_over(reader)
+    assert other.rewind() is None  # whether the server would send "two " after 1 is not known
+    assert [other.read(event)[0] for event in events] == ["", "", "", "three"]
+    assert other.rewind() == 2
 
 
 def hand_over(reader: StreamReader) -> StreamReader:
