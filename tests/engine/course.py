@@ -28,6 +28,7 @@ from perdure.engine.events import (
     TokenAdvanced,
 )
 from perdure.engine.plan import EdgeKind, Plan
+from perdure.engine.scheduler import Finish
 
 from .graphs import Choices
 from .oracle import Fact
@@ -70,16 +71,21 @@ class Course:
     def run(self) -> Play:
         """To the end: a failed run is retried until nothing is left to do."""
         self.apply(RunStarted())
-        while self.play.finished is not RunStatus.SUCCEEDED and self.play.finished is not RunStatus.CANCELLED:
-            if self.play.finished is RunStatus.FAILED:
-                self.apply(RunRetried())
-                if self.play.finished is not None:  # nothing to start again: the end was skipped
+        retried_in_vain = False
+        while not retried_in_vain:
+            match self.play.finished:
+                case RunStatus.FAILED:
+                    self.apply(RunRetried())
+                    retried_in_vain = self.play.commands[-1] == [
+                        Finish(RunStatus.FAILED)
+                    ]  # the end was skipped
+                case RunStatus.SUCCEEDED | RunStatus.CANCELLED:
                     break
-            elif self.cancel_after is not None and len(self.play.journal) >= self.cancel_after:
-                self.cancel_after = None
-                self.apply(CancelRequested())
-            else:
-                self.apply(self._next())
+                case _ if self.cancel_after is not None and len(self.play.journal) >= self.cancel_after:
+                    self.cancel_after = None
+                    self.apply(CancelRequested())
+                case _:
+                    self.apply(self._next())
         return self.play
 
     def apply(self, event: Event) -> None:

@@ -131,7 +131,7 @@ class Choices:
         return chosen
 
 
-def draw_plan(choices: Choices, *, nodes: int = 9, depth: int = 3) -> Plan:
+def draw_plan(choices: Choices, *, nodes: int = 7, depth: int = 3) -> Plan:
     """A random plan: a DAG with conditions, alternatives, joins (over enclosing scopes too), nested maps with
     limits, collects (none, one or several of a scope), and nodes where ending is meant."""
     sketch = _Drawing(choices, nodes, depth).draw()

@@ -49,6 +49,9 @@ class Oracle:
             )
             for node in plan.nodes
         }
+        maps = [edge for edge in plan.edges if edge.kind is EdgeKind.MAP]
+        self._maps = {node.name: [edge for edge in maps if edge.source == node.name] for node in plan.nodes}
+        self._mapped = {edge.scope: edge.source for edge in maps}
 
     def verdict(self, address: Address) -> Verdict:
         if address not in self._verdicts:
@@ -72,15 +75,17 @@ class Oracle:
 
     def instances(self) -> dict[tuple[int, tuple[int, ...]], bool]:
         """Every map that was entered, as (scope, path of its source): whether something in it is undecided."""
-        found: dict[tuple[int, tuple[int, ...]], bool] = {}
+        found = {
+            (edge.scope or 0, address.path): False
+            for address in self.addresses()
+            for edge in self._opened(address)
+        }
         for address in self.addresses():
-            for edge in self._opened(address):
-                assert edge.scope is not None
-                found[edge.scope, address.path] = any(
-                    not self.decided(inside)
-                    for item in range(self.facts[address].items or 0)
-                    for inside in self.addresses(edge.scope, (*address.path, item))
-                )
+            if not self.decided(address):
+                scope = self.plan.scopes[self.plan.node[address.node].scope]
+                while scope.parent is not None:
+                    found[scope.index, address.path[: scope.depth - 1]] = True
+                    scope = self.plan.scopes[scope.parent]
         return found
 
     def input(self, address: Address) -> Input:
@@ -104,9 +109,7 @@ class Oracle:
 
     def _opened(self, address: Address) -> list[PlanEdge]:
         """The map edges that this activation has sent items along."""
-        if address not in self.facts:
-            return []
-        return [e for e in self.plan.edges if e.kind is EdgeKind.MAP and e.source == address.node]
+        return self._maps[address.node] if address in self.facts else []
 
     def _judge(self, address: Address) -> Verdict:
         if address.node != self.plan.start:
@@ -119,11 +122,7 @@ class Oracle:
 
     def _source(self, edge: PlanEdge, target: Address) -> Address:
         """Where the edge comes from; of a collect, the activation that was mapped."""
-        source = edge.source
-        if edge.kind is EdgeKind.COLLECT:
-            (source,) = [
-                e.source for e in self.plan.edges if e.kind is EdgeKind.MAP and e.scope == edge.scope
-            ]
+        source = self._mapped[edge.scope] if edge.kind is EdgeKind.COLLECT else edge.source
         depth = self.plan.scopes[self.plan.node[source].scope].depth
         return Address(source, target.path[:depth])
 

@@ -40,12 +40,14 @@ def check_whole(play: Play) -> None:
     oracle = Oracle(play.plan, play.facts())
     unseen = dict(play.rows)
     for address in oracle.addresses():
-        _check_one(play, oracle.verdict(address), address, unseen.pop(address, None))
-        if address in play.got:
+        verdict = oracle.verdict(address)
+        _check_one(play, verdict, address, unseen.pop(address, None))
+        if verdict is Verdict.DUE and address in play.got:
             assert play.got[address] == oracle.input(address)
     assert not unseen, f"{list(unseen)} should not be there"
-    _check_limits(play, oracle)
     instances = oracle.instances()
+    for scope, path in instances:
+        _check_limit(play, oracle, scope, path)
     assert {(r.scope, r.path): r.open for r in play.stored.scopes.values()} == instances
     assert {(scope.scope, scope.path) for scope in play.state.scopes.values()} == {
         (0, ()),
@@ -74,15 +76,14 @@ def _check_one(play: Play, verdict: Verdict, address: Address, row: Row | None) 
                     assert row.undecided or state in LIVE, f"{address} is {state} in a run that goes on"
 
 
-def _check_limits(play: Play, oracle: Oracle) -> None:
-    for scope, path in oracle.instances():
-        entry = play.plan.scopes[scope].edge
-        assert entry is not None
-        edge = play.plan.edges[entry]
-        size = play.facts()[Address(edge.source, path)].items
-        rows = [play.rows.get(Address(edge.target, (*path, item))) for item in range(size or 0)]
-        under_way = [row for row in rows if row is not None and not row.state.terminal]
-        assert edge.limit is None or len(under_way) <= edge.limit
-        if None in rows:
-            assert not any(rows[rows.index(None) :]), "items are started in order"
-            assert play.state.outcome is not None or len(under_way) == edge.limit, "there is room for more"
+def _check_limit(play: Play, oracle: Oracle, scope: int, path: tuple[int, ...]) -> None:
+    entry = play.plan.scopes[scope].edge
+    assert entry is not None
+    edge = play.plan.edges[entry]
+    size = oracle.facts[Address(edge.source, path)].items
+    rows = [play.rows.get(Address(edge.target, (*path, item))) for item in range(size or 0)]
+    under_way = [row for row in rows if row is not None and not row.state.terminal]
+    assert edge.limit is None or len(under_way) <= edge.limit
+    if None in rows:
+        assert not any(rows[rows.index(None) :]), "items are started in order"
+        assert play.state.outcome is not None or len(under_way) == edge.limit, "there is room for more"

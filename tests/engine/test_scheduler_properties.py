@@ -54,7 +54,7 @@ def check_end(course: Course) -> None:
     assert {len(path) for _, path in state.numbers} == {0}
 
 
-@pace(120)
+@pace(60)
 @given(st.data())
 def test_whatever_the_order_of_completion_a_run_ends_where_the_oracle_says(data: st.DataObject) -> None:
     choices = Choices(data)
@@ -67,25 +67,25 @@ def test_whatever_the_order_of_completion_a_run_ends_where_the_oracle_says(data:
     check_end(second)
 
 
-@pace(120)
+@pace(60)
 @given(st.data())
 def test_failures_retries_lost_submissions_and_crashes_change_nothing_about_the_end(
     data: st.DataObject,
 ) -> None:
     choices = Choices(data)
-    course = Course(draw_plan(choices), choices, detours=20, failures=3, crashes=True)
+    course = Course(draw_plan(choices), choices, detours=15, failures=3, crashes=True)
     course.run()
     check_end(course)
 
 
-@pace(80)
+@pace(60)
 @given(st.data())
 def test_a_cancelled_run_starts_nothing_more_and_ends(data: st.DataObject) -> None:
     choices = Choices(data)
     course = Course(
-        draw_plan(choices, nodes=6),
+        draw_plan(choices, nodes=5),
         choices,
-        detours=20,
+        detours=15,
         failures=choices.number(0, 1),
         crashes=True,
         cancel_after=choices.number(1, 20),
@@ -99,11 +99,11 @@ def test_a_cancelled_run_starts_nothing_more_and_ends(data: st.DataObject) -> No
     assert {row.state for row in play.rows.values()} <= {S.SUCCEEDED, S.SKIPPED, S.FAILED, S.CANCELLED}
 
 
-@pace(60)
+@pace(40)
 @given(st.data())
 def test_the_journal_folded_up_to_any_event_is_the_state_that_was_live_then(data: st.DataObject) -> None:
     choices = Choices(data)
-    plan = draw_plan(choices, nodes=6)
+    plan = draw_plan(choices, nodes=5)
     course = Course(plan, choices, detours=10, failures=1, checked=False)
     snapshots = [course.play.snapshot()]
     course.after_each = lambda play: snapshots.append(play.snapshot())
@@ -124,11 +124,11 @@ def said(commands: list[Command]) -> list[str]:
     ]
 
 
-@pace(60)
+@pace(40)
 @given(st.data())
 def test_the_same_events_give_the_same_commands_after_a_crash_too(data: st.DataObject) -> None:
     choices = Choices(data)
-    plan = draw_plan(choices, nodes=6)
+    plan = draw_plan(choices, nodes=5)
     course = Course(plan, choices, detours=10, failures=1, checked=False)
     events = course.run().events()
     state = State(plan=plan)
