@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 
 from perdure.nodes import Agent, ContinuationToken
-from perdure.nodes.simulator import Simulator
+
+from examples.provider import provider
 
 researcher = Agent("researcher", model="o3", instructions="You are a research assistant. Be concise.")
 
@@ -70,10 +70,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    if os.environ.get("OPENAI_API_KEY"):
+    with provider():
         asyncio.run(main())
-    else:
-        print("OPENAI_API_KEY is not set: asking a simulator, whose answers mean nothing.\n")
-        with Simulator(duration=4.0) as simulator:
-            os.environ.update(simulator.env)
-            asyncio.run(main())

@@ -1,0 +1,1 @@
+"""What Perdure does per second. `make bench` runs it; no test depends on a time."""
