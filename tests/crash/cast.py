@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import pytest
 from perdure.nodes.simulator import Simulator
 
 from .nursery import Nursery
@@ -32,7 +33,7 @@ class Cast:
 
     def __enter__(self) -> Self:
         for name, scenario in self._scenarios.items():
-            folder = self._folder / name.replace(" ", "-").replace("'", "")
+            folder = self._folder / scenario.name
             self._endings[name] = self._pool.submit(play, scenario, self._nursery, self._provider, folder)
         return self
 
@@ -44,3 +45,12 @@ class Cast:
     def ending(self, name: str) -> Ending:
         """Wait until the scenario is over."""
         return self._endings[name].result()
+
+
+def wanted(request: pytest.FixtureRequest, *parameters: str) -> Iterator[tuple[Any, ...]]:
+    """The parameters of the module's tests that were selected, so that nothing is played in vain."""
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec"):
+            given = item.callspec.params
+            if all(name in given for name in parameters):
+                yield tuple(given[name] for name in parameters)

@@ -23,10 +23,14 @@ When: TypeAlias = Literal["before", "inside", "after"]
 head arrived)."""
 
 
+ANYTHING = "anything"
+"""Every point counts."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A point in the life of a process. `what` is the type of an event, `create`, `claim`, or a request: `POST`, `GET`,
-    `CANCEL`."""
+    """A point in the life of a process. `what` is the type of an event, `create`, `claim`, a request (`POST`, `GET`,
+    `CANCEL`), or `ANYTHING`."""
 
     when: When = "after"
     what: str
@@ -50,7 +54,9 @@ class KillPlan:
         if self._at == len(self.steps):
             return
         step = self.steps[self._at]
-        if (step.when, step.what) != (when, what) or step.node not in (None, node):
+        if step.what != ANYTHING and (
+            (step.when, step.what) != (when, what) or step.node not in (None, node)
+        ):
             return
         self._seen += 1
         if self._seen < step.nth:

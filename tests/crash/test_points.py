@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from perdure.nodes.simulator import Simulator
 
-from .cast import Cast
+from .cast import Cast, wanted
 from .kills import Step
 from .nursery import Nursery
 from .pipeline import SUBMISSIONS
@@ -117,13 +117,9 @@ def cast(
     provider: Simulator,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generator[Cast]:
-    wanted = {
-        f"{item.callspec.params['point']}, {item.callspec.params['count']}"
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and "point" in item.callspec.params
-    }
     scenarios = {UNDISTURBED: Scenario(name=UNDISTURBED, lives=())}
-    scenarios |= {name: scenario for name, scenario in SCENARIOS.items() if name in wanted}
+    for point, count in wanted(request, "point", "count"):
+        scenarios[f"{point}, {count}"] = SCENARIOS[f"{point}, {count}"]
     with Cast(nursery, provider, tmp_path_factory.mktemp("points"), scenarios) as cast:
         yield cast
 
