@@ -304,6 +304,10 @@ class Executor:
             with driver.pinned():
                 await answer(self._runtime, driver, address, reply)
 
+    def drives(self, run_id: str) -> bool:
+        """Whether this executor drives the run now."""
+        return any(owned.run_id == run_id for owned in self._runtime.owned.values())
+
     async def settled(self) -> None:
         """Return when nothing is under way here: all that is driven waits for its time or a person, or has ended.
 

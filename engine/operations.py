@@ -291,6 +291,7 @@ class Operations:
                     error,
                     driver.run_id,
                     address,
+                    extra={"waits_for_person": True},  # whoever says so by other means can leave it out
                 )
             case _:
                 assert_never(node.on_unknown_submit)

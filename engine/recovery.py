@@ -6,6 +6,7 @@ which everything waits is not even loaded; its activations go to the poller's he
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .driver import Driver
     from .runtime import Runtime
 
+log = logging.getLogger("perdure")
 S = ActivationState
 IDLE = frozenset({S.WAITING, S.BACKOFF})
 """States in which an activation only waits for its time."""
@@ -50,6 +52,11 @@ async def _recover(
     for row in rows:
         if row.state is S.SUBMITTING:
             await runtime.operations.interrupted(driver, Address(row.key.node, row.path), row)
+    answered = {
+        Address(message.node, message.path)
+        for message in messages
+        if message.type == "answer" and message.node
+    }
     for message in messages:  # a late handle saves a second submission, so messages come first
         await deal_with(runtime, driver, message)
     for row in rows:
@@ -57,7 +64,7 @@ async def _recover(
         match driver.state_of(address):
             case S.RUNNING:
                 driver.spawn(runtime.start(driver, address))
-            case S.SUBMIT_UNKNOWN if driver.state.outcome is None:
+            case S.SUBMIT_UNKNOWN if driver.state.outcome is None and address not in answered:
                 driver.spawn(runtime.operations.settle(driver, address))
             case S.WAITING | S.BACKOFF if row.state in IDLE:
                 runtime.poller.add(row.wake_at or 0.0, driver.key, row.key)
@@ -85,9 +92,9 @@ async def deal_with(runtime: Runtime, driver: Driver, message: Message) -> None:
         case "answer" if address is not None:
             try:
                 await answer(runtime, driver, address, data["answer"], (message.id,))
-            except AnswerError:
+            except AnswerError as error:  # it came too late: nobody is waiting for this exception
+                log.warning("%s", error)
                 await driver.apply(messages=(message.id,))
-                raise
         case _:
             await driver.apply(messages=(message.id,))
 
