@@ -50,9 +50,7 @@ class SubmissionUnknownError(OperationError):
     A 5xx, a reset, a read timeout, a crash between the submission and the commit of the token.
     """
 
-    def __init__(
-        self, message: str, *, code: str | None = None, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, code: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
 

@@ -25,7 +25,7 @@ class OperationNode(Node[In, Out]):
         self,
         name: str,
         *,
-        input: object,
+        input: object,  # noqa: A002  # as the property
         output: object,
         operation: Operation,
         request: Callable[[Any, Context], Mapping[str, Json]],

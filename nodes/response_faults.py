@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -213,6 +212,8 @@ def _retry_after(milliseconds: str | None, seconds: str | None) -> float | None:
         try:
             wait = float(text) * unit
         except ValueError:
+            from email.utils import parsedate_to_datetime  # rarely needed, and slow to import
+
             try:
                 wait = parsedate_to_datetime(text).timestamp() - time.time()
             except ValueError:

@@ -12,17 +12,18 @@ from perdure.nodes.simulator import Answer, Rule, Simulator
 ROOT = Path(__file__).parents[2]
 
 
-def run_example(env: dict[str, str]) -> str:
+def run_example(env: dict[str, str]) -> tuple[str, str]:
+    """What it prints, and what it says beside it."""
     command = [sys.executable, "-W", "error", "-m", "examples.background_responses"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 def test_the_example_shows_polls_and_a_resumed_stream(simulator: Simulator) -> None:
     simulator.script(Rule(answer=Answer(duration=2.0)))
-    out = run_example({**os.environ, **simulator.env})
+    out, said = run_example({**os.environ, **simulator.env})
+    assert said == ""
     polls = [line for line in out.splitlines() if line.startswith("poll: ")]
     assert "initial status: queued" in out
     assert polls[-1] == "poll: completed"
@@ -37,6 +38,6 @@ def test_the_example_shows_polls_and_a_resumed_stream(simulator: Simulator) -> N
 
 def test_the_example_starts_a_simulator_where_there_is_no_key() -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
-    out = run_example(env)
-    assert "OPENAI_API_KEY is not set" in out
+    out, said = run_example(env)
+    assert "OPENAI_API_KEY is not set" in said
     assert "status: completed" in out

@@ -339,3 +339,28 @@ def test_a_run_in_the_foreground_is_done_when_its_handle_is_known(simulator: Sim
         }
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("retry-after: 2.5", 2.5),
+        ("retry-after: Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("retry-after: soon", None),
+        ("retry-after: inf", None),
+        ("retry-after: -4", 0.0),
+    ],
+)
+def test_odd_times_to_come_back(header: str, seconds: float | None) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(a_reply(429, "{}", "content-type: application/json", header))
+        await writer.drain()
+
+    async def main() -> OperationError:
+        async with a_server(handle) as url:
+            return await fate_at(url)
+
+    error = asyncio.run(main())
+    assert isinstance(error, SubmissionRejectedError)
+    assert error.retry_after == seconds
