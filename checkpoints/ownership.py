@@ -52,7 +52,7 @@ class Owners:
             with writing(connection):
                 for known, boot in connection.execute(queries.EXECUTORS).fetchall():
                     if self._health(known, boot) is Health.DEAD:
-                        connection.execute(queries.FORGET_EXECUTOR, (known,))
+                        connection.execute(queries.FORGET_EXECUTOR, {"id": known})
                 if self._path is not None:
                     self._clear_away(self._path)
                     mode = os.stat(self._path).st_mode & 0o666

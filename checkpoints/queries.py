@@ -65,9 +65,9 @@ WHERE key = ? AND fence = ? AND position = ?
 
 # A finished run has no owner; its last owner's fence still holds for what comes late (a cancel's answer).
 FINISH_RUN = """
-UPDATE runs SET position = ?1, status = ?2, outcome = ?3, error = ?4, updated_at = ?5,
-    finished_at = coalesce(finished_at, ?5), owner = NULL
-WHERE key = ?6 AND fence = ?7 AND position = ?8
+UPDATE runs SET position = ?, status = ?, outcome = ?, error = ?, updated_at = ?,
+    finished_at = coalesce(finished_at, ?), owner = NULL
+WHERE key = ? AND fence = ? AND position = ?
 """
 
 INSERT_EVENT = "INSERT INTO events (run, position, at, type, node, path, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -98,7 +98,7 @@ DELETE_EXECUTOR = "DELETE FROM executors WHERE id = ?"
 
 # One that still owns runs is kept, so that whoever takes them can say from whom.
 FORGET_EXECUTOR = """
-DELETE FROM executors WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.owner = ?1)
+DELETE FROM executors WHERE id = :id AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.owner = :id)
 """
 
 UNFINISHED_RUNS = f"""
@@ -144,12 +144,12 @@ SELECT a.run, a.scope, a.node, a.item, scopes.path, a.state, a.attempt, a.submis
 FROM activations AS a LEFT JOIN scopes ON scopes.run = a.run AND scopes.number = a.scope
 """
 
-ACTIVATIONS = f"{_ACTIVATIONS} WHERE a.run = ? ORDER BY a.scope, a.node, a.item"
+ACTIVATIONS = f"{_ACTIVATIONS} WHERE a.run = :run ORDER BY a.scope, a.node, a.item"
 
 ACTIVATIONS_OF_OPEN_SCOPES = f"""
 {_ACTIVATIONS}
-WHERE a.run = ?1
-AND a.scope IN (SELECT 0 UNION ALL SELECT number FROM scopes WHERE scopes.run = ?1 AND open = 1)
+WHERE a.run = :run
+AND a.scope IN (SELECT 0 UNION ALL SELECT number FROM scopes WHERE scopes.run = :run AND open = 1)
 ORDER BY a.scope, a.node, a.item
 """
 
@@ -196,17 +196,17 @@ ORDER BY a.item
 
 _SCOPES = "SELECT number, scope, parent, path, size, open FROM scopes"
 
-SCOPES = f"{_SCOPES} WHERE run = ? ORDER BY number"
+SCOPES = f"{_SCOPES} WHERE run = :run ORDER BY number"
 
 # What is needed to go on: the open ones, those that an open one or the root may still collect, the newest.
 OPEN_SCOPES = f"""
 {_SCOPES}
-WHERE run = ?1
+WHERE run = :run
 AND (
     open = 1
     OR parent = 0
-    OR parent IN (SELECT number FROM scopes AS others WHERE others.run = ?1 AND others.open = 1)
-    OR number = (SELECT max(number) FROM scopes AS others WHERE others.run = ?1)
+    OR parent IN (SELECT number FROM scopes AS others WHERE others.run = :run AND others.open = 1)
+    OR number = (SELECT max(number) FROM scopes AS others WHERE others.run = :run)
 )
 ORDER BY number
 """

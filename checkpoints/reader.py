@@ -108,7 +108,7 @@ def input_of(connection: sqlite3.Connection, run: int) -> Value:
 
 def activations(connection: sqlite3.Connection, run: int, *, open_only: bool) -> list[ActivationRecord]:
     query = queries.ACTIVATIONS_OF_OPEN_SCOPES if open_only else queries.ACTIVATIONS
-    return [rows.activation_from(row) for row in connection.execute(query, (run,))]
+    return [rows.activation_from(row) for row in connection.execute(query, {"run": run})]
 
 
 def activations_by_key(
@@ -134,7 +134,7 @@ def live(connection: sqlite3.Connection, runs: Sequence[int]) -> list[Activation
 
 def scopes(connection: sqlite3.Connection, run: int, *, open_only: bool) -> list[ScopeRecord]:
     query = queries.OPEN_SCOPES if open_only else queries.SCOPES
-    return [rows.scope_from(row) for row in connection.execute(query, (run,))]
+    return [rows.scope_from(row) for row in connection.execute(query, {"run": run})]
 
 
 def result(connection: sqlite3.Connection, run: int, key: ActivationKey) -> Value | None:

@@ -101,34 +101,39 @@ def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome
 def _step(
     cursor: sqlite3.Cursor, transition: Transition, events: list[tuple[Any, ...]]
 ) -> StaleFenceError | StoreError | None:
-    run, at, position = transition.run, transition.at, transition.position
+    run, position = transition.run, transition.position
     after = position + len(transition.events)
     if transition.events and transition.events[-1].position != after:
         return StoreError(
             f"run {run}: events up to {transition.events[-1].position} after position {position}: "
             "they must be numbered without a gap."
         )
-    outcome = transition.outcome
-    parameters = (
-        after,
-        rows.STATUS_TEXT[transition.status],
-        None if outcome is None else rows.STATUS_TEXT[outcome],
-        transition.error,
-        at,
-        run,
-        transition.fence,
-        position,
-    )
-    if transition.status.finished:
-        moved = cursor.execute(queries.FINISH_RUN, parameters).rowcount
-    else:
-        moved = cursor.execute(queries.STEP_RUN, parameters).rowcount or (
-            cursor.execute(queries.REOPEN_RUN, parameters).rowcount
-        )
-    if not moved:
+    if not _move(cursor, transition, run, transition.fence, position, after):
         return _stale(cursor, transition)
     _write_parts(cursor, run, transition, events)
     return None
+
+
+def _move(
+    cursor: sqlite3.Cursor, transition: Transition, run: int, fence: int, position: int, after: int
+) -> bool:
+    """Bring the run's row from one position to another; False where it is not at that fence and position."""
+    status, outcome, at = transition.status, transition.outcome, transition.at
+    values = (
+        after,
+        rows.STATUS_TEXT[status],
+        None if outcome is None else rows.STATUS_TEXT[outcome],
+        transition.error,
+        at,
+    )
+    where = (run, fence, position)
+    if status.finished:
+        moved = cursor.execute(queries.FINISH_RUN, (*values, at, *where)).rowcount
+    else:
+        moved = cursor.execute(queries.STEP_RUN, (*values, *where)).rowcount
+        if not moved:
+            moved = cursor.execute(queries.REOPEN_RUN, (*values, *where)).rowcount
+    return moved > 0
 
 
 def _create(
@@ -162,9 +167,7 @@ def _create(
     if not new.input.inline:
         _put_blob(cursor, new.input)
     cursor.execute(queries.PUT_PLAN, (plan.signature, plan.workflow, plan.plan, at))
-    step = queries.FINISH_RUN if first.status.finished else queries.STEP_RUN
-    outcome = None if first.outcome is None else rows.STATUS_TEXT[first.outcome]
-    cursor.execute(step, (last, rows.STATUS_TEXT[first.status], outcome, first.error, at, key, 1, 0))
+    _move(cursor, first, key, 1, 0, last)
     _write_parts(cursor, key, first, events)
     return rows.run_from(cursor.execute(queries.RUN_BY_KEY, (key,)).fetchone())
 

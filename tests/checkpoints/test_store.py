@@ -175,7 +175,11 @@ def test_a_small_node_takes_little_room(tmp_path: Path) -> None:
         (queries.RUNS_BY_PREFIX, {"prefix": ""}, "sqlite_autoindex_runs"),
         (queries.LIVE_ACTIVATIONS, ("[]",), "sqlite_autoindex_activations_1 (run=?)"),
         (queries.RESULTS, (1, 0, ""), "sqlite_autoindex_activations_1 (run=? AND scope=? AND node=?)"),
-        (queries.ACTIVATIONS_OF_OPEN_SCOPES, (1,), "sqlite_autoindex_activations_1 (run=? AND scope=?)"),
+        (
+            queries.ACTIVATIONS_OF_OPEN_SCOPES,
+            {"run": 1},
+            "sqlite_autoindex_activations_1 (run=? AND scope=?)",
+        ),
         (queries.HAS_BLOB, (b"",), "sqlite_autoindex_blobs"),
     ],
 )
