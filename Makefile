@@ -7,7 +7,7 @@ FILES := $(shell find checkpoints nodes engine inspector -name '*.py' -o -name '
 STAMP := .installed
 CODE := checkpoints nodes engine inspector tests examples benchmarks
 
-.PHONY: help install demo test check format bench soak clean
+.PHONY: help install demo test check format docs bench soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: install ## format, lint, types
 format: install ## format and mend what lint can mend
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+docs: install ## write docs/cli.md from the command line's own help
+	$(BIN)/python -m perdure.inspector.reference > docs/cli.md
 
 bench: install ## the work W1 to W6, the figures beside the goals
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,245 @@
+"""`perdure resume` and `perdure retry`: driving runs on, until they end, wait for a person, or (`--once`) wait at all.
+
+The result goes to stdout at the end. On a terminal, or with -v, events are told on stderr while they happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ..checkpoints import (
+    ActivationKey,
+    ActivationRecord,
+    ActivationState,
+    RunRecord,
+    RunStatus,
+    SQLiteStore,
+    unpack,
+)
+from ..engine import Executor, Run, RunCancelledError, RunFailedError
+from ..engine.plan import Plan
+from . import states
+from .app import load_app
+from .database import Reading
+from .exits import Exit
+from .facts import activation_facts, drive_command, run_form, waits
+from .log import Log
+from .output import plain_text, say, write_entries, write_entry
+from .progress import follow
+from .settings import Settings
+from .table import Cell, Column, table
+
+Work: TypeAlias = "Callable[[_Driving], Awaitable[Exit]]"
+
+LOOK = 0.2
+"""Seconds between two looks at whether anything can still move."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _End:
+    """How far a run was driven: it ended, or it waits, or it can't be driven here (`problem`)."""
+
+    run: RunRecord
+    exit: Exit
+    problem: str | None = None
+    live: Sequence[ActivationRecord] = ()
+
+
+def resume_run(settings: Settings, name: str, *, app: str | None, once: bool) -> Exit:
+    """Drive one run on."""
+    run_id = find_run(settings, name)
+    return _drive(
+        settings, app, run_id, lambda driving: driving.one(run_id, driving.executor.resume, once=once)
+    )
+
+
+def retry_run(settings: Settings, name: str, *, app: str | None) -> Exit:
+    """Drive one failed run on from where it failed."""
+    run_id = find_run(settings, name)
+    return _drive(
+        settings, app, run_id, lambda driving: driving.one(run_id, driving.executor.retry, once=False)
+    )
+
+
+def resume_all(settings: Settings, *, app: str | None, once: bool) -> Exit:
+    """Drive on all unfinished runs of the app that nobody else drives."""
+    with Reading(settings.db):
+        pass  # a database that is not there is said before anything of the app is imported
+    return _drive(settings, app, "--all", lambda driving: driving.all(once=once))
+
+
+def find_run(settings: Settings, name: str) -> str:
+    """The id of the run that is meant."""
+    from ..checkpoints import reader as rows
+
+    with Reading(settings.db) as reading:
+        return reading.read(rows.find, name).id
+
+
+def _drive(settings: Settings, app: str | None, what: str, work: Work) -> Exit:
+    workflows = load_app(app)
+    store = SQLiteStore(settings.db, create=False)
+    with Log(settings) as log:
+
+        async def drive() -> Exit:
+            async with Executor(store, workflows=workflows) as executor:
+                try:
+                    return await work(_Driving(settings, store, executor, log))
+                except asyncio.CancelledError:
+                    say("Stopping. Submissions under way are waited for, so that none is lost ...")
+                    raise
+
+        again = f"Everything is committed; go on with: {drive_command(settings, 'resume', what)}"
+        try:
+            return asyncio.run(drive())
+        except KeyboardInterrupt:
+            say(f"Interrupted. {again}")
+            return Exit.INTERRUPTED
+        except SystemExit as stop:
+            if stop.code != Exit.TERMINATED:
+                raise
+            say(f"Terminated. {again}")
+            return Exit.TERMINATED
+
+
+class _Driving:
+    """One executor at work for one command."""
+
+    def __init__(self, settings: Settings, store: SQLiteStore, executor: Executor, log: Log) -> None:
+        self.executor = executor
+        self._settings = settings
+        self._store = store
+        self._log = log
+
+    async def one(self, run_id: str, begin: Callable[[str], Awaitable[Run[Any]]], *, once: bool) -> Exit:
+        """Drive one run, begun so, and show its result."""
+        positions = {run_id: (await self._store.run(run_id)).position}
+        (end,) = await self._ends([await begin(run_id)], positions, once=once)
+        result = await self._result(end.run)
+        shown = plain_text(result) if end.run.status is RunStatus.SUCCEEDED else ()
+        write_entry(self._settings, {**run_form(end.run), "result": result}, shown)
+        await self._tell(end)
+        return end.exit
+
+    async def all(self, *, once: bool) -> Exit:
+        """Drive all that can be driven, and show how each ended."""
+        unfinished = [status for status in RunStatus if not status.finished]
+        positions = {run.id: run.position for run in await self._store.runs(status=unfinished)}
+        resumed = await self.executor.resume_all()
+        for run_id, reason in sorted(resumed.left.items()):
+            say(f"Left alone: run {run_id}: {reason}")
+        if not resumed.runs:
+            say("There is nothing to resume.")
+        ends = await self._ends(resumed.runs, positions, once=once, named=True) if resumed.runs else []
+        forms = [{**run_form(end.run), "result": await self._result(end.run)} for end in ends]
+        lines = table(
+            (Column("RUN", least=16), Column("WORKFLOW", least=10), Column("STATUS")),
+            [[Cell(end.run.id, "bold"), Cell(end.run.workflow), states.cell(end.run.status)] for end in ends],
+            width=self._settings.width(sys.stdout),
+            colour=self._settings.colour(sys.stdout),
+        )
+        write_entries(self._settings, forms, lines if ends else ())
+        for end in ends:
+            await self._tell(end)
+        gravest = (Exit.ERROR, Exit.FAILED, Exit.WAITS, Exit.CANCELLED)
+        return next((code for code in gravest if any(end.exit is code for end in ends)), Exit.OK)
+
+    async def _ends(
+        self, runs: Sequence[Run[Any]], positions: Mapping[str, int], *, once: bool, named: bool = False
+    ) -> list[_End]:
+        """Wait until all runs have ended or nothing moves any more; tell what happens behind these positions."""
+        results = {run.id: asyncio.create_task(run.result()) for run in runs}
+        followers = [
+            asyncio.create_task(follow(self._settings, run, after=positions.get(run.id, 0), named=named))
+            for run in runs
+        ]
+        still = asyncio.create_task(self._still(runs, results, once=once))
+        everything = asyncio.gather(*results.values(), return_exceptions=True)
+        try:
+            await asyncio.wait([everything, still], return_when=asyncio.FIRST_COMPLETED)
+            if still.done():
+                still.result()  # raises what it raised
+            return [await self._end(run.id, results[run.id]) for run in runs]
+        finally:
+            tasks = [*results.values(), *followers, still]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _still(
+        self, runs: Sequence[Run[Any]], results: dict[str, asyncio.Task[Any]], *, once: bool
+    ) -> None:
+        """Return when nothing moves: all that is live waits for a person or, with `once`, for whatever."""
+        keys = [(await self._store.run(run.id)).key for run in runs]
+        while True:
+            await self.executor.settled()
+            live = await self._store.live(keys)
+            lost = [run for run in runs if not run.driven_here and not results[run.id].done()]
+            if once or (live and all(map(_asks, live))) or (lost and len(lost) == len(runs)):
+                await asyncio.sleep(0)
+                return
+            await asyncio.sleep(LOOK)
+
+    async def _end(self, run_id: str, result: asyncio.Task[Any]) -> _End:
+        problem: str | None = None
+        error = result.exception() if result.done() else None
+        run = await self._store.run(run_id)
+        match error:
+            case None | RunCancelledError():
+                pass
+            case RunFailedError():
+                problem = str(error)
+            case _:
+                return _End(run=run, exit=Exit.ERROR, problem=f"Run {run_id} is not driven on: {error}")
+        match run.status:
+            case RunStatus.SUCCEEDED:
+                return _End(run=run, exit=Exit.OK)
+            case RunStatus.CANCELLED:
+                return _End(run=run, exit=Exit.CANCELLED, problem=f"Run {run_id} was cancelled.")
+            case RunStatus.FAILED:
+                return _End(run=run, exit=Exit.FAILED, problem=problem)
+            case _:
+                live = await self._store.live([run.key])
+                lost = (
+                    None if live and error is None else f"Run {run_id} is not driven on. {self._log.errors()}"
+                )
+                return _End(run=run, exit=Exit.WAITS, problem=lost, live=live)
+
+    async def _result(self, run: RunRecord) -> Any:
+        """The output as plain data, None where there is none."""
+        if run.status is not RunStatus.SUCCEEDED:
+            return None
+        plan = Plan.decode((await self._store.plan(run.signature)).plan)
+        value = await self._store.result(run.key, ActivationKey(scope=0, node=plan.end, item=0))
+        return None if value is None else unpack(value.data)
+
+    async def _tell(self, end: _End) -> None:
+        """Say how it ended and what to do next, where that is not plain."""
+        if end.problem is not None:
+            say(end.problem)
+        if not end.live or end.exit is not Exit.WAITS:
+            return
+        plan = Plan.decode((await self._store.plan(end.run.signature)).plan)
+        facts = [activation_facts(record, plan) for record in end.live]
+        found = waits(self._settings, end.run, None, facts)
+        for wait in found:
+            if wait.on == "person":
+                say(
+                    f"Run {end.run.id} waits for you: the provider may have accepted the submission of {wait.node}. "
+                    f"Decide:\n  {wait.command}"
+                )
+        away = [wait for wait in found if wait.on in ("provider", "time")]
+        if away:
+            names = ", ".join(f"{wait.node} ({wait.provider or 'a later attempt'})" for wait in away[:4])
+            more = f" and {len(away) - 4} more" if len(away) > 4 else ""
+            say(f"Run {end.run.id} waits on {names}{more}.")
+        say(f"Go on with: {drive_command(self._settings, 'resume', end.run.id)}")
+
+
+def _asks(record: ActivationRecord) -> bool:
+    """Whether the activation waits for a person."""
+    return record.state is ActivationState.SUBMIT_UNKNOWN and record.wake_at is None

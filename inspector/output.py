@@ -1,0 +1,104 @@
+"""Data onto stdout, in the form that was asked for. Messages go to stderr, through `say`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from .settings import Settings
+
+Form: TypeAlias = Mapping[str, Any]
+"""An entry as JSON shows it. Its keys are part of the command line's contract."""
+
+
+def write_entries(settings: Settings, forms: Iterable[Form], lines: Iterable[str]) -> None:
+    """Several entries: a table, a JSON array, or an object per line. Only what is asked for is computed."""
+    match settings.output:
+        case "table":
+            _write(lines)
+        case "json":
+            _write([encode(list(forms), indent=2)])
+        case "jsonl":
+            _write(map(encode, forms))
+
+
+def write_entry(settings: Settings, form: Form, lines: Iterable[str]) -> None:
+    """One entry: text for people, or one JSON object."""
+    match settings.output:
+        case "table":
+            _write(lines)
+        case "json":
+            _write([encode(form, indent=2)])
+        case "jsonl":
+            _write([encode(form)])
+
+
+class Stream:
+    """Entries that come one by one, each shown at once. A JSON array is closed at the end, whatever ended it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._array = settings.output == "json"
+        self._table = settings.output == "table"
+        self._begun = False
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        if self._array and (kind is None or not issubclass(kind, BrokenPipeError)):
+            _write(["\n]" if self._begun else "[]"])
+
+    def write(self, form: Form, line: str) -> None:
+        """Show one entry."""
+        if self._table:
+            _write([line])
+        elif self._array:
+            sys.stdout.write((",\n" if self._begun else "[\n") + encode(form))
+        else:
+            _write([encode(form)])
+        self._begun = True
+        sys.stdout.flush()
+
+
+def encode(value: object, indent: int | None = None) -> str:
+    """Plain data as JSON. Bytes become base64, numbers that JSON lacks (nan, inf) their names."""
+    return json.dumps(_jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def say(message: str) -> None:
+    """A message for people, on stderr."""
+    sys.stdout.flush()
+    print(message, file=sys.stderr, flush=True)
+
+
+def plain_text(value: object) -> Iterator[str]:
+    """A result as people take it: text as it is, anything else as JSON."""
+    yield value if isinstance(value, str) else encode(value, indent=2)
+
+
+def _write(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(line)
+        sys.stdout.write("\n")
+
+
+def _jsonable(value: Any) -> Any:
+    match value:
+        case dict():
+            return {_key(key): _jsonable(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case list() | tuple():
+            return [_jsonable(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else encode(key).strip('"')

@@ -1,0 +1,62 @@
+"""`perdure simulate`: the simulator of the Responses API in the foreground."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from ..checkpoints import PerdureError
+from ..checkpoints.schema import APPLICATION_ID
+from .exits import Exit
+
+EXTRA = ("starlette", "uvicorn")
+
+
+class SimulatorUnavailableError(PerdureError):
+    """The simulator can't be started here; the message says what is missing or taken."""
+
+
+def simulate(*, port: int, db: str, duration: float) -> Exit:
+    """Serve until Ctrl-C or SIGTERM. Raises `SimulatorUnavailableError`."""
+    try:
+        from ..nodes.simulator.server import serve
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in EXTRA:
+            raise
+        raise SimulatorUnavailableError(
+            f"The simulator needs {error.name}, which is not installed: pip install 'perdure[web]'"
+        ) from error
+    _refuse_checkpoints(db)
+    try:
+        serve(port, db, duration=duration)
+    except OSError as error:
+        raise SimulatorUnavailableError(
+            f"The simulator can't listen on port {port}: {error.strerror}. Name another one with --port; 0 takes a "
+            "free one."
+        ) from error
+    except sqlite3.Error as error:
+        raise SimulatorUnavailableError(
+            f"{db}: the simulator can't use this file: {error}. Name another one with --db."
+        ) from error
+    return Exit.OK
+
+
+def _refuse_checkpoints(db: str) -> None:
+    """The simulator's tables don't belong into a database of checkpoints."""
+    if not Path(db).is_file():
+        return
+    try:
+        connection = sqlite3.connect(f"file:{quote(db)}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return  # `serve` says what is wrong with it
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.Error:
+        return
+    finally:
+        connection.close()
+    if application == APPLICATION_ID:
+        raise SimulatorUnavailableError(
+            f"{db}: this holds checkpoints. The simulator wants a file of its own: name one with --db."
+        )
