@@ -37,7 +37,10 @@ class Codec(Generic[T]):
         self._load = shape.load
 
     def encode(self, value: T) -> bytes:
-        """The bytes of a value; equal values have equal bytes. Raises `ValueNotStorableError` with the path."""
+        """The bytes of a value. Raises `ValueNotStorableError` with the path.
+
+        The same value gives the same bytes, in every process. A dict's order is part of the value.
+        """
         try:
             plain = self._dump(value)
             if self._recursive:

@@ -92,7 +92,7 @@ class ChoiceShape(Shape):
         self._text = text
         self._takes = frozenset(type(value) for value, _ in choices)
         self._kinds = frozenset(type(plain) for _, plain in choices)
-        self._identity = all(type(value) is type(plain) and value == plain for value, plain in choices)
+        self._identity = all(type(value) is type(plain) for value, plain in choices)
         self._plain_of = {(type(value), value): plain for value, plain in choices}
         self._value_of = {write(plain): value for value, plain in choices}
 

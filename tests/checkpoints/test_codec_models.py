@@ -285,6 +285,7 @@ class Puppy(Dog):
             "str is due",
         ),
         (Odd, Odd.model_construct(), "$.price", "never set"),
+        (Cat, Cat().model_copy(update={"owner": "me"}), "$", "'owner' is no field of Cat"),
         (Zoo, Zoo.model_construct(all_animals=[Cat(), 3]), "$.all_animals[1]", "Cat | Dog is due"),
         (Zoo, Zoo.model_construct(all_animals=[], home_page="no url"), "$.home_page", "HttpUrl"),
         (

@@ -116,6 +116,7 @@ class Loose(TypedDict):
 
 UserId = NewType("UserId", int)
 Json = TypeAliasType("Json", "dict[str, Json] | list[Json] | str | float | int | bool | None")  # pyright: ignore
+Deep = TypeAliasType("Deep", "list[Deep] | list[str] | date")  # pyright: ignore
 Loop = TypeAliasType("Loop", "Loop | int")  # pyright: ignore
 Itself = TypeAliasType("Itself", "Itself")  # pyright: ignore
 Names = TypeAliasType("Names", dict[str, T], type_params=(T,))
@@ -185,6 +186,8 @@ ROUND_TRIPS: list[tuple[Any, object, object]] = [
     (Annotated[int, []], 3, 3),
     (list[Annotated[Optional[UserId], "meta"]], [None, 1], [None, 1]),  # noqa: UP045
     (Json, {"a": [1, {"b": [None, 1.5, True]}]}, {"a": [1, {"b": [None, 1.5, True]}]}),
+    (Deep, [date(2026, 1, 1), ["2026-01-01"]], None),
+    (Deep, ["2026-01-01"], None),
     (Names[date], {"a": date(2026, 1, 1)}, {"a": "2026-01-01"}),
     (Sequence[int], (1, 2), {"tuple[int, ...]": [1, 2]}),
     (Sequence[int], [1, 2], {"list[int]": [1, 2]}),
