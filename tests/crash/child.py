@@ -115,11 +115,15 @@ async def work(job: Job) -> None:
     began = time.time()
     plan = KillPlan(steps=[Step(**step) for step in job.steps], delay=job.delay, stop=job.signal)
     async with client_of(job, plan) as client:
+        store = WatchedStore(str(job.database), plan, lease=job.lease, busy_timeout=job.busy_timeout)
         desk = Desk(
-            client=client, effects=job.effects, options=job.options, on_unknown_submit=job.on_unknown_submit
+            client=client,
+            effects=job.effects,
+            seen=store.seen,
+            options=job.options,
+            on_unknown_submit=job.on_unknown_submit,
         )
         workflow = WORKFLOWS[job.workflow](desk)
-        store = WatchedStore(str(job.database), plan, lease=job.lease, busy_timeout=job.busy_timeout)
         try:
             async with Executor(store, workflows=[workflow]) as executor:
                 report(job, what="ready")

@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -75,7 +76,8 @@ class KillPlan:
 class WatchedStore(SQLiteStore):
     """The real store, which tells a kill plan what it is about to write and what it has written.
 
-    `first_commit` is when this process moved a run for the first time (seconds since the epoch).
+    `first_commit` is when this process moved a run for the first time (seconds since the epoch), `seen` how often it has
+    committed an event of each type and claimed a run.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class WatchedStore(SQLiteStore):
     ) -> None:
         super().__init__(path, lease=lease, busy_timeout=busy_timeout)
         self._kills = kills
+        self.seen: Counter[str] = Counter()
         self.first_commit: float | None = None
         self._writing: list[tuple[str, str | None]] = []
 
@@ -109,12 +112,14 @@ class WatchedStore(SQLiteStore):
     async def claim(self, run_id: str, *, failed: bool = False) -> Claim:
         claim = await super().claim(run_id, failed=failed)
         if claim.granted:
+            self.seen["claim"] += 1
             self._kills.reached("after", "claim")
         return claim
 
     async def claim_all(self, signatures: Sequence[str]) -> list[Claim]:
         claims = await super().claim_all(signatures)
         if any(claim.granted for claim in claims):
+            self.seen["claim"] += 1
             self._kills.reached("after", "claim")
         return claims
 
@@ -126,6 +131,7 @@ class WatchedStore(SQLiteStore):
         await super().commit(transition)
         for event in events:
             self._writing.remove(event)
+            self.seen[event[0]] += 1
         self.first_commit = self.first_commit or time.time()
         for what, node in events:
             self._kills.reached("after", what, node)

@@ -6,6 +6,7 @@ for each job. Children are processes of their own: what kills them kills nothing
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
@@ -15,12 +16,13 @@ import sys
 import threading
 import traceback
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
-from openai import AsyncOpenAI
+from openai import APIConnectionError, AsyncOpenAI
 
 from .child import Job, read_job, run_job
 from .pipeline import WORKFLOWS, Desk
@@ -148,12 +150,19 @@ def _warm_up() -> None:
     """Load what is loaded lazily, so that no child has to."""
     for name in ("aiosqlite", "openai.resources.responses", "perdure.checkpoints.sqlite"):
         import_module(name)
+    asyncio.run(_ask_nobody())
     desk = Desk(client=AsyncOpenAI(api_key="none"), effects=Path(os.devnull))
     for make in WORKFLOWS.values():
         for name in make(desk).plan.node:
             codecs = make(desk).node(name)
             assert codecs.input_codec
             assert codecs.output_codec
+
+
+async def _ask_nobody() -> None:
+    with suppress(APIConnectionError):
+        async with AsyncOpenAI(api_key="none", base_url="http://127.0.0.1:9/v1", max_retries=0) as client:
+            await client.responses.with_raw_response.retrieve("resp_1")
 
 
 def _woken(_number: int, _frame: FrameType | None) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,8 @@ class Desk:
 
     client: AsyncOpenAI
     effects: Path
+    seen: Counter[str] = field(default_factory=Counter[str])
+    """How often this process has committed an event of each type, and claimed a run (`claim`)."""
     options: dict[str, float] = field(default_factory=dict[str, float])
     on_unknown_submit: OnUnknownSubmit = "resubmit"
 
@@ -175,7 +178,9 @@ def errand(desk: Desk) -> Workflow[str, str]:
     @node
     async def check(topic: str, ctx: Context) -> str:
         desk.note(ctx)
-        await asyncio.sleep(desk.option("check_seconds", 0.6))
+        # Both agents are at work by then. The store counts what it commits; there is no event to wait for.
+        while desk.seen["submitted"] < 2 and not desk.seen["claim"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         if desk.option("check_fails"):
             raise RuntimeError(f"{topic} can't be checked.")
         return f"{topic} is checked"

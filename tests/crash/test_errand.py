@@ -1,0 +1,80 @@
+"""A node fails while others wait at the provider: their cancels are sent until they are acknowledged, whoever dies
+in between; a retry goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+import pytest
+from perdure.checkpoints import RunStatus
+from perdure.nodes.simulator import Simulator
+
+from .cast import Cast
+from .nursery import Nursery
+from .scenario import Scenario, at, ending, lines
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
+
+LIVES = {
+    "failure committed, cancels not sent": (
+        at("after", "failed", "check"),
+        at("before", "CANCEL"),
+        at("before", "CANCEL"),
+    ),
+    "failure not committed": (at("before", "failed", "check"),) * 3,
+    "cancel sent, its end not committed": (
+        at("before", "cancelled"),
+        at("inside", "cancelled"),
+        at("after", "cancelled"),
+    ),
+}
+CRASHES = (1, 2, 3)
+UNDISTURBED = "errand-undisturbed"
+LONG = {"dig": 60.0, "search": 60.0}
+
+
+def name_of(point: str, count: int) -> str:
+    return f"errand-{point.replace(' ', '-').replace(',', '')}-{count}"
+
+
+@pytest.fixture(scope="module")
+def cast(nursery: Nursery, provider: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Generator[Cast]:
+    scenarios = {UNDISTURBED: Scenario(name=UNDISTURBED, lives=(), workflow="errand")}
+    for point, lives in LIVES.items():
+        for count in CRASHES:
+            name = name_of(point, count)
+            scenarios[name] = Scenario(
+                name=name,
+                lives=lives[:count],
+                workflow="errand",
+                options={"check_fails": 1},
+                durations=LONG,
+            )
+    with Cast(nursery, provider, tmp_path_factory.mktemp("errands"), scenarios) as cast:
+        yield cast
+
+
+@pytest.mark.parametrize("count", CRASHES)
+@pytest.mark.parametrize("point", LIVES)
+def test_killed(cast: Cast, nursery: Nursery, provider: Simulator, point: str, count: int) -> None:
+    failed = cast.ending(name_of(point, count))
+    assert failed.crashes == count
+    assert failed.codes[-1] == 1
+    (error,) = [report for report in failed.reports if report["what"] == "error"]
+    assert error["type"] == "RunFailedError"
+    assert "check: RuntimeError: sea otters can't be checked." in error["message"]
+    failed.assert_nothing_left(RunStatus.FAILED)
+    failed.assert_nothing_again()
+    failed.assert_paid_once({"dig": 1, "search": 1})
+    failed.assert_taken_over_at_once()
+    assert {response.status for response in failed.responses} == {"cancelled"}
+
+    retried = nursery.start(replace(failed.job, verb="retry", options={}))
+    over = ending(failed.scenario, failed.job, [retried.wait()], [], provider)
+    assert over.codes == [0]
+    assert over.output == cast.ending(UNDISTURBED).output
+    over.assert_nothing_left(RunStatus.SUCCEEDED)
+    assert {address: over.accepted(address) for address in LONG} == {"dig": 2, "search": 2}
+    assert sum(effect["node"] == "begin" for effect in lines(over.job.effects)) == 1
