@@ -46,7 +46,7 @@ from perdure.engine.scheduler import (
 from perdure.engine.state import State
 
 from .oracle import Fact, Input
-from .promises import check_now, check_whole
+from .promises import check_now, check_retry, check_whole
 from .rows import LIVE, Row, Rows
 
 S = ActivationState
@@ -90,6 +90,8 @@ class Play:
                 self.successes[address] += 1
             case EdgesDecided(address) | EdgesFailed(address):
                 self.to_decide.discard(address)
+            case RunRetried():
+                check_retry(self, commands)
             case _:
                 pass
         check_now(self)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from perdure.checkpoints import ActivationState, RunStatus
 from perdure.engine.events import Address
 from perdure.engine.plan import EdgeKind
+from perdure.engine.scheduler import Command, Decide, Settle
 
 from .oracle import Oracle, Verdict
 from .rows import LIVE, Row
@@ -32,6 +33,19 @@ def check_now(play: Play) -> None:
         assert not states & {S.RUNNING, S.WAITING, S.BACKOFF}, "something was not cancelled"
     if play.state.outcome is RunStatus.CANCELLED:
         assert not any(row.state in (S.READY, S.SUBMIT_UNKNOWN) for row in play.rows.values())
+
+
+def check_retry(play: Play, commands: list[Command]) -> None:
+    """A retry leaves nothing behind: what can start has started, what is undecided is to be decided."""
+    rows = play.rows.items()
+    stopped = (S.FAILED, S.CANCELLED, S.READY)
+    assert not [address for address, row in rows if row.state in stopped]
+    assert {command.address for command in commands if isinstance(command, Settle)} == {
+        address for address, row in rows if row.state is S.SUBMIT_UNKNOWN
+    }
+    assert {command.address for command in commands if isinstance(command, Decide)} == {
+        address for address, row in rows if row.undecided
+    }
 
 
 def check_whole(play: Play) -> None:
