@@ -70,11 +70,7 @@ class ModelShape(FieldsShape):
         fields = dict(cast("dict[Any, Any]", plain))
         rest = _map(fields.pop(_REST, {}))
         values = self.load_fields(fields)
-        extra = _map(rest.pop("extra", {}))
-        private = _each(_map(rest.pop("private", {})), self._private(load=True))
-        names = self._names(rest.pop("set", [*self.fields, *extra]), known=self.fields.keys() | extra.keys())
-        if rest or (extra and not self._takes_extra) or not self.fields.keys().isdisjoint(extra):
-            raise MisfitError(f"what is kept beside the fields is not that of {self.name}")
+        names, extra, private = self._load_rest(rest) if rest else (set(self.fields), {}, {})
         model: BaseModel = object.__new__(self.type)
         state: dict[str, Any] = {
             "__dict__": values,
@@ -84,6 +80,14 @@ class ModelShape(FieldsShape):
         }
         BaseModel.__setstate__(model, state)
         return model
+
+    def _load_rest(self, rest: dict[str, Any]) -> tuple[set[str], dict[str, Any], dict[str, Any]]:
+        extra = _map(rest.pop("extra", {}))
+        private = _each(_map(rest.pop("private", {})), self._private(load=True))
+        names = self._names(rest.pop("set", [*self.fields, *extra]), known=self.fields.keys() | extra.keys())
+        if rest or (extra and not self._takes_extra) or not self.fields.keys().isdisjoint(extra):
+            raise MisfitError(f"what is kept beside the fields is not that of {self.name}")
+        return names, extra, private
 
     def _names(self, plain: Any, *, known: Set[str]) -> set[str]:
         if kind_of(plain) is not list or not known >= (names := set(map(str, plain))):

@@ -2,6 +2,7 @@
 
 import collections
 import enum
+import os
 import subprocess
 import sys
 import threading
@@ -648,7 +649,7 @@ def test_sets_have_the_same_bytes_in_every_process() -> None:
             capture_output=True,
             text=True,
             check=True,
-            env={"PYTHONHASHSEED": seed},
+            env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("1", "2", "3")
     }
