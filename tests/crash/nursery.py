@@ -79,6 +79,8 @@ class Nursery:
     def start(self, job: Job) -> Child:
         """Fork a child for the job."""
         began: Future[Child] = Future()
+        if not self._reader.is_alive():
+            raise RuntimeError("The zygote has ended; what it said is on stderr.")
         with self._asking:
             self._began.append(began)
             assert self._zygote.stdin is not None
@@ -105,6 +107,9 @@ class Nursery:
                 self._began.pop(0).set_result(child)
             else:
                 self._children.pop(message["ended"]).code.set_result(message["code"])
+        ended = RuntimeError("The zygote has ended; what it said is on stderr.")
+        for future in [*self._began, *(child.code for child in self._children.values())]:
+            future.set_exception(ended)
 
 
 def fresh(job: Job) -> subprocess.Popen[bytes]:
@@ -193,6 +198,8 @@ def _live(job: Job, *inherited: int) -> None:
         os.dup2(log, 2)
         run_job(job)
         code = 0
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
     except BaseException:  # noqa: BLE001  # the process ends here whatever it was, and its log says so

@@ -226,4 +226,44 @@ def question(desk: Desk) -> Workflow[str, str]:
     return workflow
 
 
-WORKFLOWS = {"briefing": briefing, "errand": errand, "question": question}
+def faulty(desk: Desk) -> Workflow[str, str]:
+    """Whatever can go wrong with the code of a workflow, by the scenario's options."""
+    oracle = desk.agent("oracle")
+
+    @node
+    async def first(topic: str, ctx: Context) -> list[str]:
+        desk.note(ctx)
+        if desk.option("bad_node"):
+            raise RuntimeError(f"first can't {topic}")
+        return [topic, object()] if desk.option("bad_value") else [topic]  # type: ignore[list-item]  # the point
+
+    def wanted(topics: list[str]) -> bool:
+        if desk.option("bad_when"):
+            raise ValueError(f"nobody knows of {len(topics)} topics")
+        return True
+
+    @oracle.node(name="answer")
+    def answer(topics: list[str]) -> str:
+        if desk.option("bad_prompt"):
+            raise KeyError(topics[0])
+        return f"Answer: {topics}"
+
+    @node
+    async def shrug(topics: list[str], ctx: Context) -> str:
+        desk.note(ctx)
+        return f"nobody wants {len(topics)} topics"
+
+    @node
+    async def last(text: str, ctx: Context) -> str:
+        desk.note(ctx)
+        return text
+
+    workflow = Workflow("faulty", start=first, end=last)
+    workflow.edge(first, answer, when=wanted)
+    workflow.edge(first, shrug, otherwise=True)
+    workflow.edge(shrug, last)
+    workflow.edge(answer, last)
+    return workflow
+
+
+WORKFLOWS = {"briefing": briefing, "errand": errand, "question": question, "faulty": faulty}

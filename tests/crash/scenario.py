@@ -19,6 +19,7 @@ from typing import Any
 from perdure.checkpoints import (
     ActivationRecord,
     ActivationState,
+    DatabaseCorruptError,
     EventRecord,
     RunNotFoundError,
     RunRecord,
@@ -121,12 +122,44 @@ def look(database: Path, run_id: str) -> Snapshot | None:
                 plan=Plan.decode((await store.plan(run.signature)).plan),
             )
 
-    return asyncio.run(read()) if database.exists() else None
+    if not database.exists():
+        return None
+    try:
+        return asyncio.run(read())
+    except DatabaseCorruptError as error:
+        if "the file is empty" in str(error):  # it is being made
+            return None
+        raise
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
     """A file of JSON lines; none where there is no file."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def assert_nothing_left(
+    snapshot: Snapshot, job: Job, responses: Sequence[SimulatedResponse], status: RunStatus
+) -> None:
+    """Nothing is live in the database or runs at the provider, no lock is left, and the journal tells it all.
+
+    A response whose handle was lost runs to its end by itself: nobody can know it.
+    """
+    assert snapshot.run.status is status
+    assert snapshot.run.owner is None
+    live = {
+        address: row.state
+        for address, row in snapshot.activations.items()
+        if not row.state.terminal and row.state is not ActivationState.READY
+    }
+    assert live == {}
+    assert list(job.database.parent.glob("*.lock")) == []
+    handles = snapshot.handles()
+    assert [response.id for response in responses if response.running and response.id in handles] == []
+    events = [
+        from_journal(event.type, event.node, event.path, unpack(event.data)) for event in snapshot.journal
+    ]
+    assert fold(snapshot.plan, events).status is status
+    assert [event.position for event in snapshot.journal] == list(range(1, len(events) + 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,29 +227,8 @@ class Ending:
         assert set(succeeded.values()) <= {1}
 
     def assert_nothing_left(self, status: RunStatus) -> None:
-        """Nothing is live in the database or runs at the provider, no lock is left, and the journal tells it all.
-
-        A response whose handle was lost runs to its end by itself: nobody can know it.
-        """
-        assert self.snapshot.run.status is status
-        assert self.snapshot.run.owner is None
-        live = {
-            address: row.state
-            for address, row in self.snapshot.activations.items()
-            if not row.state.terminal and row.state is not ActivationState.READY
-        }
-        assert live == {}
-        assert list(self.job.database.parent.glob("*.lock")) == []
-        handles = self.snapshot.handles()
-        assert [
-            response.id for response in self.responses if response.running and response.id in handles
-        ] == []
-        events = [
-            from_journal(event.type, event.node, event.path, unpack(event.data))
-            for event in self.snapshot.journal
-        ]
-        assert fold(self.snapshot.plan, events).status is status
-        assert [event.position for event in self.snapshot.journal] == list(range(1, len(events) + 1))
+        """As the function of that name."""
+        assert_nothing_left(self.snapshot, self.job, self.responses, status)
 
     def assert_taken_over_at_once(self) -> None:
         """Nobody waited for the lease of a process that was dead."""
