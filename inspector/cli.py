@@ -199,7 +199,7 @@ def graph(settings: Settings, run: str, mermaid: bool) -> Exit:
 
 
 @cli.command()
-@click.argument("run", metavar="RUN", required=False)
+@click.argument("run", metavar="[RUN]", required=False)
 @click.option("--all", "everything", is_flag=True, help="All unfinished runs of the app that nobody drives.")
 @app_option
 @once_option
