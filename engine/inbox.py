@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from ..checkpoints import Message, StoreError
@@ -16,6 +17,9 @@ log = logging.getLogger("perdure")
 
 INTERVAL = 1.0
 """Seconds between two looks."""
+STALL = 0.5
+"""Seconds by which a look may be late. Later than that, the process was stopped or swapped out, and its lease may have
+run out meanwhile."""
 
 
 class Inbox:
@@ -27,9 +31,13 @@ class Inbox:
     async def watch(self) -> None:
         """Until cancelled."""
         while True:
+            due = time.monotonic() + INTERVAL
             await asyncio.sleep(INTERVAL)
             if self._runtime.owned:
                 try:
+                    if time.monotonic() > due + STALL:
+                        # What waits for a person moves by no commit that could be refused.
+                        await self._runtime.check_ownership(self._runtime.owned)
                     messages = await self._runtime.store.messages()
                 except StoreError as error:
                     log.warning("the inbox could not be read: %s", error)

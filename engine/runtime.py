@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias
@@ -193,6 +193,18 @@ class Runtime:
         log.warning("%s", error)
         self.hub.stopped(run, error)
 
+    async def check_ownership(self, runs: Iterable[int]) -> None:
+        """Give up those of these runs that were taken over meanwhile, which tells those who wait for them."""
+        for record in await self.store.runs_by_key(list(runs)):
+            owned = self.owned.get(record.key)
+            if owned is None or owned.fence == record.fence:
+                continue
+            driver = self.drivers.get(record.key)
+            if driver is None:
+                self._lost(record.key, record.id)
+            else:
+                driver.abort(StaleFenceError(f"Run {record.id} was taken over by another executor."))
+
     def at_work(self, driver: Driver, address: Address) -> bool:
         """Whether a plain function of this activation runs in a thread now: its end is waited for."""
         return (driver.key, address) in self.functions.in_threads
@@ -266,6 +278,7 @@ class Runtime:
                 await self.operations.poll(record, address)
                 return
             if record.state not in (S.BACKOFF, S.SUBMIT_UNKNOWN, S.CANCELLING):
+                await self.check_ownership([record.run])  # an old entry, or somebody else moved it
                 return
             driver = await self.driver(record.run)
             if driver is not None and driver.state_of(address) is record.state:
