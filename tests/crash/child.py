@@ -52,6 +52,9 @@ class Job:
     busy_timeout: float = 10.0
     wait: bool = True
     """Whether to wait for the run's end."""
+    then: Verb | None = None
+    """What the process that drives the run does to it itself, once it has committed an event of the type `after`."""
+    after: str = ""
     topic: str = "sea otters"
 
     def to_json(self) -> str:
@@ -149,7 +152,14 @@ async def work(job: Job) -> None:
                     case "answer":
                         await executor.answer(job.run, *job.answer)
                 report(job, what="taken", after=time.time() - began)
-                if run is None and job.wait and job.verb == "cancel":
+                if job.then is not None:
+                    while not store.seen[job.after]:  # noqa: ASYNC110  # the store counts, there is no event
+                        await asyncio.sleep(0.01)
+                    if job.then == "cancel":
+                        await executor.cancel(job.run)
+                    else:
+                        await executor.answer(job.run, *job.answer)
+                if run is None and job.wait:
                     run = await executor.start(workflow, job.topic, run_id=job.run)
                 if run is not None and job.wait:
                     value = await run.result()

@@ -6,6 +6,7 @@ all begin when its first test waits, and each test reports one of them.
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from perdure.checkpoints import RunStatus
+from perdure.checkpoints import RunStatus, SQLiteStore
 from perdure.nodes.simulator import (
     Answer,
     Match,
@@ -135,6 +136,15 @@ class Stage:
         account = self.provider.ledger()
         ids = {response.id for response in account.accepted(run=self.run)}
         return [request for request in account.calls(route) if request.response_id in ids]
+
+    def messages(self) -> int:
+        """How many messages are left in the inbox of the run."""
+
+        async def count() -> int:
+            async with SQLiteStore(self.job().database, read_only=True) as store:
+                return len(await store.messages([(await store.run(self.run)).key]))
+
+        return asyncio.run(count())
 
     def log(self) -> str:
         """What the processes have printed."""
