@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
-import msgpack
+from perdure.checkpoints import pack
 
 RESULT = {"text": "x" * 150, "score": 0.5, "tags": ["a", "b", "c"], "id": 12345}
 SCHEMA = """
@@ -65,7 +65,7 @@ class BareLoop:
         connection.executescript(SCHEMA)
         while (group := self._work.get()) is not None:
             connection.execute("BEGIN IMMEDIATE")
-            result = msgpack.packb(RESULT)
+            result = pack(RESULT)
             rows = [(run, position, 0.0, b"\x80") for (run, position), _ in group]
             connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
             connection.executemany(

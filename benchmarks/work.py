@@ -6,6 +6,7 @@ import asyncio
 import resource
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from perdure.nodes import ContinuationToken, FunctionNode, Json, OperationNode, 
 from .bare import RESULT
 
 T = TypeVar("T")
+NOTHING: dict[str, object] = {}
 WAIT = 2.0
 """Seconds that the operation of W4 and W5 takes."""
 
@@ -47,9 +49,22 @@ class Sleep:
 
     def __init__(self) -> None:
         self.submitted = 0
+        self._expected = 0
+        self._all = asyncio.Event()
+
+    async def all_submitted(self, expected: int) -> None:
+        """Wait until so many submissions were made."""
+        self._expected = expected
+        if self.submitted < expected:
+            self._all.clear()
+            await self._all.wait()
+
+    async def prepare(self) -> None: ...
 
     async def submit(self, request: Mapping[str, Json], key: str) -> ContinuationToken:
         self.submitted += 1
+        if self.submitted == self._expected:
+            self._all.set()
         return self.adopt(key)
 
     def adopt(self, handle: str) -> ContinuationToken:
@@ -80,7 +95,7 @@ def chain(body: FunctionNode[T, T], length: int) -> Workflow[T, T]:
     """Nodes in a row."""
     nodes = [body.named(f"n{index}") for index in range(length)]
     workflow = Workflow("chain", start=nodes[0], end=nodes[-1])
-    for source, target in zip(nodes, nodes[1:], strict=False):
+    for source, target in pairwise(nodes):
         workflow.edge(source, target)
     return workflow
 
@@ -89,10 +104,10 @@ async def w1(path: Path, length: int = 100, times: int = 20) -> float:
     """Nodes per second of a chain."""
     workflow = chain(step, length).check()
     async with Executor(SQLiteStore(path)) as executor:
-        await (await executor.start(workflow, {})).result()
+        await (await executor.start(workflow, NOTHING)).result()
         begin = time.perf_counter()
         for _ in range(times):
-            await (await executor.start(workflow, {})).result()
+            await (await executor.start(workflow, NOTHING)).result()
         return length * times / (time.perf_counter() - begin)
 
 
@@ -114,7 +129,7 @@ async def w3(path: Path, runs: int = 200, length: int = 10) -> tuple[float, floa
     workflow = chain(step, length).check()
 
     async def one(executor: Executor) -> None:
-        await (await executor.start(workflow, {})).result()
+        await (await executor.start(workflow, NOTHING)).result()
 
     async with Executor(SQLiteStore(path)) as executor:
         await one(executor)
@@ -133,8 +148,7 @@ async def w4(path: Path, runs: int) -> tuple[float, float]:
         before = _memory()
         begin = time.perf_counter()
         started = await asyncio.gather(*(executor.start(workflow, "x") for _ in range(runs)))
-        while operation.submitted <= runs:
-            await asyncio.sleep(0.005)
+        await operation.all_submitted(runs + 1)
         kilobytes = (_memory() - before) / 1024 / runs
         await asyncio.gather(*(run.result() for run in started))
         return time.perf_counter() - begin - WAIT, kilobytes

@@ -25,6 +25,16 @@ class Hub:
     def __init__(self) -> None:
         self._outcomes: dict[int, asyncio.Future[Outcome]] = {}
         self._changes: dict[int, asyncio.Future[None]] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._over: BaseException | None = None
+
+    def error(self, run: int) -> BaseException | None:
+        """What stopped this process from driving the run, None if nothing did."""
+        return self._over or self._errors.get(run)
+
+    def driven(self, run: int) -> None:
+        """The run is driven here from now on (again)."""
+        self._errors.pop(run, None)
 
     async def outcome(self, run: int) -> Outcome:
         """Wait for the end of a run that this process drives. Raises what stopped the driving."""
@@ -55,7 +65,8 @@ class Hub:
         self.changed(run)
 
     def stopped(self, run: int, error: BaseException) -> None:
-        """The run is not driven here any more; whoever waits for it gets the error."""
+        """The run is not driven here any more; whoever waits for it, now or later, gets the error."""
+        self._errors[run] = error
         future = self._outcomes.pop(run, None)
         if future is not None:
             future.set_exception(error)
@@ -64,5 +75,6 @@ class Hub:
 
     def stop_all(self, error: BaseException) -> None:
         """Nothing is driven here any more."""
+        self._over = error
         for run in [*self._outcomes, *self._changes]:
             self.stopped(run, error)

@@ -83,6 +83,7 @@ class Operations:
 
     async def start(self, driver: Driver, address: Address, node: OperationNode[Any, Any]) -> None:
         """A first submission, or that of a new attempt: build the request, commit it as intent, send it."""
+        await node.operation.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
         try:
             value, _ = await driver.values.input(address)
             request = Value(pack(dict(node.request(value, context(driver, address)))))
@@ -95,6 +96,7 @@ class Operations:
 
     async def resubmit(self, driver: Driver, address: Address, node: OperationNode[Any, Any]) -> None:
         """Send the same bytes under the same key again, because nobody knows what became of them."""
+        await node.operation.prepare()
         request = await self._runtime.store.request(driver.key, driver.state.key(address))
         assert request is not None, f"run {driver.run_id}: {address} was submitted without an intent"
         async with self._submissions:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..checkpoints import ActivationKey, RunRecord, RunStatus, unpack
+from ..checkpoints import ActivationKey, RunRecord, RunStatus, StaleFenceError, unpack
 from .errors import RunCancelledError, RunFailedError
 from .failure import Failure, sentence
 from .hub import Outcome
@@ -64,6 +64,9 @@ class Run(Generic[Out]):
                 return await self._ended(Outcome(status=record.status, failure=failure))
             if self._key in self._runtime.owned:
                 return await self._ended(await self._runtime.hub.outcome(self._key))
+            error = self._runtime.hub.error(self._key)
+            if error is not None:
+                raise error
             await asyncio.sleep(FOLLOW)
 
     async def _ended(self, outcome: Outcome) -> Out:
@@ -92,8 +95,10 @@ class Run(Generic[Out]):
     async def events(self, *, after: int = 0) -> AsyncIterator[Event]:
         """The journal from a position on, then live until the run has ended.
 
-        Ends quietly when the run ends; `result` says how. Positions are those of the database, so a reader
-        that remembers the last one goes on right after it, in this process or another.
+        Ends quietly when the run ends; `result` says how. A run that another process drives, or takes over, is
+        followed. Raises what stopped this process from driving the run, as `result` does. Positions are those
+        of the database, so a reader that remembers the last one goes on right after it, in this process or
+        another.
         """
         store = self._runtime.store
         while True:
@@ -105,6 +110,9 @@ class Run(Generic[Out]):
             if not records:
                 if ended:
                     return
+                error = self._runtime.hub.error(self._key)
+                if error is not None and not isinstance(error, StaleFenceError):
+                    raise error
                 await self._runtime.hub.change(self._key, at_most=FOLLOW)
 
     def __repr__(self) -> str:

@@ -116,6 +116,7 @@ class Runtime:
 
     def own(self, record: RunRecord, plan: Plan) -> None:
         """The run is ours to drive."""
+        self.hub.driven(record.key)
         self.owned[record.key] = Owned(record.id, record.fence, self.workflows.get(record.signature), plan)
 
     async def driver(self, run: int) -> Driver | None:

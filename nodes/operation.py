@@ -143,6 +143,14 @@ class Operation(Protocol):
         """The name that tokens of this adapter carry."""
         ...
 
+    async def prepare(self) -> None:
+        """Get ready to submit, called before the intent is committed: load what is needed, make clients.
+
+        What takes long here does not take it between the intent and the token. Raises
+        `ProviderUnavailableError` when nothing can be sent from this process (no key).
+        """
+        ...
+
     async def submit(self, request: Mapping[str, Json], key: str) -> ContinuationToken:
         """Start the operation; return as soon as the handle is known.
 

@@ -57,6 +57,17 @@ class ResponsesApi:
         self._client: AsyncOpenAI | None = None
         self._timeout = timeout
 
+    async def prepare(self) -> Fault | None:
+        """Make the client, and say what is wrong if it can't be made."""
+        try:
+            await self._quiet_client()
+        except Exception as error:
+            fault = read_fault(error, None)
+            if fault is None:
+                raise
+            return fault
+        return None
+
     async def create(self, request: Mapping[str, Json], key: str) -> Body | Fault:
         """Submit. A foreground run takes as long as the client itself allows."""
 

@@ -69,6 +69,12 @@ class ResponsesOperation:
         """Seconds to wait before a fresh token is asked after: none if its run had ended at once."""
         return 0.0 if token.handle.get("ended") else self._polling.interval(0.0, self._chance())
 
+    async def prepare(self) -> None:
+        """Make the client. Raises `ProviderUnavailableError` when there is no key to make one with."""
+        fault = await self._api.prepare()
+        if fault is not None:
+            raise fault.unavailable()
+
     async def submit(self, request: Mapping[str, Json], key: str) -> ContinuationToken:
         """Create the response that `request` describes (the parameters of `responses.create`, plain JSON).
 
