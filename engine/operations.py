@@ -94,22 +94,40 @@ class Operations:
             if driver.state_of(address) is S.RUNNING and not self._runtime.stopping:
                 await self._submit(driver, address, node, request, new=True)
 
-    async def resubmit(self, driver: Driver, address: Address, node: OperationNode[Any, Any]) -> None:
-        """Send the same bytes under the same key again, because nobody knows what became of them."""
+    async def resubmit(
+        self,
+        driver: Driver,
+        address: Address,
+        node: OperationNode[Any, Any],
+        messages: tuple[int, ...] = (),
+    ) -> None:
+        """Send the same bytes under the same key again, because nobody knows what became of them.
+
+        The messages that asked for it are dealt with by the intent's commit, so that a crash loses none.
+        """
         await node.operation.prepare()
         request = await self._runtime.store.request(driver.key, driver.state.key(address))
         assert request is not None, f"run {driver.run_id}: {address} was submitted without an intent"
         async with self._submissions:
             if driver.state_of(address) is S.SUBMIT_UNKNOWN and not self._runtime.stopping:
-                await self._submit(driver, address, node, request, new=False)
+                await self._submit(driver, address, node, request, new=False, messages=messages)
 
     async def _submit(
-        self, driver: Driver, address: Address, node: OperationNode[Any, Any], request: Value, *, new: bool
+        self,
+        driver: Driver,
+        address: Address,
+        node: OperationNode[Any, Any],
+        request: Value,
+        *,
+        new: bool,
+        messages: tuple[int, ...] = (),
     ) -> None:
         activation = driver.state.find(address)
         assert activation is not None
         first = new and activation.attempt == 1
         row = None if first else await self._runtime.store.activation(driver.key, driver.state.key(address))
+        if activation.state is not (S.RUNNING if new else S.SUBMIT_UNKNOWN):
+            return  # it was cancelled, answered or submitted while its row was read
         columns = ActivationColumns(submission=1 if row is None else row.submission + 1, wake_at=None)
         if new:
             columns["request"] = request
@@ -119,7 +137,8 @@ class Operations:
         self._shielded.add(task)  # from before the intent's commit, so that nobody cancels in between
         try:
             await driver.apply(
-                (SubmissionIntended(address), columns, {"key": key, "submission": columns.get("submission")})
+                (SubmissionIntended(address), columns, {"key": key, "submission": columns.get("submission")}),
+                messages=messages,
             )
             try:
                 token = await node.operation.submit(unpack(request.data), key)

@@ -140,8 +140,7 @@ async def answer(
         )
     match reply:
         case "resubmit":
-            await driver.apply(messages=messages)
-            driver.spawn(runtime.operations.resubmit(driver, address, node))
+            driver.spawn(runtime.operations.resubmit(driver, address, node, messages))
         case "fail":
             await runtime.operations.give_up(driver, address, messages)
         case handle:
