@@ -7,6 +7,7 @@ all begin when its first test waits, and each test reports one of them.
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -194,9 +195,10 @@ class Acts:
         pool = ThreadPoolExecutor(6)
 
         def play(name: str) -> None:
-            run = f"{folder.name}-{name}".replace("_", "-")
-            (folder / name).mkdir()
-            stage = Stage(run=run, folder=folder / name, provider=provider, nursery=nursery)
+            slug = re.sub(r"\W+", "-", name).strip("-")
+            run = f"{folder.name}-{slug}"
+            (folder / slug).mkdir()
+            stage = Stage(run=run, folder=folder / slug, provider=provider, nursery=nursery)
             try:
                 self._acts[name](stage)
             finally:
