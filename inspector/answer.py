@@ -10,6 +10,7 @@ import click
 from ..checkpoints import SQLiteStore, pack
 from ..engine import AnswerError
 from ..engine.addresses import waiting_for_answer
+from .database import find_run
 from .exits import Exit
 from .facts import drive_command
 from .output import say, write_entry
@@ -26,12 +27,12 @@ def answer_run(settings: Settings, name: str, node: str, reply: str) -> Exit:
     if not reply or (meant and reply not in WORDS):
         hint = f"did you mean {meant[0]}?" if meant else "it is empty."
         raise click.BadParameter(f"{reply!r}: {hint} Say resubmit, fail, or the provider's handle.")
-    return asyncio.run(_answer(settings, name, node, reply))
+    return asyncio.run(_answer(settings, find_run(settings, name), node, reply))
 
 
-async def _answer(settings: Settings, name: str, node: str, reply: str) -> Exit:
+async def _answer(settings: Settings, run_id: str, node: str, reply: str) -> Exit:
     async with SQLiteStore(settings.db, create=False) as store:
-        run = await store.find(name)
+        run = await store.run(run_id)
         address = await waiting_for_answer(store, run, node)
         for message in await store.messages([run.key]):
             if message.type == "answer" and (message.node, message.path) == tuple(address):

@@ -32,8 +32,10 @@ def load_app(named: str | None) -> Sequence[AnyWorkflow]:
         )
     text, origin = name
     module_name, colon, attribute = text.partition(":")
-    if not (module_name and colon and attribute) or not all(
-        part.isidentifier() for part in f"{module_name}.{attribute}".split(".")
+    if (
+        not colon
+        or module_name.endswith(".py")
+        or not all(part.isidentifier() for part in f"{module_name}.{attribute}".split("."))
     ):
         raise AppNotFoundError(
             f"{origin} {text!r}: this is no module:attribute. Write it like pipeline:briefing, without .py."

@@ -10,7 +10,7 @@ from ..checkpoints import ActivationRecord, RunRecord, RunStatus, SQLiteStore
 from ..engine import Executor
 from ..engine.events import Address
 from .app import AnyWorkflow, load_app
-from .drive import find_run
+from .database import find_run
 from .exits import Exit
 from .facts import command, run_form
 from .log import Log

@@ -323,7 +323,10 @@ def info(settings: Settings) -> Exit:
 @global_options
 @settings_of
 def check(settings: Settings) -> Exit:
-    """Look for damage: a line for each, and exit code 1, where there is any. Reads all of it."""
+    """Look for damage, in all of the database.
+
+    A line for each damage, and exit code 1, where there is any.
+    """
     from .soundness import check_database
 
     return check_database(settings)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from ..checkpoints import RunRecord
+from ..checkpoints import RunRecord, reader
 from ..checkpoints.database import Database
 from ..checkpoints.ownership import Owners
+from .settings import Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,6 +75,12 @@ class Reading:
     def holder(self, run: RunRecord) -> str | None:
         """Who drives the run now, None when nobody does."""
         return self.read(Owners(self._database.path).holder, run.key)
+
+
+def find_run(settings: Settings, name: str) -> str:
+    """The id of the run with this id, prefix or `@latest`. Verbs that write ask here first, for it makes nothing."""
+    with Reading(settings.db) as reading:
+        return reading.read(reader.find, name).id
 
 
 def _begin(connection: sqlite3.Connection) -> None:

@@ -24,7 +24,7 @@ from ..engine import Executor, Run, RunCancelledError, RunFailedError
 from ..engine.plan import Plan
 from . import states
 from .app import load_app
-from .database import Reading
+from .database import Reading, find_run
 from .exits import Exit
 from .facts import activation_facts, drive_command, run_form, waits
 from .log import Log
@@ -70,14 +70,6 @@ def resume_all(settings: Settings, *, app: str | None, once: bool) -> Exit:
     with Reading(settings.db):
         pass  # a database that is not there is said before anything of the app is imported
     return _drive(settings, app, "--all", lambda driving: driving.all(once=once))
-
-
-def find_run(settings: Settings, name: str) -> str:
-    """The id of the run that is meant."""
-    from ..checkpoints import reader as rows
-
-    with Reading(settings.db) as reading:
-        return reading.read(rows.find, name).id
 
 
 def _drive(settings: Settings, app: str | None, what: str, work: Work) -> Exit:

@@ -21,12 +21,12 @@ SHOWN = 50
 """Runs in a table where nothing else is asked for."""
 
 _COLUMNS = (
-    Column("RUN", least=16),
-    Column("WORKFLOW", least=10),
+    Column("RUN", least=12),
+    Column("WORKFLOW", least=6),
     Column("STATUS"),
     Column("STARTED"),
     Column("MOVED"),
-    Column("ERROR", least=12),
+    Column("ERROR", least=6),
 )
 
 

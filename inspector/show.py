@@ -34,7 +34,7 @@ RESULT_LINES = 6
 
 _COLUMNS = (
     Column("NODE", least=14, cut="middle"),
-    Column("STATE", least=40),
+    Column("STATE", least=16, late=True),
     Column("TRY", right=True),
     Column("AGE"),
     Column("SUBMISSIONS", least=11),

@@ -35,12 +35,13 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. It is at least `least` wide if its content is; None: it is never cut."""
+    """A column. It is at least `least` wide if its content is; None: it is never cut. `late`: after the others."""
 
     title: str
     least: int | None = None
     right: bool = False
     cut: Literal["end", "middle"] = "end"
+    late: bool = False
 
 
 def paint(text: str, style: Style, colour: bool) -> str:
@@ -139,7 +140,7 @@ def _squeeze(columns: Sequence[Column], widths: dict[int, int], width: int) -> N
         }
         if not room:
             return
-        widest = max(room, key=lambda index: room[index])
+        widest = max(room, key=lambda index: (not columns[index].late, room[index]))
         widths[widest] -= 1
         excess -= 1
 

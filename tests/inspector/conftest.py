@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -71,9 +70,3 @@ def console(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def db(console: Console) -> Path:
     """The console's database."""
     return Path(console.environment["PERDURE_DB"])
-
-
-@pytest.fixture
-def as_nobody() -> int:
-    """A user who owns nothing here. Tests of what may not be written are run as that user where we are root."""
-    return 65_534 if os.geteuid() == 0 else os.geteuid()
