@@ -38,7 +38,7 @@ from .records import (
     Transition,
     Value,
 )
-from .store import Claim, Store, StoreFactory
+from .store import Claim, Loaded, Store, StoreFactory
 
 if TYPE_CHECKING:
     from .conformance import STORE_CHECKS, StoreCheck, check_store
@@ -79,6 +79,7 @@ __all__ = [
     "DatabaseMissingError",
     "DatabaseReadOnlyError",
     "EventRecord",
+    "Loaded",
     "MemoryStore",
     "Message",
     "NewRun",

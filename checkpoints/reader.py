@@ -20,6 +20,7 @@ from .records import (
     ScopeRecord,
     Value,
 )
+from .store import Loaded
 
 _NAMED = 10
 """How many candidates a message lists."""
@@ -87,6 +88,17 @@ def runs(
 def runs_by_key(connection: sqlite3.Connection, keys: Sequence[int]) -> list[RunRecord]:
     found = connection.execute(queries.RUNS_BY_KEY, (json.dumps(list(keys)),))
     return [rows.run_from(row) for row in found]
+
+
+def load(connection: sqlite3.Connection, keys: Sequence[int]) -> list[Loaded]:
+    return [
+        Loaded(
+            run=found,
+            scopes=scopes(connection, found.key, open_only=True),
+            activations=activations(connection, found.key, open_only=True),
+        )
+        for found in runs_by_key(connection, keys)
+    ]
 
 
 def plan(connection: sqlite3.Connection, signature: str) -> PlanRecord:

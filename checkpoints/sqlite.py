@@ -36,7 +36,7 @@ from .records import (
     Transition,
     Value,
 )
-from .store import Claim, Store
+from .store import Claim, Loaded, Store
 from .writer import Creation, write_group
 
 P = ParamSpec("P")
@@ -190,6 +190,9 @@ class SQLiteStore(Store):
 
     async def runs_by_key(self, keys: Sequence[int]) -> list[RunRecord]:
         return await self._call(reader.runs_by_key, keys)
+
+    async def load(self, keys: Sequence[int]) -> list[Loaded]:
+        return await self._call(reader.load, keys)
 
     async def plan(self, signature: str) -> PlanRecord:
         return await self._call(reader.plan, signature)

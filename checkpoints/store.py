@@ -38,6 +38,15 @@ class Claim:
     taken_over: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """What it takes to go on with a run: its record, and what `scopes` and `activations` give with `open_only`."""
+
+    run: RunRecord
+    scopes: Sequence[ScopeRecord]
+    activations: Sequence[ActivationRecord]
+
+
 class Store(Protocol):
     """Durable state of runs. One instance serves one event loop; use it as an async context manager."""
 
@@ -120,6 +129,10 @@ class Store(Protocol):
         """The runs with these keys; unknown ones are left out."""
         ...
 
+    async def load(self, keys: Sequence[int]) -> list[Loaded]:
+        """What it takes to go on with each of these runs, in one call; unknown ones are left out."""
+        ...
+
     async def holder(self, run: RunRecord) -> str | None:
         """Who drives the run now ("process 4711"), or None when nobody alive does."""
         ...
@@ -140,9 +153,7 @@ class Store(Protocol):
         """One activation."""
         ...
 
-    async def activations_by_key(
-        self, keys: Sequence[tuple[int, ActivationKey]]
-    ) -> list[ActivationRecord]:
+    async def activations_by_key(self, keys: Sequence[tuple[int, ActivationKey]]) -> list[ActivationRecord]:
         """Many activations of many runs in one call; those that are gone are left out."""
         ...
 

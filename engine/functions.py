@@ -97,9 +97,10 @@ class Functions:
     async def _call(
         self, driver: Driver, address: Address, node: FunctionNode[Any, Any], value: Any
     ) -> object:
+        about = context(driver, address) if node.wants_context else None
         if not node.is_async:
-            return await self._in_thread(driver, address, node, value)
-        coroutine: Any = node.invoke(value, context(driver, address))
+            return await self._in_thread(driver, address, node, value, about)
+        coroutine: Any = node.invoke(value, about)
         if node.timeout is None:
             return await coroutine
         limit = asyncio.timeout(node.timeout)
@@ -114,12 +115,17 @@ class Functions:
             ) from error
 
     async def _in_thread(
-        self, driver: Driver, address: Address, node: FunctionNode[Any, Any], value: Any
+        self,
+        driver: Driver,
+        address: Address,
+        node: FunctionNode[Any, Any],
+        value: Any,
+        about: Context | None,
     ) -> object:
         """A thread can't be stopped: whoever wants the run to end waits for the function to return."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="perdure-node")
-        variables, about = contextvars.copy_context(), context(driver, address)
+        variables = contextvars.copy_context()
         task = asyncio.current_task()
         assert task is not None
         self.in_threads[driver.key, address] = task

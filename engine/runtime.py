@@ -19,6 +19,7 @@ from ..checkpoints import (
     ActivationKey,
     ActivationRecord,
     ActivationState,
+    Loaded,
     RunRecord,
     StaleFenceError,
     Store,
@@ -78,6 +79,7 @@ class Runtime:
         self.tasks: asyncio.TaskGroup | None = None
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, asyncio.Future[Driver | None]] = {}
+        self._wanted: list[int] = []
 
     # -- workflows ---------------------------------------------------------------------------------------
 
@@ -126,33 +128,41 @@ class Runtime:
             return driver
         loading = self._loading.get(run)
         if loading is None:
-            loading = self._loading[run] = asyncio.get_running_loop().create_future()
-            try:
-                driver = await self._load(run)
-            except BaseException as error:
-                loading.set_exception(error)
-                loading.exception()  # retrieved: others may not wait for it
-                raise
-            finally:
-                del self._loading[run]
-            loading.set_result(driver)
-            return driver
+            loop = asyncio.get_running_loop()
+            loading = self._loading[run] = loop.create_future()
+            if len(self._wanted) == 0:
+                loop.call_soon(self._load_wanted)
+            self._wanted.append(run)
         return await asyncio.shield(loading)
 
-    async def _load(self, run: int) -> Driver | None:
+    def _load_wanted(self) -> None:
+        """Load all runs that were asked for in this turn of the loop, in one call of the store."""
+        wanted, self._wanted = self._wanted, []
+        self.create_task(self._load(wanted))
+
+    async def _load(self, wanted: list[int]) -> None:
+        try:
+            loaded = {found.run.key: found for found in await self.store.load(wanted)}
+        except BaseException as error:
+            for run in wanted:
+                loading = self._loading.pop(run)
+                loading.set_exception(error)
+                loading.exception()  # retrieved: whoever asked may have gone
+            if isinstance(error, Exception):
+                return  # those who asked have it
+            raise
+        for run in wanted:
+            self._loading.pop(run).set_result(self._restore(run, loaded.get(run)))
+
+    def _restore(self, run: int, loaded: Loaded | None) -> Driver | None:
         owned = self.owned.get(run)
-        found = await self.store.runs_by_key([run])
-        if owned is None or not found:
+        if owned is None or loaded is None:
             return None
-        record = found[0]
+        record = loaded.run
         if record.fence != owned.fence:
             self._lost(run, record.id)
             return None
-        scopes = await self.store.scopes(run, open_only=True)
-        activations = await self.store.activations(run, open_only=True)
-        if run not in self.owned:
-            return None
-        state = restore(owned.plan, record.outcome, scopes, activations)
+        state = restore(owned.plan, record.outcome, loaded.scopes, loaded.activations)
         return self.adopt(Driver(self, record, owned.workflow, state))
 
     def adopt(self, driver: Driver) -> Driver:

@@ -17,6 +17,10 @@ from .plan import Plan
 S = ActivationState
 
 
+NONE = dict.fromkeys(ActivationState, 0)
+"""No activation in any state."""
+
+
 @dataclass(slots=True)
 class Activation:
     """One execution of a node at one place in the scopes."""
@@ -76,7 +80,7 @@ class State:
     )  # (scope, path) -> number, of open instances and of those closed inside open ones
     next_number: int = 1
     undecided: int = 0  # activations that succeeded and whose edges could not be evaluated
-    counts: dict[ActivationState, int] = field(default_factory=lambda: dict.fromkeys(ActivationState, 0))
+    counts: dict[ActivationState, int] = field(default_factory=NONE.copy)
     waiters: dict[Address, set[Address]] = field(default_factory=dict[Address, set[Address]])
     # joins inside a scope that wait for a source outside of it
 

@@ -71,8 +71,11 @@ class FunctionNode(Node[In, Out]):
         self._where = signature.where
         self.__doc__ = fn.__doc__
 
-    def invoke(self, value: Any, context: Context) -> object:
-        """Call the function: its result, or its coroutine where `is_async`. Raises what it raises."""
+    def invoke(self, value: Any, context: Context | None) -> object:
+        """Call the function: its result, or its coroutine where `is_async`. Raises what it raises.
+
+        `context` is needed where `wants_context`.
+        """
         result = self.fn(value, context) if self.wants_context else self.fn(value)
         if not self.is_async and inspect.isawaitable(result):
             if inspect.iscoroutine(result):
