@@ -77,7 +77,7 @@ class WatchedStore(SQLiteStore):
     """The real store, which tells a kill plan what it is about to write and what it has written.
 
     `first_commit` is when this process moved a run for the first time (seconds since the epoch), `seen` how often it has
-    committed an event of each type and claimed a run.
+    created and claimed runs and committed events, by type (`succeeded`) and by type and node (`succeeded plan`).
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class WatchedStore(SQLiteStore):
         self._writing.append(("create", None))
         record = await super().create(run, plan, transition)
         self._writing.remove(("create", None))
+        self.seen["create"] += 1
         self.first_commit = self.first_commit or time.time()
         self._kills.reached("after", "create")
         return record
@@ -132,6 +133,7 @@ class WatchedStore(SQLiteStore):
         for event in events:
             self._writing.remove(event)
             self.seen[event[0]] += 1
+            self.seen[f"{event[0]} {event[1]}"] += 1
         self.first_commit = self.first_commit or time.time()
         for what, node in events:
             self._kills.reached("after", what, node)
