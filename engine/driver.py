@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..checkpoints import (
@@ -29,7 +30,7 @@ from ..checkpoints import (
 )
 from .errors import ConditionError, NoEdgeTakenError
 from .events import NAMES, Address, EdgesDecided, EdgesFailed, Event, Failed, Succeeded, to_data
-from .failure import Failure, describe, sentence
+from .failure import Failure, describe, said, sentence
 from .hub import Outcome
 from .plan import EdgeKind
 from .scheduler import ALLOWED, Cancel, Decide, Finish, Save, SaveScope, Settle, Start, advance
@@ -70,7 +71,7 @@ class Driver:
         )
         self.bodies: dict[Address, asyncio.Task[None]] = {}  # async functions that can be cancelled now
         self.stopped: BaseException | None = None  # why it is not driven here any more
-        self._broken = False  # the state in memory is not what is committed
+        self._broken: Exception | None = None  # why the state in memory is not what is committed
         self._tasks: set[asyncio.Task[None]] = set()
         self._pins = 0
         self._causes: dict[Address, BaseException] = {}
@@ -82,23 +83,27 @@ class Driver:
 
     # -- moving ------------------------------------------------------------------------------------------
 
-    async def apply(self, *changes: Change, messages: tuple[int, ...] = ()) -> None:
+    async def apply(self, *changes: Change, messages: tuple[int, ...] = (), tell: bool = True) -> None:
         """Advance by these events in one transition, commit it, then begin what follows from it.
 
-        Raises what the store raised; the run is then not driven here any more.
+        Raises what the store raised; the run is then not driven here any more. With `tell=False` the caller
+        has more to say than that: it calls `abort`.
         """
-        self.perform(await self.commit(*changes, messages=messages))
+        self.perform(await self.commit(*changes, messages=messages, tell=tell))
 
-    async def commit(self, *changes: Change, messages: tuple[int, ...] = ()) -> list[Effect]:
+    async def commit(
+        self, *changes: Change, messages: tuple[int, ...] = (), tell: bool = True
+    ) -> list[Effect]:
         """As `apply`, but what follows is the caller's to begin."""
-        if self._broken and self.stopped is not None:
-            raise self.stopped
+        if self._broken is not None:
+            raise self._broken
         try:
             transition, effects = self.step(changes, messages)
             await self.runtime.store.commit(transition)
         except Exception as error:  # the boundary: recorded, and everyone who waits for the run is told
-            self._broken = True
-            self.abort(error)
+            self._broken = error
+            if tell:
+                self.abort(error)
             raise
         self.runtime.hub.changed(self.key)
         return effects
@@ -232,7 +237,7 @@ class Driver:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run this as a task of the run."""
         self._pins += 1  # from now on, not from when the task begins
-        task = self.runtime.create_task(self._guard(work), self._done)
+        task = self.runtime.create_task(self._guard(work), partial(self._done, work))
         self._tasks.add(task)
         return task
 
@@ -247,7 +252,8 @@ class Driver:
         except Exception as error:  # noqa: BLE001  # the boundary: abort records and reports it
             self.abort(error)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
+        work.close()  # where the task was cancelled before it began; no more than a look at it otherwise
         self._tasks.discard(task)
         self._unpin()
 
@@ -395,7 +401,7 @@ class Driver:
             return bool(when(value))
         except Exception as error:
             raise ConditionError(
-                f"the condition of the edge from {address} to {target} raised {type(error).__name__}: {error}. The "
+                f"the condition of the edge from {address} to {target} raised {type(error).__name__}: {said(error)}. The "
                 f"result of {address} is kept; mend the condition, then retry run {self.run_id}."
             ) from error
 

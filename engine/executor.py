@@ -79,6 +79,7 @@ class Executor:
         self._runtime = Runtime(store)
         self._inbox = Inbox(self._runtime)
         self._signal = TermSignal()
+        self._taking = asyncio.Lock()  # one taking-up at a time: a second claim would make the first one stale
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
         for workflow in workflows:
@@ -87,6 +88,8 @@ class Executor:
     # -- life --------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        if self._group is not None or self._runtime.stopping:
+            raise ExecutorStoppedError("An executor can be entered once: make another for another time.")
         await self._store.__aenter__()
         try:
             await self._store.register()
@@ -162,10 +165,11 @@ class Executor:
             record = await self._store.run(run_id)
             self._same_input(record, plan, encoded)
             self._same_workflow(record, plan, await self._runtime.plan(record.signature))
-            if not record.status.finished and record.key not in self._runtime.owned:
-                claim = await self._store.claim(run_id)
-                if claim.granted:
-                    await recover(self._runtime, [claim.run])
+            async with self._taking:
+                if not record.status.finished and record.key not in self._runtime.owned:
+                    claim = await self._store.claim(run_id)
+                    if claim.granted:
+                        await recover(self._runtime, [claim.run])
         return Run(self._runtime, record, workflow)
 
     async def _create(
@@ -211,12 +215,12 @@ class Executor:
         self._running()
         record = await self._store.run(run_id)
         workflow = await self._workflow(record)
-        if record.status.finished or record.key in self._runtime.owned:
-            return Run(self._runtime, record, workflow)
-        claim = self._granted(await self._store.claim(run_id))
-        if not claim.run.status.finished:
-            await recover(self._runtime, [claim.run])
-        return Run(self._runtime, claim.run, workflow)
+        async with self._taking:
+            if not record.status.finished and record.key not in self._runtime.owned:
+                claim = self._granted(await self._store.claim(run_id))
+                if not claim.run.status.finished:
+                    await recover(self._runtime, [claim.run])
+        return Run(self._runtime, record, workflow)
 
     async def resume_all(self) -> Resumed:
         """Drive on every unfinished run of this executor's workflows that nobody alive drives.
@@ -224,11 +228,12 @@ class Executor:
         Runs of other workflows, changed workflows and other owners are left alone and reported.
         """
         self._running()
-        claims = await self._store.claim_all(list(self._runtime.workflows))
-        granted = [
-            claim.run for claim in claims if claim.granted and claim.run.key not in self._runtime.owned
-        ]
-        await recover(self._runtime, granted)
+        async with self._taking:
+            claims = await self._store.claim_all(list(self._runtime.workflows))
+            granted = [
+                claim.run for claim in claims if claim.granted and claim.run.key not in self._runtime.owned
+            ]
+            await recover(self._runtime, granted)
         left = {claim.run.id: f"{claim.holder} drives it" for claim in claims if not claim.granted}
         unfinished = [status for status in RunStatus if not status.finished]
         for record in await self._store.runs(status=unfinished):
@@ -251,14 +256,16 @@ class Executor:
             raise RunNotRetryableError(
                 f"Run {run_id} {record.status}: only a failed run can be retried.", run_id=run_id
             )
-        claim = self._granted(await self._store.claim(run_id, failed=True))
-        if claim.run.status is RunStatus.FAILED:
-            self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
-            driver = await self._runtime.driver(claim.run.key)
-            assert driver is not None, f"run {run_id} was claimed and is not there"
-            with driver.pinned():
-                await driver.apply((RunRetried(), {}, {}))
-        return Run(self._runtime, claim.run, workflow)
+        async with self._taking:
+            if record.key not in self._runtime.owned:  # else another task is ahead of us
+                claim = self._granted(await self._store.claim(run_id, failed=True))
+                if claim.run.status is RunStatus.FAILED:
+                    self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
+                    driver = await self._runtime.driver(claim.run.key)
+                    assert driver is not None, f"run {run_id} was claimed and is not there"
+                    with driver.pinned():
+                        await driver.apply((RunRetried(), {}, {}))
+        return Run(self._runtime, record, workflow)
 
     async def cancel(self, run_id: str) -> None:
         """Cancel a run, at the providers too. Returns when that is committed, or left to the run's owner.
@@ -269,15 +276,14 @@ class Executor:
         record = await self._store.run(run_id)
         if record.status.finished:
             return
-        if record.key not in self._runtime.owned:
-            claim = await self._store.claim(run_id)
-            if not claim.granted:
-                if not claim.run.status.finished:
+        async with self._taking:
+            if record.key not in self._runtime.owned:
+                claim = await self._store.claim(run_id)
+                if claim.granted or not claim.run.status.finished:
                     await self._store.post(record.key, "cancel", None, (), pack({}))
+                if claim.granted:
+                    await recover(self._runtime, [claim.run])
                 return
-            await self._store.post(record.key, "cancel", None, (), pack({}))
-            await recover(self._runtime, [claim.run])
-            return
         driver = await self._runtime.driver(record.key)
         if driver is not None:
             with driver.pinned():
@@ -292,13 +298,16 @@ class Executor:
         self._running()
         record = await self._store.run(run_id)
         address = await addresses.waiting_for_answer(self._store, record, node)
-        if record.key not in self._runtime.owned:
-            await self._store.post(record.key, "answer", address.node, address.path, pack({"answer": reply}))
-            claim = await self._store.claim(run_id)
-            if claim.granted:
-                await self._workflow(record)
-                await recover(self._runtime, [claim.run])
-            return
+        async with self._taking:
+            if record.key not in self._runtime.owned:
+                if await self._store.holder(record) is None:
+                    await self._workflow(record)  # nobody drives it, and without its workflow we can't either
+                message = pack({"answer": reply})
+                await self._store.post(record.key, "answer", address.node, address.path, message)
+                claim = await self._store.claim(run_id)
+                if claim.granted:
+                    await recover(self._runtime, [claim.run])
+                return
         driver = await self._runtime.driver(record.key)
         if driver is not None:
             with driver.pinned():

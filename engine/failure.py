@@ -24,7 +24,7 @@ class Failure(TypedDict, total=False):
 
 def describe(error: BaseException, *, node: str | None = None) -> Failure:
     """The exception as plain data. An exception without a message is described by its type."""
-    failure = Failure(type=type(error).__name__, message=str(error) or type(error).__name__)
+    failure = Failure(type=type(error).__name__, message=said(error) or type(error).__name__)
     if isinstance(error, OperationError):
         if error.code is not None:
             failure["code"] = error.code
@@ -37,6 +37,14 @@ def describe(error: BaseException, *, node: str | None = None) -> Failure:
     if node is not None:
         failure["node"] = node
     return failure
+
+
+def said(error: BaseException) -> str:
+    """The exception's own words. An exception that can't even be put into words must still be kept."""
+    try:
+        return str(error)
+    except Exception as worse:  # noqa: BLE001  # the boundary: it is recorded as what the exception says
+        return f"(its text can't be had: {type(worse).__name__})"
 
 
 def sentence(failure: Failure) -> str:

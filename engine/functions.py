@@ -88,7 +88,10 @@ class Functions:
                 raise
             else:  # the function raised it by itself
                 await self._failed(driver, address, node, error)
-        except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
+        except (KeyboardInterrupt, GeneratorExit):  # somebody ends the process, or the event loop itself
+            raise
+        except BaseException as error:  # noqa: BLE001  # the boundary: every error of a node is committed,
+            # a SystemExit too: else one node that exits would end all other runs, again after each resume
             await self._failed(driver, address, node, error)
         else:
             return await driver.succeed(address, encoded)
@@ -128,11 +131,16 @@ class Functions:
         variables = contextvars.copy_context()
         task = asyncio.current_task()
         assert task is not None
+
+        def call() -> object:
+            try:
+                return variables.run(node.invoke, value, about)
+            except StopIteration as error:  # no future can hold one
+                raise RuntimeError(f"{address} raised StopIteration") from error
+
         self.in_threads[driver.key, address] = task
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, lambda: variables.run(node.invoke, value, about)
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         finally:
             del self.in_threads[driver.key, address]
 

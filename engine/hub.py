@@ -38,6 +38,9 @@ class Hub:
 
     async def outcome(self, run: int) -> Outcome:
         """Wait for the end of a run that this process drives. Raises what stopped the driving."""
+        error = self.error(run)
+        if error is not None:
+            raise error
         future = self._outcomes.get(run)
         if future is None:
             future = self._outcomes[run] = asyncio.get_running_loop().create_future()

@@ -83,8 +83,9 @@ class Run(Generic[Out]):
                 raise RunCancelledError(f"Run {self._id} was cancelled.", run_id=self._id)
             case _:
                 failure = outcome.failure or Failure(type="Error", message="no reason was recorded")
+                what = sentence(failure)
                 raise RunFailedError(
-                    f"Run {self._id} failed at {sentence(failure)} When the cause is gone, go on with "
+                    f"Run {self._id} failed at {what}{'' if what[-1] in '.!?' else '.'} When the cause is gone, go on with "
                     f"executor.retry({self._id!r}) or `perdure retry {self._id}`; what succeeded is kept.",
                     run_id=self._id,
                     node=failure.get("node"),
