@@ -20,8 +20,6 @@ from ..checkpoints import (
     ActivationColumns,
     ActivationRecord,
     ActivationState,
-    StaleFenceError,
-    StoreError,
     Value,
     pack,
     unpack,
@@ -157,15 +155,31 @@ class Operations:
     ) -> None:
         wake_at = self._runtime.clock() + node.operation.poll_after(token)
         try:
-            await self.adopt(driver, address, token, wake_at)
-        except StaleFenceError:
-            await self._hand_over(driver, address, node.operation, token)
-        except StoreError as error:
-            raise HandleNotCommittedError(
-                f"Run {driver.run_id}: the handle of {address} could not be committed: {error} The provider knows it "
+            await self.adopt(driver, address, token, wake_at, tell=False)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the handle must not be lost with it
+            driver.abort(await self._not_committed(driver, address, node.operation, token, error))
+
+    async def _not_committed(
+        self,
+        driver: Driver,
+        address: Address,
+        operation: Operation,
+        token: ContinuationToken,
+        error: Exception,
+    ) -> Exception:
+        """Leave a handle that this driver can't commit to the next one. The error to tell to those who wait."""
+        try:
+            await self._hand_over(driver, address, operation, token)
+        except Exception as late:  # noqa: BLE001  # the boundary: then a person must keep the handle
+            told = HandleNotCommittedError(
+                f"Run {driver.run_id}: the handle of {address} could not be committed: {late} The provider knows it "
                 f"as {dict(token.handle)}. When the database can be written again: perdure answer {driver.run_id} "
                 f"'{address}' {token.handle.get('id', '')}"
-            ) from error
+            )
+            told.__cause__ = error
+            log.error("%s", told)  # those who wait may have got another error of this run already
+            return told
+        return error
 
     async def adopt(
         self,
@@ -174,28 +188,33 @@ class Operations:
         token: ContinuationToken,
         wake_at: float,
         messages: tuple[int, ...] = (),
+        *,
+        tell: bool = True,
     ) -> None:
-        """Commit a token; from here on the operation is polled (or cancelled, if the run is ending)."""
+        """Commit a token; from here on the operation is polled (or cancelled, if the run is ending).
+
+        `tell` is as in `Driver.apply`.
+        """
         data = token.to_dict()
         columns = ActivationColumns(token=pack(data), wake_at=wake_at)
-        await driver.apply((Submitted(address), columns, {"token": data}), messages=messages)
+        await driver.apply((Submitted(address), columns, {"token": data}), messages=messages, tell=tell)
         if driver.state_of(address) is S.WAITING:
             self._runtime.poller.add(wake_at, driver.key, driver.state.key(address))
 
     async def _hand_over(
         self, driver: Driver, address: Address, operation: Operation, token: ContinuationToken
     ) -> None:
-        """The run was taken over while we submitted: leave the handle to the new owner, or cancel it."""
+        """The run is not ours any more: leave the handle to its next owner, or cancel it."""
         run = await self._runtime.store.run(driver.run_id)
         if run.status.finished:
             log.warning("run %s has ended without %s; cancelling it at the provider", run.id, address)
             if isinstance(operation, Cancellable):
                 await operation.cancel(token)
             return
-        log.warning("run %s was taken over; the late handle of %s is left to its new owner", run.id, address)
         await self._runtime.store.post(
             run.key, "late_token", address.node, address.path, pack({"token": token.to_dict()})
         )
+        log.warning("run %s: the late handle of %s is left to the run's next owner", run.id, address)
 
     async def _rejected(
         self,
