@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..checkpoints import (
     RunRecord,
     RunStatus,
     Store,
+    StoreError,
     Value,
     ValueNotStorableError,
     pack,
@@ -39,6 +41,8 @@ from .run import Run
 from .runtime import Runtime
 from .signals import TermSignal
 from .state import State
+
+log = logging.getLogger("perdure")
 
 I = TypeVar("I")  # noqa: E741  # the input, as in the documented signature
 O = TypeVar("O")  # noqa: E741  # the output
@@ -79,7 +83,9 @@ class Executor:
         self._runtime = Runtime(store)
         self._inbox = Inbox(self._runtime)
         self._signal = TermSignal()
-        self._taking = asyncio.Lock()  # one taking-up at a time: a second claim would make the first one stale
+        self._taking = (
+            asyncio.Lock()
+        )  # one taking-up at a time: a second claim would make the first one stale
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
         for workflow in workflows:
@@ -118,6 +124,11 @@ class Executor:
                 self._runtime.tasks = None
                 try:
                     await self._store.unregister()
+                except StoreError as late:
+                    if error is None:
+                        raise
+                    # What came first is what to tell. Without the executor's lock its runs are free for others.
+                    log.warning("the runs could not be given back: %s", late)
                 finally:
                     await self._store.__aexit__(kind, error, traceback)
                     self._signal.remove()
