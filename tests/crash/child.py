@@ -55,6 +55,10 @@ class Job:
     then: Verb | None = None
     """What the process that drives the run does to it itself, once it has committed an event of the type `after`."""
     after: str = ""
+    disk_full_before: str = ""
+    """From the first commit of an event of this type on, no file may grow."""
+    look_late: bool = False
+    """Whether to ask for the result only once the driving has stopped."""
     topic: str = "sea otters"
 
     def to_json(self) -> str:
@@ -119,6 +123,7 @@ async def work(job: Job) -> None:
     plan = KillPlan(steps=[Step(**step) for step in job.steps], delay=job.delay, stop=job.signal)
     async with client_of(job, plan) as client:
         store = WatchedStore(str(job.database), plan, lease=job.lease, busy_timeout=job.busy_timeout)
+        store.disk_full_before = job.disk_full_before
         desk = Desk(
             client=client,
             effects=job.effects,
@@ -161,10 +166,14 @@ async def work(job: Job) -> None:
                         await executor.answer(job.run, *job.answer)
                 if run is None and job.wait:
                     run = await executor.start(workflow, job.topic, run_id=job.run)
+                if run is not None and job.look_late:
+                    while run.driven_here:  # noqa: ASYNC110  # nobody is to be told yet
+                        await asyncio.sleep(0.01)
                 if run is not None and job.wait:
                     value = await run.result()
                     report(job, what="result", value=value)
         except BaseException as error:
+            store.empty_disk()
             report(job, what="error", type=type(error).__name__, message=str(error))
             raise
         finally:

@@ -8,6 +8,7 @@ the process is killed, `delay` seconds later where that is given.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
 import threading
@@ -86,6 +87,7 @@ class WatchedStore(SQLiteStore):
         super().__init__(path, lease=lease, busy_timeout=busy_timeout)
         self._kills = kills
         self.seen: Counter[str] = Counter()
+        self.disk_full_before = ""
         self.first_commit: float | None = None
         self._writing: list[tuple[str, str | None]] = []
 
@@ -128,6 +130,8 @@ class WatchedStore(SQLiteStore):
         events = [(event.type, event.node) for event in transition.events]
         for what, node in events:
             self._kills.reached("before", what, node)
+            if what == self.disk_full_before:
+                self._fill_disk()
         self._writing += events
         await super().commit(transition)
         for event in events:
@@ -137,3 +141,11 @@ class WatchedStore(SQLiteStore):
         self.first_commit = self.first_commit or time.time()
         for what, node in events:
             self._kills.reached("after", what, node)
+
+    def _fill_disk(self) -> None:
+        """From now on each write behind the first byte of a file fails, as on a disk without room."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+
+    def empty_disk(self) -> None:
+        """There is room again."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
