@@ -74,6 +74,7 @@ class Verbs(click.Group):
 def report(error: Exception, *, verbose: bool) -> Exit:
     """Say what went wrong; the traceback only on request."""
     from ..checkpoints import AmbiguousRunError, DatabaseMissingError, PerdureError, RunNotFoundError
+    from .app_name import AppNotFoundError
     from .output import say
 
     if verbose:
@@ -86,10 +87,10 @@ def report(error: Exception, *, verbose: bool) -> Exit:
     match error:
         case DatabaseMissingError() | RunNotFoundError():
             return Exit.NOT_FOUND
-        case AmbiguousRunError():
+        case AmbiguousRunError() | AppNotFoundError():
             return Exit.USAGE
         case _:
-            return Exit.USAGE if type(error).__name__ == "AppNotFoundError" else Exit.ERROR
+            return Exit.ERROR
 
 
 def since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:

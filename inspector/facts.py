@@ -179,6 +179,9 @@ def waits(
             case S.SUBMIT_UNKNOWN:
                 answer = answer_command(settings, run.id, address)
                 found.append(Wait(on="person", node=address, command=answer))
+            case S.SUBMITTING if holder is None:  # its process ended before the handle was known
+                answer = answer_command(settings, run.id, address)
+                found.append(Wait(on="driver", node=address, command=answer))
             case _:
                 pass
     if holder is None:

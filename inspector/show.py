@@ -112,7 +112,15 @@ class _Page:
         if by_kind.get("time"):
             yield from self._wrapped("  waits until ", self._named(by_kind["time"], "tried again"))
         for wait in by_kind.get("driver", []):
-            yield f"  go on with: {wait.command}"
+            if wait.node is None:
+                yield f"  go on with: {wait.command}"
+                continue
+            yield from self._wrapped(
+                "  interrupted: ",
+                f"the process that submitted {wait.node} ended before the handle was known, so the provider may have "
+                "accepted it. On resume the node's policy decides, unless you do:",
+            )
+            yield f"    {wait.command}"
 
     def _named(self, waiting: Sequence[Wait], what: str) -> str:
         """`research[0], research[1] and 98 more (next asked in 3 s)`."""

@@ -72,20 +72,24 @@ def torn(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 3)
 
 
-@pytest.mark.parametrize("words", VERBS, ids=" ".join)
-@pytest.mark.parametrize(
-    ("spoil", "code", "mend"),
-    [
-        (missing, 3, "--db or PERDURE_DB"),
-        (a_folder, 3, "Name a file"),
-        (text_file, 1, "Name another file"),
-        (empty_file, 1, "Name another file"),
-        (of_somebody_else, 1, "Name another file"),
-        (newer, 1, "pip install -U perdure"),
-        (torn, 1, "Restore a backup"),
-    ],
-    ids=lambda value: value.__name__ if callable(value) else None,
-)
+SPOILT = [
+    (missing, 3, "--db or PERDURE_DB"),
+    (a_folder, 3, "Name a file"),
+    (text_file, 1, "Name another file"),
+    (empty_file, 1, "Name another file"),
+    (of_somebody_else, 1, "Name another file"),
+    (newer, 1, "pip install -U perdure"),
+    (torn, 1, "Restore a backup"),
+]
+CASES = [
+    pytest.param(words, *case, id=f"{' '.join(words[:2])}-{case[0].__name__}")
+    for case in SPOILT
+    for words in VERBS
+    if case[0] is missing or words[0] in ("show", "db", "resume", "answer")
+]
+
+
+@pytest.mark.parametrize(("words", "spoil", "code", "mend"), CASES)
 def test_a_database_that_cannot_be_used(
     console: Console, db: Path, words: tuple[str, ...], spoil: Callable[[Path], None], code: int, mend: str
 ) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 from perdure.checkpoints import ActivationState
-from perdure.nodes.simulator import Answer, ConnectionLost, Match, Rule, Simulator
+from perdure.nodes.simulator import Answer, ConnectionLost, Match, Rule, Simulator, SlowReply
 
 from . import apps
 from .console import Console, wait_for
@@ -115,6 +118,39 @@ def test_an_answer_is_left_to_the_process_that_drives_the_run(
 def _activation(console: Console, run_id: str, name: str) -> dict[str, object]:
     activations = console.run("show", run_id, "-o", "json").json["activations"]
     return next(activation for activation in activations if activation["activation"] == name)
+
+
+def test_a_submission_whose_process_was_killed_can_be_decided_before_anybody_resumes(
+    console: Console, db: Path, simulator: Simulator
+) -> None:
+    simulator.script(Rule(fault=SlowReply(seconds=30, accepted=True)))
+    program = (
+        "import sys, apps, asyncio; from perdure.checkpoints import SQLiteStore as S; "
+        "from perdure.engine import Executor as E\n"
+        "async def main():\n  async with E(S(sys.argv[1])) as e:\n"
+        "    await (await e.start(apps.asking, 'whales', run_id='whales-1')).result()\n"
+        "asyncio.run(main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, db], cwd=console.folder, env=console.environment
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not simulator.ledger().accepted():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    (accepted,) = simulator.ledger().accepted()
+    text = " ".join(console.run("show", "whales-1").out.split())
+    assert "the process that submitted look ended before the handle was known" in text
+    assert "perdure answer whales-1 look resubmit|fail|HANDLE" in text
+    assert console.run("answer", "whales-1", "look", accepted.id).code == 0
+    assert console.run("resume", "whales-1").code == 0
+    assert len(simulator.ledger().submissions()) == 1
+    look = _activation(console, "whales-1", "look")
+    assert (look["submissions"], look["unknown_submissions"]) == (1, 1)
 
 
 # -- cancel --------------------------------------------------------------------------------------------------
