@@ -12,7 +12,8 @@ from ..engine.events import Address
 from .app import AnyWorkflow, load_app
 from .database import find_run
 from .exits import Exit
-from .facts import command, run_form
+from .facts import command
+from .forms import run_form
 from .log import Log
 from .output import say, write_entry
 from .settings import Settings

@@ -26,7 +26,8 @@ from . import states
 from .app import load_app
 from .database import Reading, find_run
 from .exits import Exit
-from .facts import activation_facts, drive_command, run_form, waits
+from .facts import activation_facts, drive_command, waits
+from .forms import run_form
 from .log import Log
 from .output import plain_text, say, write_entries, write_entry
 from .progress import follow

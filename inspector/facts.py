@@ -20,6 +20,7 @@ from ..engine.events import Address
 from ..engine.plan import Plan
 from .app_name import AppNotFoundError, find_app
 from .database import Reading
+from .forms import error_form, run_form, token_form
 from .output import Form
 from .settings import Settings
 from .times import iso, iso_or_none
@@ -209,27 +210,6 @@ def _add(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 # -- JSON ----------------------------------------------------------------------------------------------------
 
 
-def run_form(run: RunRecord) -> dict[str, Any]:
-    """A run in JSON."""
-    return {
-        "id": run.id,
-        "workflow": run.workflow,
-        "status": run.status.value,
-        "created_at": iso(run.created_at),
-        "updated_at": iso(run.updated_at),
-        "finished_at": iso_or_none(run.finished_at),
-        "outcome": None if run.outcome is None else run.outcome.value,
-        "signature": run.signature,
-        "position": run.position,
-        "error": None if run.error is None else error_form(unpack(run.error)),
-    }
-
-
-def error_form(error: Mapping[str, Any]) -> dict[str, Any]:
-    """An error in JSON."""
-    return {name: error.get(name) for name in ("type", "message", "code", "node", "partial")}
-
-
 def activation_form(activation: ActivationFacts) -> dict[str, Any]:
     """An activation in JSON."""
     record = activation.record
@@ -248,16 +228,6 @@ def activation_form(activation: ActivationFacts) -> dict[str, Any]:
         "token": None if activation.token is None else token_form(activation.token),
         "error": None if activation.error is None else error_form(activation.error),
         "usage": dict(activation.usage),
-    }
-
-
-def token_form(token: Mapping[str, Any]) -> dict[str, Any]:
-    """A continuation token in JSON."""
-    return {
-        "provider": token["provider"],
-        "handle": dict(token["handle"]),
-        "cursor": token["cursor"],
-        "created_at": iso(token["created_at"]),
     }
 
 

@@ -11,7 +11,7 @@ from ..checkpoints import reader as rows
 from . import states
 from .database import Reading
 from .exits import Exit
-from .facts import run_form
+from .forms import run_form
 from .output import say, write_entries
 from .settings import Settings
 from .table import Cell, Column, table

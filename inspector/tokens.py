@@ -14,7 +14,7 @@ from ..engine.events import Address
 from . import states
 from .database import Reading
 from .exits import Exit
-from .facts import token_form
+from .forms import token_form
 from .output import Form, encode, say, write_entries
 from .settings import Settings
 from .table import Cell, Column, table
