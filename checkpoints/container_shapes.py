@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, cast
 
-from .plain import SCALARS, Kind, MisfitError, kind_of, step, write
+from .plain import SCALARS, Kind, MisfitError, check_plain, kind_of, step, write
 from .shapes import Shape
 
 _Convert = Callable[[Any], Any]
@@ -40,12 +40,15 @@ class ListShape(Shape):
             raise self.misfit(value)
         if self._item.as_is.issuperset(map(type, value)):
             return value
+        if self._item.open:
+            check_plain(value)
+            return value
         return _each(value, self._item.dump)
 
     def load(self, plain: Any) -> Any:
         if kind_of(plain) is not list:
             raise self.misfit(plain)
-        if self._item.as_is.issuperset(map(type, plain)):
+        if self._item.open or self._item.as_is.issuperset(map(type, plain)):
             return plain
         return _each(plain, self._item.load)
 
@@ -192,15 +195,19 @@ class DictShape(Shape):
         # An identity shape's keys are hashable as plain data too: plain data that are lists never were keys.
         return self._key.identity or SCALARS.issuperset(self._key.kinds)
 
-    def _passes(self, items: dict[Any, Any]) -> bool:
-        return self._key.as_is.issuperset(map(type, items)) and self._value.as_is.issuperset(
-            map(type, items.values())
-        )
+    def _passes(self, items: dict[Any, Any], *, read: bool) -> bool:
+        if not self._key.as_is.issuperset(map(type, items)):
+            return False
+        if self._value.open:
+            if not read:
+                check_plain(items)
+            return True
+        return self._value.as_is.issuperset(map(type, items.values()))
 
     def dump(self, value: Any) -> Any:
         if kind_of(value) is not dict:
             raise self.misfit(value)
-        if self._mapped and self._passes(value):
+        if self._mapped and self._passes(value, read=False):
             return value
         pairs = _pairs(value.items(), self._key.dump, self._value.dump)
         return dict(pairs) if self._mapped else [list(pair) for pair in pairs]
@@ -211,7 +218,7 @@ class DictShape(Shape):
             raise self.misfit(plain)
         if self._mapped:
             items = cast("dict[Any, Any]", plain)
-            if self._passes(items):
+            if self._passes(items, read=True):
                 return items
             return self._dict(_pairs(items.items(), self._key.load, self._value.load))
         pairs = cast("list[list[Any]]", plain)

@@ -18,6 +18,8 @@ class Shape(ABC):
 
     as_is: frozenset[Kind] = frozenset()
     """Exact types whose every value passes unchanged in both directions, so that it need not be looked at."""
+    open = False
+    """Whether the shape is that of all plain data: any of it is read as it is."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -63,6 +65,7 @@ class PlainShape(Shape):
     """`object` and `Any`: whatever is plain data already."""
 
     as_is = SCALARS
+    open = True
 
     @property
     def takes(self) -> frozenset[Kind]:

@@ -99,7 +99,7 @@ class Store(Protocol):
         """
         ...
 
-    async def post(self, run: int, type: str, node: str | None, path: tuple[int, ...], data: bytes) -> int:
+    async def post(self, run: int, type: str, node: str | None, path: tuple[int, ...], data: bytes) -> int:  # noqa: A002  # the column
         """Leave a message for whoever drives the run, without any fence. Returns the message's id."""
         ...
 
