@@ -270,10 +270,7 @@ class _Step:
         raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: {why}.")
 
     def save(self, scope: Scope, address: Address, activation: Activation) -> None:
-        node, item = place(address)
-        self.commands.append(
-            Save(address, activation, ActivationKey(scope=scope.number, node=node, item=item))
-        )
+        self.commands.append(Save(address, activation, ActivationKey(scope.number, *place(address))))
 
     def move(self, scope: Scope, activation: Activation, address: Address, to: ActivationState) -> None:
         counts, was = self.state.counts, activation.state
@@ -367,6 +364,10 @@ class _Step:
 
     def _deliver(self, scope: Scope, target: Address, taken: bool) -> None:
         """One incoming edge of the target, which lies in this scope, is decided."""
+        if len(self.state.plan.incoming[target.node]) == 1:  # nothing to wait for, so no gate
+            scope.unresolved += 1
+            self._pass(scope, target, taken)
+            return
         key = place(target)
         if key not in scope.gates:
             scope.gates[key] = self._gate(target)
@@ -394,10 +395,13 @@ class _Step:
         gate = scope.gates[key]
         gate.pending -= 1
         gate.taken += taken
-        if gate.pending:
-            return
-        del scope.gates[key]
-        if gate.taken:
+        if gate.pending == 0:
+            del scope.gates[key]
+            self._pass(scope, target, gate.taken > 0)
+
+    def _pass(self, scope: Scope, target: Address, taken: bool) -> None:
+        """All incoming edges of the target are decided; `taken` says whether any delivered."""
+        if taken:
             self.activate(scope, target)
             return
         self.agenda.append((scope, target, self.create(scope, target, S.SKIPPED)))

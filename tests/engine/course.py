@@ -35,6 +35,8 @@ from .oracle import Fact
 from .play import Play
 
 S = ActivationState
+ENDLESS = 5_000
+"""Many more events than any of these runs needs."""
 
 
 class Course:
@@ -73,6 +75,7 @@ class Course:
         self.apply(RunStarted())
         retried_in_vain = False
         while not retried_in_vain:
+            assert len(self.play.journal) < ENDLESS, "the run does not come to an end"
             match self.play.finished:
                 case RunStatus.FAILED:
                     self.apply(RunRetried())

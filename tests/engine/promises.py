@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from perdure.checkpoints import ActivationState, RunStatus
 from perdure.engine.events import Address
 from perdure.engine.plan import EdgeKind
-from perdure.engine.scheduler import Command, Decide, Settle
+from perdure.engine.scheduler import Command, Decide, Settle, Start
 
 from .oracle import Oracle, Verdict
 from .rows import LIVE, Row
@@ -46,6 +46,8 @@ def check_retry(play: Play, commands: list[Command]) -> None:
     assert {command.address for command in commands if isinstance(command, Decide)} == {
         address for address, row in rows if row.undecided
     }
+    goes_on = any(isinstance(command, Start | Settle | Decide) for command in commands)
+    assert goes_on == (play.finished is None)
 
 
 def check_whole(play: Play) -> None:
