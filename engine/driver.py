@@ -124,25 +124,17 @@ class Driver:
             key = None if address is None else self.state.key(address)
             closed: list[int] = []
             for command in advance(self.state, event):
-                match command:
-                    case Save(_, activation, place):
-                        row = rows.get(place)
-                        if row is None:
-                            row = rows[place] = {}
-                        _set_columns(row, activation)
-                    case SaveScope(scope, is_open):
-                        scopes[scope.number] = ScopeRecord(
-                            number=scope.number,
-                            scope=scope.scope,
-                            parent=scope.parent or 0,
-                            path=scope.path,
-                            size=scope.size,
-                            open=is_open,
-                        )
-                        if not is_open:
-                            closed.append(scope.number)
-                    case _:
-                        effects.append(command)
+                if isinstance(command, Save):
+                    row = rows.get(command.key)
+                    if row is None:
+                        row = rows[command.key] = {}
+                    _set_columns(row, command.activation)
+                elif isinstance(command, SaveScope):
+                    scopes[command.scope.number] = _record(command)
+                    if not command.open:
+                        closed.append(command.scope.number)
+                else:
+                    effects.append(command)
             if key is not None and columns:
                 rows.setdefault(key, {}).update(columns)
                 result = columns.get("result")
@@ -152,18 +144,18 @@ class Driver:
                 self.values.forget_scope(number)
             self.position += 1
             events.append(self._entry(event, address, note, now))
-        status = self.state.status
-        self._note_error()
+        if self.state.outcome is not None or self.error is not None:
+            self._note_error()
         transition = Transition(
             run=self.key,
             fence=self.fence,
             position=first,
             at=now,
-            status=status,
+            status=self.state.status,
             outcome=self.state.outcome,
             error=self.error,
             events=events,
-            activations=[ActivationChange(key=key, columns=columns) for key, columns in rows.items()],
+            activations=[ActivationChange(*row) for row in rows.items()],
             scopes=list(scopes.values()),
             messages=messages,
         )
@@ -418,6 +410,18 @@ def _set_columns(columns: ActivationColumns, activation: Activation) -> None:
         columns["taken"] = NONE_TAKEN if taken == () else None if taken is None else pack(list(taken))
         if activation.items is not None:
             columns["items"] = activation.items
+
+
+def _record(command: SaveScope) -> ScopeRecord:
+    scope = command.scope
+    return ScopeRecord(
+        number=scope.number,
+        scope=scope.scope,
+        parent=scope.parent or 0,
+        path=scope.path,
+        size=scope.size,
+        open=command.open,
+    )
 
 
 def deciding_edges(state: State) -> str:

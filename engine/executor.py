@@ -212,7 +212,7 @@ class Executor:
         except RunExistsError:
             return None
         driver.born(record, value)
-        self._runtime.own(record, plan)
+        self._runtime.own(record, plan, workflow)
         self._runtime.adopt(driver)
         driver.perform(effects)
         return record

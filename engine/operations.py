@@ -47,6 +47,7 @@ from .events import (
 )
 from .failure import describe, sentence
 from .functions import context, encode, idempotency_key
+from .scheduler import ALLOWED
 
 if TYPE_CHECKING:
     from .driver import Driver
@@ -129,6 +130,8 @@ class Operations:
         columns = ActivationColumns(submission=1 if row is None else row.submission + 1, wake_at=None)
         if new:
             columns["request"] = request
+        if activation.state not in ALLOWED[SubmissionIntended]:  # somebody else was faster while the row was read
+            return
         key = f"{idempotency_key(driver.run_id, address)}-{activation.attempt}"
         task = asyncio.current_task()
         assert task is not None

@@ -84,9 +84,9 @@ class Runtime:
     # -- workflows ---------------------------------------------------------------------------------------
 
     def know(self, workflow: AnyWorkflow) -> Plan:
-        """Check a workflow, freeze it, and drive runs of it from now on."""
+        """Check a workflow, freeze it, and drive runs of it from now on. Of those of one shape the last counts."""
         plan = workflow.plan
-        self.workflows.setdefault(plan.signature, workflow)
+        self.workflows[plan.signature] = workflow
         self.plans.setdefault(plan.signature, plan)
         return plan
 
@@ -116,10 +116,11 @@ class Runtime:
             task.add_done_callback(done)
         return task
 
-    def own(self, record: RunRecord, plan: Plan) -> None:
-        """The run is ours to drive."""
+    def own(self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None = None) -> None:
+        """The run is ours to drive, with that very workflow where it is given."""
         self.hub.driven(record.key)
-        self.owned[record.key] = Owned(record.id, record.fence, self.workflows.get(record.signature), plan)
+        workflow = workflow or self.workflows.get(record.signature)
+        self.owned[record.key] = Owned(record.id, record.fence, workflow, plan)
 
     async def driver(self, run: int) -> Driver | None:
         """The driver of an owned run, loaded if it was evicted; None when the run is not ours any more."""

@@ -113,12 +113,13 @@ class Values:
             value = self._input or await self._store.input(self._run)
             self._input = None
             return self._node(plan.start).input_codec.decode(value.data), value
-        edges = inputs(self._state, address)
-        assert edges, f"{address} starts and was given nothing"
-        if plan.incoming[address.node][0].kind is EdgeKind.JOIN:
-            return await self._tuple(address, edges), None
-        edge, *others = edges
-        if others:
+        edges = plan.incoming[address.node]
+        if edges[0].kind is EdgeKind.JOIN:
+            return await self._tuple(address, inputs(self._state, address)), None
+        if len(edges) > 1:  # alternatives; a single edge has delivered, or this would not have started
+            edges = inputs(self._state, address)
+        edge = next(iter(edges))
+        if len(edges) > 1:
             sources = " and ".join(edge.source for edge in edges)
             raise AmbiguousInputError(
                 f"{address} was given a value by {sources}, and can take one. Use join(({sources.replace(' and ', ', ')}), "
