@@ -39,6 +39,16 @@ def identify(connection: sqlite3.Connection, path: str) -> int:
     Raises `DatabaseCorruptError` when the file is somebody else's, `SchemaTooNewError` when a newer Perdure
     wrote it.
     """
+    if connection.in_transaction:
+        return _identify(connection, path)
+    connection.execute("BEGIN")  # one state of the file: another process may be making the database just now
+    try:
+        return _identify(connection, path)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _identify(connection: sqlite3.Connection, path: str) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:

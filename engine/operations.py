@@ -130,7 +130,7 @@ class Operations:
         columns = ActivationColumns(submission=1 if row is None else row.submission + 1, wake_at=None)
         if new:
             columns["request"] = request
-        if activation.state not in ALLOWED[SubmissionIntended]:  # somebody else was faster while the row was read
+        if activation.state not in ALLOWED[SubmissionIntended]:  # somebody was faster while the row was read
             return
         key = f"{idempotency_key(driver.run_id, address)}-{activation.attempt}"
         task = asyncio.current_task()

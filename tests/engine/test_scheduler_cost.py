@@ -5,6 +5,7 @@ The promise is O(edges of the node) per event, however large the graph, the map 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -19,13 +20,18 @@ from perdure.engine.state import State
 
 from .graphs import Sketch
 
+ENGINE = os.path.dirname(advance.__code__.co_filename)
+
 
 def cost(state: State, event: Event) -> int:
-    """How many lines one call of `advance` executes."""
+    """How many lines of the engine one call of `advance` executes; those of a garbage collector's callbacks, which
+    may come at any moment, do not count."""
     lines = 0
 
-    def trace(frame: FrameType, what: str, argument: object) -> Callable[..., Any]:
+    def trace(frame: FrameType, what: str, argument: object) -> Callable[..., Any] | None:
         nonlocal lines
+        if not frame.f_code.co_filename.startswith(ENGINE):
+            return None
         lines += what == "line"
         return trace
 
