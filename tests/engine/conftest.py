@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from perdure.engine import backoff
 
 from .batches import Works
 from .bench import Stores, memory, sqlite
@@ -26,3 +27,9 @@ def files(tmp_path: Path) -> Stores:
 def works() -> Works:
     """A provider without any work."""
     return Works()
+
+
+@pytest.fixture
+def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backoffs of hundredths of a second."""
+    monkeypatch.setattr(backoff, "FIRST", 0.01)
