@@ -39,24 +39,15 @@ def identify(connection: sqlite3.Connection, path: str) -> int:
     Raises `DatabaseCorruptError` when the file is somebody else's, `SchemaTooNewError` when a newer Perdure
     wrote it.
     """
-    if connection.in_transaction:
-        return _identify(connection, path)
-    connection.execute("BEGIN")  # one state of the file: another process may be making the database just now
-    try:
-        return _identify(connection, path)
-    finally:
-        connection.execute("ROLLBACK")
-
-
-def _identify(connection: sqlite3.Connection, path: str) -> int:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if tables or version or application:
-            raise DatabaseCorruptError(
-                f"{path}: this is a SQLite database, but not one of Perdure's. Name another file."
-            )
+    # One statement, so that all is of one moment: another process may be making the database just now.
+    tables, application, version = connection.execute(
+        "SELECT (SELECT count(*) FROM sqlite_schema), a.application_id, v.user_version "
+        "FROM pragma_application_id AS a, pragma_user_version AS v"
+    ).fetchone()
+    if application != APPLICATION_ID and (tables or version or application):
+        raise DatabaseCorruptError(
+            f"{path}: this is a SQLite database, but not one of Perdure's. Name another file."
+        )
     if version > len(migrations()):
         raise SchemaTooNewError(
             f"{path}: written by a newer Perdure (schema {version}, this one knows {len(migrations())}). "
