@@ -77,8 +77,17 @@ class BareLoop:
         connection.close()
 
 
-async def chain(path: Path, runs: int, length: int) -> None:
-    """So many chains of so many steps at once."""
+async def w1(path: Path) -> None:
+    """1,000 steps in a row."""
+    await _chains(path, 1, 1000)
+
+
+async def w3(path: Path) -> None:
+    """200 chains of 10 steps at once."""
+    await _chains(path, 200, 10)
+
+
+async def _chains(path: Path, runs: int, length: int) -> None:
     writer = BareLoop(path)
 
     async def one(run: int) -> None:
@@ -89,7 +98,7 @@ async def chain(path: Path, runs: int, length: int) -> None:
     writer.close()
 
 
-async def fan_out(path: Path, width: int) -> None:
+async def w2(path: Path, width: int = 1000) -> None:
     """One step, then many at once, then one."""
     writer = BareLoop(path)
     await writer.step(0, 0)

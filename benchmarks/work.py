@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import time
 from collections.abc import Mapping
@@ -43,11 +44,12 @@ async def hand_on(text: str) -> str:
 
 
 class Sleep:
-    """An operation at no provider: it has succeeded `WAIT` seconds after its submission."""
+    """An operation at no provider: it has succeeded `wait` seconds after its submission."""
 
     provider = "benchmark.sleep"
 
-    def __init__(self) -> None:
+    def __init__(self, wait: float = WAIT) -> None:
+        self.wait = wait
         self.submitted = 0
         self._expected = 0
         self._all = asyncio.Event()
@@ -71,10 +73,10 @@ class Sleep:
         return ContinuationToken(provider=self.provider, handle={"id": handle}, created_at=time.time())
 
     def poll_after(self, token: ContinuationToken) -> float:
-        return max(0.0, token.created_at + WAIT - time.time())
+        return max(0.0, token.created_at + self.wait - time.time())
 
     async def poll(self, token: ContinuationToken) -> Poll:
-        rest = token.created_at + WAIT - time.time()
+        rest = token.created_at + self.wait - time.time()
         return Running(token=token, retry_after=rest) if rest > 0 else Succeeded(value="done")
 
 
@@ -154,6 +156,29 @@ async def w4(path: Path, runs: int) -> tuple[float, float]:
         return time.perf_counter() - begin - WAIT, kilobytes
 
 
+async def w5_wait(path: Path, runs: int, wait: float) -> None:
+    """The process that is killed: start the runs, say when all wait, go on waiting."""
+    operation = Sleep(wait)
+    workflow = sleeping(operation).check()
+    async with Executor(SQLiteStore(path)) as executor:
+        await asyncio.gather(*(executor.start(workflow, "x") for _ in range(runs)))
+        await operation.all_submitted(runs)
+        await executor.settled()
+        print(time.time(), flush=True)
+        await asyncio.sleep(wait * 10)
+
+
+async def w5_recover(path: Path, wait: float, last: float) -> tuple[float, int, int]:
+    """The process that recovers: seconds above the wait, runs recovered, nodes submitted again."""
+    operation = Sleep(wait)
+    workflow = sleeping(operation).check()
+    begin = time.time()
+    async with Executor(SQLiteStore(path), workflows=[workflow]) as executor:
+        resumed = await executor.resume_all()
+        await asyncio.gather(*(run.result() for run in resumed.runs))
+    return time.time() - max(begin, last + wait), len(resumed.runs), operation.submitted
+
+
 async def w6(path: Path, length: int = 50) -> tuple[float, float]:
     """Nodes per second of a chain that hands on a text of 1 MB, MB of database."""
     workflow = chain(hand_on, length).check()
@@ -173,3 +198,16 @@ def _memory() -> int:
     """Bytes of this process that are in memory now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+async def memory_of(path: Path, runs: int) -> int:
+    """Bytes of this process while so many runs wait for an hour and nobody holds them."""
+    operation = Sleep(3600.0)
+    workflow = sleeping(operation).check()
+    async with Executor(SQLiteStore(path)) as executor:
+        for start in range(0, runs, 500):
+            await asyncio.gather(*(executor.start(workflow, "x") for _ in range(500)))
+            await operation.all_submitted(start + 500)
+        await executor.settled()
+        gc.collect()
+        return _memory()

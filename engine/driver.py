@@ -344,6 +344,8 @@ class Driver:
     async def decide(self, address: Address) -> None:
         """Evaluate once more the edges of an activation whose result is kept."""
         value = await self.values.output(self.state.key(address))
+        if self.state.outcome is not None:  # the run has ended otherwise; a retry asks again
+            return
         try:
             taken, items = self.decisions(address, value)
         except (ConditionError, NoEdgeTakenError) as error:

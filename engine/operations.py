@@ -130,8 +130,8 @@ class Operations:
         columns = ActivationColumns(submission=1 if row is None else row.submission + 1, wake_at=None)
         if new:
             columns["request"] = request
-        if activation.state not in ALLOWED[SubmissionIntended]:  # somebody was faster while the row was read
-            return
+        if activation.state not in ALLOWED[SubmissionIntended] or driver.state.outcome is not None:
+            return  # something was faster while the row was read
         key = f"{idempotency_key(driver.run_id, address)}-{activation.attempt}"
         task = asyncio.current_task()
         assert task is not None
