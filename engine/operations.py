@@ -380,11 +380,12 @@ class Operations:
         answer: operation.Poll,
     ) -> None:
         """Commit what the provider said, unless the activation has ended meanwhile: the first end wins."""
-        if driver.state_of(address) not in (S.WAITING, S.CANCELLING):
+        state = driver.state_of(address)
+        if state is not S.WAITING and state is not S.CANCELLING:
             return
         match answer:
             case operation.Running(token=token, retry_after=retry_after):
-                columns = ActivationColumns(token=pack(token.to_dict()))
+                columns = ActivationColumns(state=state, token=pack(token.to_dict()))
                 await driver.apply((TokenAdvanced(address), columns, {"token": token.to_dict()}))
                 self._again(record, retry_after)
             case operation.Succeeded(value=value, usage=usage):
