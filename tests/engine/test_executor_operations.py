@@ -1,0 +1,573 @@
+"""Long-running operations of another provider than OpenAI, through the same protocol and the same promises."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import pytest
+from perdure.checkpoints import ActivationState, RunStatus, unpack
+from perdure.engine import AnswerError, Executor, Run, RunFailedError, Workflow
+from perdure.engine.events import Address
+from perdure.engine.functions import idempotency_key
+from perdure.nodes import (
+    Cancellable,
+    ContinuationToken,
+    Json,
+    NeedsInput,
+    OnUnknownSubmit,
+    Operation,
+    OperationExpiredError,
+    OperationFailedError,
+    OperationNode,
+    Poll,
+    ProviderUnavailableError,
+    Running,
+    Streamable,
+    SubmissionRejectedError,
+    SubmissionUnknownError,
+    node,
+)
+
+from .batches import Batch, BatchOperation, Works, batch_node
+from .bench import Stores, chain, first, journal, perform, raises, rows, runtime, store_of, third, until
+
+S = ActivationState
+
+
+def words(lines: list[str], about: str) -> list[str]:
+    """The types of the events of one node."""
+    return [line.split()[1] for line in lines if line.split()[-1] == about]
+
+
+async def state(executor: Executor, address: str) -> ActivationState | None:
+    found = await rows(executor, "r")
+    return found[address].state if address in found else None
+
+
+def test_the_adapter_is_what_the_protocol_asks_for() -> None:
+    adapter = BatchOperation(Works())
+    typed: Operation = adapter
+    cancellable: Cancellable = adapter
+    assert isinstance(typed, Operation)
+    assert isinstance(cancellable, Cancellable)
+    assert not isinstance(adapter, Streamable)
+
+
+def test_an_operation_is_submitted_once_and_polled_to_its_end(stores: Stores, works: Works) -> None:
+    works.polling = lambda batch: setattr(works, "hold", batch.polls < 3)
+    works.hold = True
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, batch_node("print", works), third), "x", run_id="r")
+            assert await run.result() == "done: x13"
+            row = (await rows(executor, "r"))["print"]
+            assert row.token is not None
+            token = ContinuationToken.from_dict(unpack(row.token))
+            assert token.provider == "works.batches"
+            assert token.handle == {"batch": "batch-1", "output_file": "file-of-batch-1"}
+            assert row.usage is not None
+            assert unpack(row.usage) == {"lines": 1}
+            assert (row.attempt, row.submission, row.unknown) == (1, 1, 0)
+            request = await store_of(executor).request(row.run, row.key)
+            assert request is not None
+            assert unpack(request.data) == works.one.request == {"text": "x1"}
+            assert works.one.polls == 3
+            assert works.one.key == f"{idempotency_key('r', Address('print'))}-1"
+            assert words(await journal(run), "print") == ["submission_intended", "submitted", "succeeded"]
+
+    perform(test())
+
+
+def test_a_failure_that_may_pass_is_a_new_attempt_with_a_new_key(
+    stores: Stores, works: Works, quick_backoff: None
+) -> None:
+    def fail_twice(batch: Batch) -> None:
+        batch.status = "failed" if len(works.batches) < 3 else "completed"
+
+    works.polling = fail_twice
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
+            assert await run.result() == "done: x1"
+            assert [batch.key.rsplit("-", 1)[1] for batch in works.batches.values()] == ["1", "2", "3"]
+            assert len({batch.key for batch in works.batches.values()}) == 3
+            assert words(await journal(run), "print") == [
+                *("submission_intended", "submitted", "backed_off", "attempt_started") * 2,
+                *("submission_intended", "submitted", "succeeded"),
+            ]
+            row = (await rows(executor, "r"))["print"]
+            assert (row.attempt, row.error) == (3, None)
+
+    perform(test())
+
+
+def test_attempts_end(stores: Stores, works: Works, quick_backoff: None) -> None:
+    works.polling = lambda batch: setattr(batch, "status", "failed")
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            workflow = chain("w", first, batch_node("print", works, retries=2))
+            run = await executor.start(workflow, "x", run_id="r")
+            with raises(RunFailedError, "r failed at print: OperationFailedError: The batch broke down."):
+                await run.result()
+            assert len(works.batches) == 3
+
+    perform(test())
+
+
+def test_a_backoff_is_committed_with_its_reason_and_its_end(stores: Stores, works: Works) -> None:
+    works.polling = lambda batch: setattr(batch, "status", "failed" if batch.id == "batch-1" else "completed")
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            workflow = chain("w", first, batch_node("print", works))
+            run = await executor.start(workflow, "x", run_id="r")
+            async for event in run.events():
+                if event.type == "backed_off":
+                    row = (await rows(executor, "r"))["print"]
+                    assert row.state is S.BACKOFF
+                    assert row.attempt == 1
+                    assert row.wake_at is not None
+                    assert 0.2 < row.wake_at - event.at < 0.6
+                    assert event.data["wake_at"] == row.wake_at
+                    assert row.error is not None
+                    assert unpack(row.error)["code"] == "breakdown"
+                    assert "The batch broke down." in event.data["error"]
+                    assert await run.status() is RunStatus.WAITING
+            assert await run.result() == "done: x1"
+
+    perform(test())
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code", "partial"),
+    [
+        ("hopeless", "OperationFailedError", "hopeless", None),
+        ("incomplete", "OperationIncompleteError", "limit", "done: a"),
+        ("cancelled", "OperationCancelledError", "cancelled", None),
+    ],
+)
+def test_other_ends_are_typed_errors_and_submit_nothing_again(
+    status: str, error: str, code: str, partial: str | None, stores: Stores, works: Works
+) -> None:
+    works.polling = lambda batch: setattr(batch, "status", status)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, batch_node("print", works), third), "x", run_id="r")
+            with raises(RunFailedError, "r", "print", error) as caught:
+                await run.result()
+            assert caught.value.error_type == error
+            assert type(caught.value.__cause__).__name__ == error
+            found = await rows(executor, "r")
+            kept = found["print"].error
+            assert kept is not None
+            assert unpack(kept)["code"] == code
+            assert unpack(kept).get("partial") == partial
+            assert "third" not in found
+            assert len(works.batches) == 1
+
+    perform(test())
+
+
+def test_a_handle_that_the_provider_forgot_is_an_error_and_a_retry_submits_anew(
+    stores: Stores, works: Works
+) -> None:
+    works.hold = True
+    workflow = chain("w", first, batch_node("print", works))
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            await until(lambda: bool(works.batches))
+            works.batches.clear()
+            with raises(RunFailedError, "No batch batch-1 is known") as caught:
+                await run.result()
+            assert isinstance(caught.value.__cause__, OperationExpiredError)
+            works.hold = False
+            assert await (await executor.retry("r")).result() == "done: x1"
+            assert works.one.key.endswith("-2")
+
+    perform(test())
+
+
+def test_a_refusal_is_an_error_that_needs_no_decision(stores: Stores, works: Works) -> None:
+    works.before = [SubmissionRejectedError("The text is too long.", code="too_long")]
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
+            with raises(RunFailedError, "print", "SubmissionRejectedError", "The text is too long."):
+                await run.result()
+            assert not works.batches
+            assert words(await journal(run), "print") == ["submission_intended", "failed"]
+
+    perform(test())
+
+
+def test_a_refusal_that_may_pass_waits_as_long_as_the_provider_wants(stores: Stores, works: Works) -> None:
+    works.before = [SubmissionRejectedError("Slow down.", code="429", retryable=True, retry_after=0.3)]
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
+            async for event in run.events():
+                if event.type == "backed_off":
+                    assert event.data["wake_at"] - event.at == pytest.approx(0.3, abs=0.1)
+            assert await run.result() == "done: x1"
+            assert works.one.key.endswith("-2")  # certainly not accepted, so a new attempt
+
+    perform(test())
+
+
+def test_a_submission_of_unknown_fate_is_sent_again_with_the_same_bytes_and_key(
+    stores: Stores, works: Works, quick_backoff: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    works.after = [ConnectionResetError("gone"), SubmissionUnknownError("502", code="502")]
+    asked: list[str] = []
+
+    def request(text: str) -> Mapping[str, Json]:
+        asked.append(text)
+        return {"text": text, "number": len(asked)}
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            workflow = chain("w", first, batch_node("print", works, request=request))
+            run = await executor.start(workflow, "x", run_id="r")
+            assert await run.result() == "done: x1"
+            assert len(works.batches) == 3
+            assert len({batch.key for batch in works.batches.values()}) == 1
+            assert [batch.request["number"] for batch in works.batches.values()] == [1, 1, 1]
+            row = (await rows(executor, "r"))["print"]
+            assert (row.attempt, row.submission, row.unknown) == (1, 3, 2)
+            assert words(await journal(run), "print") == [
+                *("submission_intended", "submission_unknown") * 2,
+                *("submission_intended", "submitted", "succeeded"),
+            ]
+
+    with caplog.at_level(logging.WARNING, "perdure"):
+        perform(test())
+    assert [record.getMessage().split(" (")[0] for record in caplog.records] == [
+        "run r: the fate of the submission of print is unknown"
+    ] * 2
+
+
+def test_resubmissions_end(stores: Stores, works: Works, quick_backoff: None) -> None:
+    works.after = [ConnectionResetError("gone") for _ in range(9)]
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            workflow = chain("w", first, batch_node("print", works, retries=2))
+            run = await executor.start(workflow, "x", run_id="r")
+            with raises(RunFailedError, "print", "3 submission(s)", "may have accepted", "gone"):
+                await run.result()
+            assert len(works.batches) == 3
+
+    perform(test())
+
+
+def test_under_fail_an_unknown_fate_is_an_error(stores: Stores, works: Works) -> None:
+    works.after = [ConnectionResetError("gone")]
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            workflow = chain("w", first, batch_node("print", works, on_unknown_submit="fail"))
+            run = await executor.start(workflow, "x", run_id="r")
+            with raises(RunFailedError, "print", "SubmissionUnknownError", "may have accepted"):
+                await run.result()
+            assert len(works.batches) == 1
+
+    perform(test())
+
+
+async def asking(executor: Executor, works: Works, policy: OnUnknownSubmit = "ask") -> Run[str]:
+    """A run that waits for a person: three texts are printed, and what became of the second is not known."""
+
+    def lose_the_second(batch: Batch) -> None:
+        works.hold = False
+
+    works.polling = lose_the_second
+
+    @node
+    async def texts(text: str) -> list[str]:
+        return [f"{text}{number}" for number in range(3)]
+
+    @node
+    async def gather(lines: list[str]) -> str:
+        return "; ".join(lines)
+
+    workflow = Workflow("w", start=texts, end=gather)
+    print_it = batch_node("print", works, on_unknown_submit=policy)
+    workflow.map(texts, print_it, limit=1)
+    workflow.collect(print_it, gather)
+
+    async def lost() -> bool:
+        works.after = [ConnectionResetError("gone")] if len(works.batches) == 1 else []
+        return await state(executor, "print[1]") is S.SUBMIT_UNKNOWN
+
+    run = await executor.start(workflow, "x", run_id="r")
+    await until(lost)
+    works.after = []
+    return run
+
+
+@pytest.mark.parametrize("reply", ["resubmit", "fail", "batch-2"])
+@pytest.mark.parametrize("name", ["print[1]", "print", " print[1] "])
+def test_under_ask_a_person_decides(reply: str, name: str, stores: Stores, works: Works) -> None:
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await asking(executor, works)
+            row = (await rows(executor, "r"))["print[1]"]
+            assert row.wake_at is None
+            assert runtime(executor).drivers == {}
+            await executor.answer("r", name, reply)
+            if reply == "fail":
+                with raises(RunFailedError, r"print[1]", "decided to count it as failed"):
+                    await run.result()
+            else:
+                assert await run.result() == "done: x0; done: x1; done: x2"
+            assert len(works.batches) == {"resubmit": 4, "fail": 2, "batch-2": 3}[reply]
+            with raises(AnswerError, "r", "waits for no answer", "nothing"):
+                await executor.answer("r", "print[1]", "fail")
+
+    perform(test())
+
+
+def test_what_waits_for_no_answer_is_told_with_what_does(stores: Stores, works: Works) -> None:
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            await asking(executor, works)
+            for name in ("print[0]", "texts", "nobody", "print[1", "", "print[7]"):
+                with raises(AnswerError, "r", "waits for no answer", "print[1]"):
+                    await executor.answer("r", name, "fail")
+
+    perform(test())
+
+
+def test_an_answer_is_acted_on_by_the_executor_that_drives_the_run(files: Stores, works: Works) -> None:
+    async def test() -> None:
+        async with Executor(files()) as one, Executor(files()) as two:
+            run = await asking(one, works)
+            await two.answer("r", "print", "resubmit")
+            assert await run.result() == "done: x0; done: x1; done: x2"
+            assert run.id == "r"
+            assert len(works.batches) == 4
+
+    perform(test())
+
+
+def test_an_answer_for_a_run_that_nobody_drives_takes_it_up(stores: Stores, works: Works) -> None:
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            await asking(executor, works)
+            (workflow,) = runtime(executor).workflows.values()
+        async with Executor(stores()) as executor:
+            with raises(Exception, "which this executor does not have"):
+                await executor.answer("r", "print", "resubmit")
+            assert not executor.drives("r")
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            await executor.answer("r", "print", "resubmit")
+            assert await (await executor.resume("r")).result() == "done: x0; done: x1; done: x2"
+        assert len(works.batches) == 4
+
+    perform(test())
+
+
+def test_a_provider_that_does_not_talk_to_us_stops_the_driving_and_changes_nothing(
+    stores: Stores, works: Works, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_batch: Batch) -> None:
+        raise ProviderUnavailableError("The key is wrong.", code="401")
+
+    works.polling = refuse
+    workflow = chain("w", first, batch_node("print", works), third)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            with raises(ProviderUnavailableError, "The key is wrong."):
+                await run.result()
+            with raises(ProviderUnavailableError, "The key is wrong."):
+                await journal(run)
+            assert not executor.drives("r")
+            assert await state(executor, "print") is S.WAITING
+            works.polling = None
+            assert await (await executor.resume("r")).result() == "done: x13"
+        assert len(works.batches) == 1
+
+    with caplog.at_level(logging.WARNING, "perdure"):
+        perform(test())
+    assert [record.getMessage() for record in caplog.records] == [
+        "run r is not driven on: ProviderUnavailableError: The key is wrong."
+    ]
+
+
+def test_a_mistake_in_an_adapter_stops_the_driving_and_loses_nothing(stores: Stores, works: Works) -> None:
+    def stumble(_batch: Batch) -> None:
+        raise KeyError("status")
+
+    works.polling = stumble
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
+            with raises(KeyError, "status"):
+                await run.result()
+            works.polling = None
+            assert await (await executor.resume("r")).result() == "done: x1"
+        assert len(works.batches) == 1
+
+    perform(test())
+
+
+def test_what_cant_even_be_prepared_sends_nothing(stores: Stores, works: Works) -> None:
+    class Unprepared(BatchOperation):
+        ready = False
+
+        async def prepare(self) -> None:
+            if not self.ready:
+                raise ProviderUnavailableError("There is no key: set WORKS_KEY.", code="no_key")
+
+    print_it = batch_node("print", works)
+    print_it.operation = adapter = Unprepared(works)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, print_it), "x", run_id="r")
+            with raises(ProviderUnavailableError, "WORKS_KEY"):
+                await run.result()
+            assert await state(executor, "print") is S.RUNNING
+            adapter.ready = True
+            assert await (await executor.resume("r")).result() == "done: x1"
+            assert works.one.key.endswith("-1")
+
+    perform(test())
+
+
+def test_a_request_that_cant_be_made_or_stored_is_the_nodes_error(stores: Stores, works: Works) -> None:
+    broken: object = None
+
+    def request(text: str) -> Mapping[str, Json]:
+        if broken is None:
+            raise ZeroDivisionError("nothing to print")
+        return {"text": text, "options": {"colour": broken}}  # type: ignore[dict-item]
+
+    async def test() -> None:
+        nonlocal broken
+        async with Executor(stores()) as executor:
+            workflow = chain("w", first, batch_node("print", works, request=request))
+            run = await executor.start(workflow, "x", run_id="r")
+            with raises(RunFailedError, "r failed at print: ZeroDivisionError: nothing to print"):
+                await run.result()
+            broken = object()
+            with raises(RunFailedError, "r failed at print: ValueNotStorableError", "options.colour"):
+                await (await executor.retry("r")).result()
+            broken = "red"
+            assert await (await executor.retry("r")).result() == "done: x1"
+            assert len(works.batches) == 1
+
+    perform(test())
+
+
+def test_an_answer_that_does_not_fit_is_the_nodes_error_and_its_usage_is_kept(
+    stores: Stores, works: Works
+) -> None:
+    def finish(value: Json) -> str:
+        raise OperationFailedError(f"This is no text: {value}", code="misfit")
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            workflow = chain("w", first, batch_node("print", works, finish=finish))
+            run = await executor.start(workflow, "x", run_id="r")
+            with raises(RunFailedError, "r failed at print: OperationFailedError: This is no text"):
+                await run.result()
+            usage = (await rows(executor, "r"))["print"].usage
+            assert usage is not None
+            assert unpack(usage) == {"lines": 1}
+            assert len(works.batches) == 1
+
+    perform(test())
+
+
+def test_a_token_that_the_provider_moves_is_committed_before_it_is_used(stores: Stores, works: Works) -> None:
+    used: list[Json] = []
+
+    class Moving(BatchOperation):
+        async def poll(self, token: ContinuationToken) -> Poll:
+            used.append(token.cursor)
+            answer = await super().poll(token)
+            if isinstance(answer, Running):
+                return Running(token=token.at(len(used)), retry_after=0.01)
+            return answer
+
+    print_it = batch_node("print", works)
+    print_it.operation = Moving(works)
+    works.hold = True
+    works.polling = lambda batch: setattr(works, "hold", batch.polls < 4)
+    workflow = chain("w", first, print_it)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            await until(lambda: len(used) >= 2)
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            run = await executor.resume("r")
+            assert await run.result() == "done: x1"
+            assert words(await journal(run), "print").count("token_advanced") >= 2
+            row = (await rows(executor, "r"))["print"]
+            assert row.token is not None
+            assert unpack(row.token)["cursor"] == used[-1]
+        assert used == sorted(used, key=lambda cursor: -1 if cursor is None else int(str(cursor)))
+        assert len(works.batches) == 1
+
+    perform(test())
+
+
+def test_a_question_of_the_provider_is_an_error_as_long_as_nodes_cant_answer(
+    stores: Stores, works: Works
+) -> None:
+    class Asking(BatchOperation):
+        async def poll(self, token: ContinuationToken) -> Poll:
+            return NeedsInput(token=token, question="Which colour?")
+
+    print_it = batch_node("print", works)
+    print_it.operation = Asking(works)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, print_it), "x", run_id="r")
+            with raises(RunFailedError, "print", "Which colour?"):
+                await run.result()
+
+    perform(test())
+
+
+def test_a_request_may_ask_its_run(stores: Stores, works: Works) -> None:
+    seen: list[tuple[str, str, int]] = []
+
+    def request(_value: str, context: object) -> Mapping[str, Json]:
+        from perdure.nodes import Context
+
+        assert isinstance(context, Context)
+        seen.append((context.run_id, context.node, context.attempt))
+        return {"text": context.output(first)}
+
+    print_it = OperationNode[str, str](
+        "print",
+        input=str,
+        output=str,
+        operation=BatchOperation(works),
+        request=request,
+        finish=lambda value: str(value),
+    )
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, third, print_it), "x", run_id="r")
+            assert await run.result() == "{'lines': ['done: x1']}"
+        assert seen == [("r", "print", 1)]
+
+    perform(test())
