@@ -26,7 +26,7 @@ demo: install ## the main job: run a pipeline, kill it, look, resume, count the 
 	@$(BIN)/python -m examples.demo
 
 test: install ## all tests but the soak
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" -n 4 --dist loadfile
 
 check: install ## format, lint, types
 	$(BIN)/ruff format --check $(CODE)
