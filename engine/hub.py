@@ -23,7 +23,7 @@ class Hub:
     """Futures of those who wait for a run's end, and for its next commit."""
 
     def __init__(self) -> None:
-        self._outcomes: dict[int, asyncio.Future[Outcome]] = {}
+        self._outcomes: dict[int, list[asyncio.Future[Outcome]]] = {}
         self._changes: dict[int, asyncio.Future[None]] = {}
         self._errors: dict[int, BaseException] = {}
         self._over: BaseException | None = None
@@ -41,10 +41,9 @@ class Hub:
         error = self.error(run)
         if error is not None:
             raise error
-        future = self._outcomes.get(run)
-        if future is None:
-            future = self._outcomes[run] = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(future)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcomes.setdefault(run, []).append(future)
+        return await future
 
     async def change(self, run: int, at_most: float) -> None:
         """Wait for the next commit of the run here, at most so many seconds."""
@@ -62,18 +61,17 @@ class Hub:
 
     def finished(self, run: int, outcome: Outcome) -> None:
         """The run has ended."""
-        future = self._outcomes.pop(run, None)
-        if future is not None:
-            future.set_result(outcome)
+        for future in self._outcomes.pop(run, ()):
+            if not future.done():  # its waiter may have been cancelled
+                future.set_result(outcome)
         self.changed(run)
 
     def stopped(self, run: int, error: BaseException) -> None:
         """The run is not driven here any more; whoever waits for it, now or later, gets the error."""
         self._errors[run] = error
-        future = self._outcomes.pop(run, None)
-        if future is not None:
-            future.set_exception(error)
-            future.exception()  # retrieved: a waiter that has gone needs no warning
+        for future in self._outcomes.pop(run, ()):
+            if not future.done():  # its waiter may have been cancelled
+                future.set_exception(error)
         self.changed(run)
 
     def stop_all(self, error: BaseException) -> None:

@@ -78,8 +78,7 @@ class Runtime:
         self.stopping = False
         self.tasks: asyncio.TaskGroup | None = None
         self.working: set[asyncio.Task[None]] = set()
-        self._loading: dict[int, asyncio.Future[Driver | None]] = {}
-        self._wanted: list[int] = []
+        self._loading: dict[int, list[asyncio.Future[None]]] = {}  # who waits for which run to be loaded
 
     # -- workflows ---------------------------------------------------------------------------------------
 
@@ -124,47 +123,52 @@ class Runtime:
 
     async def driver(self, run: int) -> Driver | None:
         """The driver of an owned run, loaded if it was evicted; None when the run is not ours any more."""
-        driver = self.drivers.get(run)
-        if driver is not None:
-            return driver
-        loading = self._loading.get(run)
-        if loading is None:
+        while run in self.owned:
+            driver = self.drivers.get(run)
+            if driver is not None:
+                return driver
             loop = asyncio.get_running_loop()
-            loading = self._loading[run] = loop.create_future()
-            if len(self._wanted) == 0:
+            if not self._loading:
                 loop.call_soon(self._load_wanted)
-            self._wanted.append(run)
-        return await asyncio.shield(loading)
+            loaded: asyncio.Future[None] = loop.create_future()
+            self._loading.setdefault(run, []).append(loaded)
+            await loaded
+        return None
 
     def _load_wanted(self) -> None:
         """Load all runs that were asked for in this turn of the loop, in one call of the store."""
-        wanted, self._wanted = self._wanted, []
+        wanted, self._loading = self._loading, {}
         self.create_task(self._load(wanted))
 
-    async def _load(self, wanted: list[int]) -> None:
+    async def _load(self, wanted: dict[int, list[asyncio.Future[None]]]) -> None:
+        waiting = [future for futures in wanted.values() for future in futures]
         try:
-            loaded = {found.run.key: found for found in await self.store.load(wanted)}
+            found = {loaded.run.key: loaded for loaded in await self.store.load(list(wanted))}
         except BaseException as error:
-            for run in wanted:
-                loading = self._loading.pop(run)
-                loading.set_exception(error)
-                loading.exception()  # retrieved: whoever asked may have gone
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(error)
             if isinstance(error, Exception):
                 return  # those who asked have it
             raise
         for run in wanted:
-            self._loading.pop(run).set_result(self._restore(run, loaded.get(run)))
+            if run not in self.drivers:  # another batch may have been faster
+                self._restore(run, found.get(run))
+        for future in waiting:
+            if not future.done():  # whoever asked may have been cancelled
+                future.set_result(None)
 
-    def _restore(self, run: int, loaded: Loaded | None) -> Driver | None:
+    def _restore(self, run: int, loaded: Loaded | None) -> None:
         owned = self.owned.get(run)
-        if owned is None or loaded is None:
-            return None
-        record = loaded.run
-        if record.fence != owned.fence:
-            self._lost(run, record.id)
-            return None
-        state = restore(owned.plan, record.outcome, loaded.scopes, loaded.activations)
-        return self.adopt(Driver(self, record, owned.workflow, state))
+        if owned is None:
+            return
+        if loaded is None:
+            self._lost(run, owned.run_id)
+        elif loaded.run.fence != owned.fence:
+            self._lost(run, loaded.run.id)
+        else:
+            state = restore(owned.plan, loaded.run.outcome, loaded.scopes, loaded.activations)
+            self.adopt(Driver(self, loaded.run, owned.workflow, state))
 
     def adopt(self, driver: Driver) -> Driver:
         """Keep a driver until its run is evicted or ends."""
