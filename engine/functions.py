@@ -132,17 +132,22 @@ class Functions:
         task = asyncio.current_task()
         assert task is not None
 
-        def call() -> object:
+        def call() -> tuple[object, BaseException | None]:
+            # What is raised is handed over by hand: a future can't hold a StopIteration, and makes a TimeoutError
+            # anew, without its traceback.
             try:
-                return variables.run(node.invoke, value, about)
-            except StopIteration as error:  # no future can hold one
-                raise RuntimeError(f"{address} raised StopIteration") from error
+                return variables.run(node.invoke, value, about), None
+            except BaseException as error:  # noqa: BLE001  # raised again below
+                return None, error
 
         self.in_threads[driver.key, address] = task
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+            output, error = await asyncio.get_running_loop().run_in_executor(self._threads, call)
         finally:
             del self.in_threads[driver.key, address]
+        if error is not None:
+            raise error
+        return output
 
     async def _failed(
         self, driver: Driver, address: Address, node: FunctionNode[Any, Any], error: BaseException
