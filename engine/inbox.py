@@ -38,12 +38,10 @@ class Inbox:
                     if time.monotonic() > due + STALL:
                         # What waits for a person moves by no commit that could be refused.
                         await self._runtime.check_ownership(self._runtime.owned)
-                    messages = await self._runtime.store.messages()
+                    for message in await self._runtime.store.messages():
+                        await self._act(message)
                 except StoreError as error:
                     log.warning("the inbox could not be read: %s", error)
-                    continue
-                for message in messages:
-                    await self._act(message)
 
     async def _act(self, message: Message) -> None:
         driver = await self._runtime.driver(message.run)
