@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from perdure.checkpoints import RunNotFoundError
-from perdure.engine import Executor, Run
+from perdure.engine import Executor, Run, Workflow
 from perdure.nodes import OnUnknownSubmit
 
 from .kills import KillPlan, Step, WatchedStore
@@ -57,6 +57,8 @@ class Job:
     after: str = ""
     disk_full_before: str = ""
     """From the first commit of an event of this type on, no file may grow."""
+    crowd: int = 0
+    """How many runs to drive at once, in place of one; their ids are the run's with a number behind it."""
     look_late: bool = False
     """Whether to ask for the result only once the driving has stopped."""
     topic: str = "sea otters"
@@ -117,6 +119,18 @@ def client_of(job: Job, plan: KillPlan) -> AsyncOpenAI:
     return AsyncOpenAI(base_url=job.base_url, api_key=job.api_key, http_client=http)
 
 
+async def drive_crowd(job: Job, executor: Executor, workflow: Workflow[str, str]) -> None:
+    """Start all runs, or take up all of them, and wait for each."""
+    if job.verb != "start":
+        await executor.resume_all()
+
+    async def drive(run_id: str) -> None:
+        run = await executor.start(workflow, job.topic, run_id=run_id)
+        report(job, what="result", value=await run.result(), run=run_id)
+
+    await asyncio.gather(*(drive(f"{job.run}.{number}") for number in range(job.crowd)))
+
+
 async def work(job: Job) -> None:
     """Do the job; reports tell what came of it."""
     began = time.time()
@@ -135,6 +149,9 @@ async def work(job: Job) -> None:
         try:
             async with Executor(store, workflows=[workflow]) as executor:
                 report(job, what="ready")
+                if job.crowd:
+                    await drive_crowd(job, executor, workflow)
+                    return
                 run: Run[Any] | None = None
                 match job.verb:
                     case "start":

@@ -56,6 +56,7 @@ class Desk:
     def note(self, context: Context) -> None:
         """Write down, durably, that a node's function runs now: this is its effect on the world."""
         line = {
+            "run": context.run_id,
             "node": context.node,
             "path": list(context.path),
             "attempt": context.attempt,

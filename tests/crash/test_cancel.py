@@ -133,6 +133,26 @@ def of_a_run_that_nobody_drives_returns_when_it_is_committed(stage: Stage) -> No
 
 
 @ACTS.act
+def crash_of_who_cancels_for_a_dead_owner(stage: Stage) -> None:
+    owner = while_waiting(stage)
+    owner.send(signal.SIGKILL)
+    owner.wait()
+    step = {"when": "before", "what": "cancel_requested", "node": None, "nth": 1}
+    assert stage.child(verb="cancel", steps=(step,)).wait() == KILLED
+    cancelled(stage, stage.child(verb="resume"), accepted=1)  # the request was left in the inbox before
+    assert stage.messages() == 0
+
+
+@ACTS.act
+def in_a_long_backoff_by_another_process(stage: Stage) -> None:
+    stage.script(Rule(match=ANSWER, fault=HttpError(status=429, retry_after=100)))
+    child = stage.child()
+    stage.until("backed_off answer")
+    assert stage.child(verb="cancel", wait=False).wait() == 0
+    cancelled(stage, child, accepted=0)
+
+
+@ACTS.act
 def crash_between_its_commit_and_its_sending(stage: Stage) -> None:
     owner = while_waiting(
         stage, then="cancel", steps=({"when": "after", "what": "cancel_requested", "node": None, "nth": 1},)

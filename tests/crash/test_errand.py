@@ -4,16 +4,19 @@ in between; a retry goes on from there.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from perdure.checkpoints import RunStatus
 from perdure.nodes.simulator import Simulator
 
 from .cast import Cast
+from .kills import When
 from .nursery import Nursery
-from .scenario import Scenario, at, ending, lines
+from .scenario import Scenario, at, ending, lines, play
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
@@ -78,3 +81,23 @@ def test_killed(cast: Cast, nursery: Nursery, provider: Simulator, point: str, c
     over.assert_nothing_left(RunStatus.SUCCEEDED)
     assert {address: over.accepted(address) for address in LONG} == {"dig": 2, "search": 2}
     assert sum(effect["node"] == "begin" for effect in lines(over.job.effects)) == 1
+
+
+@pytest.mark.parametrize("step", ["before", "inside", "after"])
+def test_killed_over_a_retry(
+    nursery: Nursery, provider: Simulator, tmp_path: Path, step: When, cast: Cast
+) -> None:
+    scenario = Scenario(
+        name=f"errand-retried-{step}", lives=(), workflow="errand", options={"check_fails": 1}, durations=LONG
+    )
+    failed = play(scenario, nursery, provider, tmp_path / "run")
+    assert failed.snapshot.run.status is RunStatus.FAILED
+    retry = replace(failed.job, verb="retry", options={})
+    dying = replace(retry, steps=({"when": step, "what": "run_retried", "node": None, "nth": 1},))
+    assert nursery.start(dying).wait() == -signal.SIGKILL
+    assert nursery.start(retry).wait() == 0
+    over = ending(scenario, failed.job, [0], [], provider)
+    assert over.output == cast.ending(UNDISTURBED).output
+    over.assert_nothing_left(RunStatus.SUCCEEDED)
+    assert {address: over.accepted(address) for address in LONG} == {"dig": 2, "search": 2}
+    assert sum(event.type == "run_retried" for event in over.snapshot.journal) == 1

@@ -164,6 +164,20 @@ def an_answer_is_not_lost_when_its_owner_dies_over_it(stage: Stage) -> None:
 
 
 @ACTS.act
+def a_handle_that_was_given_is_not_lost_when_its_owner_dies_over_it(stage: Stage) -> None:
+    step = {"when": "before", "what": "submitted", "node": "answer", "nth": 1}
+    owner = begin(stage, "reply lost", "ask", steps=(step,))
+    stage.until(UNKNOWN)
+    answer = ("answer", stage.accepted()[0].id)
+    assert stage.child(verb="answer", answer=answer, on_unknown_submit="ask", wait=False).wait() == 0
+    assert owner.wait() == KILLED
+    assert stage.child(verb="resume", on_unknown_submit="ask").wait() == 0
+    recorded(stage, accepted=1)
+    assert stage.messages() == 0
+    stage.assert_nothing_left()
+
+
+@ACTS.act
 def of_two_answers_the_first_counts(stage: Stage) -> None:
     stage.script(answer_takes(0.4), answer_takes(2.5))
     owner = begin(stage, "reply lost", "ask")
