@@ -28,13 +28,15 @@ from ..checkpoints import (
     pack,
     unpack,
 )
+from .commands import Cancel, Decide, Finish, Save, SaveScope, Settle, Start
 from .errors import ConditionError, NoEdgeTakenError
 from .events import NAMES, Address, EdgesDecided, EdgesFailed, Event, Failed, Succeeded, to_data
 from .failure import Failure, describe, said, sentence
 from .hub import Outcome
 from .plan import EdgeKind
-from .scheduler import ALLOWED, Cancel, Decide, Finish, Save, SaveScope, Settle, Start, advance
+from .scheduler import advance
 from .state import Activation, State
+from .step import ALLOWED
 from .values import Values
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ from .events import (
 )
 from .failure import describe, sentence
 from .functions import context, encode, idempotency_key
-from .scheduler import ALLOWED
+from .step import ALLOWED
 
 if TYPE_CHECKING:
     from .driver import Driver

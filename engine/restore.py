@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from ..checkpoints import ActivationRecord, ActivationState, RunStatus, ScopeRecord, unpack
 from .events import Address
 from .plan import EdgeKind, Plan, PlanEdge
-from .scheduler import fires
 from .state import Activation, Gate, Scope, State
+from .step import fires
 
 S = ActivationState
 

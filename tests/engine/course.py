@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from perdure.checkpoints import ActivationState, RunStatus
+from perdure.engine.commands import Finish
 from perdure.engine.events import (
     Address,
     AttemptStarted,
@@ -28,7 +29,6 @@ from perdure.engine.events import (
     TokenAdvanced,
 )
 from perdure.engine.plan import EdgeKind, Plan
-from perdure.engine.scheduler import Finish
 
 from .graphs import Choices
 from .oracle import Fact

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import replace
 
 from perdure.checkpoints import ActivationState, RunStatus, ScopeRecord, pack, unpack
+from perdure.engine.commands import Cancel, Command, Decide, Finish, Save, SaveScope, Settle, Start
 from perdure.engine.events import (
     NAMES,
     Address,
@@ -31,18 +32,7 @@ from perdure.engine.events import (
 )
 from perdure.engine.plan import EdgeKind, Plan
 from perdure.engine.restore import restore
-from perdure.engine.scheduler import (
-    Cancel,
-    Command,
-    Decide,
-    Finish,
-    Save,
-    SaveScope,
-    Settle,
-    Start,
-    advance,
-    inputs,
-)
+from perdure.engine.scheduler import advance, inputs
 from perdure.engine.state import State
 
 from .oracle import Fact, Input

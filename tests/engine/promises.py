@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perdure.checkpoints import ActivationState, RunStatus
+from perdure.engine.commands import Command, Decide, Settle, Start
 from perdure.engine.events import Address
 from perdure.engine.plan import EdgeKind
-from perdure.engine.scheduler import Command, Decide, Settle, Start
 
 from .oracle import Oracle, Verdict
 from .rows import LIVE, Row

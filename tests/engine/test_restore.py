@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from perdure.checkpoints import RunStatus
+from perdure.engine.commands import Cancel, Decide, Settle, Start
 from perdure.engine.errors import IllegalEventError
 from perdure.engine.events import (
     BackedOff,
@@ -18,7 +19,6 @@ from perdure.engine.events import (
 )
 from perdure.engine.plan import Plan
 from perdure.engine.restore import restore
-from perdure.engine.scheduler import Cancel, Decide, Settle, Start
 
 from .graphs import Sketch
 from .play import Play, at

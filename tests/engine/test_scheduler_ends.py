@@ -7,6 +7,7 @@ from typing import assert_never, get_args
 
 import pytest
 from perdure.checkpoints import ActivationState, RunStatus
+from perdure.engine.commands import Cancel, Decide, Finish, Settle, Start
 from perdure.engine.errors import IllegalEventError
 from perdure.engine.events import (
     NAMES,
@@ -28,7 +29,7 @@ from perdure.engine.events import (
     TokenAdvanced,
 )
 from perdure.engine.plan import OnFailure
-from perdure.engine.scheduler import ALLOWED, Cancel, Decide, Finish, Settle, Start
+from perdure.engine.step import ALLOWED
 
 from .graphs import Sketch
 from .play import Play, at

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from perdure.checkpoints import RunStatus
+from perdure.engine.commands import SaveScope, Start
 from perdure.engine.events import BackedOff
-from perdure.engine.scheduler import SaveScope, Start
 
 from .graphs import Sketch
 from .play import Play, at

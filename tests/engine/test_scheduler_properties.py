@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from perdure.checkpoints import ActivationState, RunStatus, pack
-from perdure.engine.scheduler import Command, SaveScope, Start, advance, fold
+from perdure.engine.commands import Command, SaveScope, Start
+from perdure.engine.scheduler import advance, fold
 from perdure.engine.state import State
 
 from .course import Course
