@@ -201,7 +201,7 @@ class Driver:
                     case Start(address):
                         self.spawn(self.runtime.start(self, address))
                     case Settle(address):
-                        self.spawn(self.runtime.operations.settle(self, address))
+                        self.spawn(self.runtime.submissions.settle(self, address))
                     case Cancel(address):
                         self.cancel(address)
                     case Decide(address):
@@ -213,7 +213,7 @@ class Driver:
         if body is not None:
             body.cancel()
         else:
-            self.spawn(self.runtime.operations.cancel(self, address))
+            self.spawn(self.runtime.polls.cancel(self, address))
 
     def finish(self, status: RunStatus) -> None:
         """The run has ended: tell those who wait, and forget it."""
@@ -274,13 +274,13 @@ class Driver:
         self.values.forget()
         current = asyncio.current_task()
         for task in self._tasks:
-            if task is not current and not self.runtime.operations.shielded(task):
+            if task is not current and not self.runtime.submissions.shielded(task):
                 task.cancel()
         self.runtime.abort(self, error)
 
     async def submitted(self) -> None:
         """Wait until no submission of the run is between its intent and its token."""
-        tasks = [task for task in self._tasks if self.runtime.operations.shielded(task)]
+        tasks = [task for task in self._tasks if self.runtime.submissions.shielded(task)]
         if tasks:
             await asyncio.wait(tasks)
 

@@ -51,7 +51,7 @@ async def _recover(
 ) -> None:
     for row in rows:
         if row.state is S.SUBMITTING:
-            await runtime.operations.interrupted(driver, Address(row.key.node, row.path), row)
+            await runtime.submissions.interrupted(driver, Address(row.key.node, row.path), row)
     answered = {
         Address(message.node, message.path)
         for message in messages
@@ -65,7 +65,7 @@ async def _recover(
             case S.RUNNING:
                 driver.spawn(runtime.start(driver, address))
             case S.SUBMIT_UNKNOWN if driver.state.outcome is None and address not in answered:
-                driver.spawn(runtime.operations.settle(driver, address))
+                driver.spawn(runtime.submissions.settle(driver, address))
             case S.WAITING | S.BACKOFF if row.state in IDLE:
                 runtime.poller.add(row.wake_at or 0.0, driver.key, row.key)
             case S.CANCELLING if row.state is S.CANCELLING:
@@ -113,7 +113,7 @@ async def _late_token(
 ) -> None:
     """A handle that a former owner got too late: adopt it if it is still wanted, else cancel it."""
     if driver.state_of(address) is S.SUBMIT_UNKNOWN:
-        await runtime.operations.adopt(driver, address, token, runtime.clock(), (message,))
+        await runtime.submissions.adopt(driver, address, token, runtime.clock(), (message,))
         return
     node = driver.workflow.node(address.node) if driver.workflow is not None else None
     if isinstance(node, OperationNode) and isinstance(node.operation, Cancellable):
@@ -140,9 +140,9 @@ async def answer(
         )
     match reply:
         case "resubmit":
-            driver.spawn(runtime.operations.resubmit(driver, address, node, messages))
+            driver.spawn(runtime.submissions.resubmit(driver, address, node, messages))
         case "fail":
-            await runtime.operations.give_up(driver, address, messages)
+            await runtime.submissions.give_up(driver, address, messages)
         case handle:
             token = node.operation.adopt(handle)
-            await runtime.operations.adopt(driver, address, token, runtime.clock(), messages)
+            await runtime.submissions.adopt(driver, address, token, runtime.clock(), messages)

@@ -33,10 +33,11 @@ from .failure import describe, sentence
 from .functions import Functions
 from .graph import Workflow
 from .hub import Hub
-from .operations import Operations
 from .plan import Plan
 from .poller import Due, Poller
+from .polls import Polls
 from .restore import restore
+from .submissions import Submissions
 from .values import Budget
 
 log = logging.getLogger("perdure")
@@ -69,7 +70,8 @@ class Runtime:
         self.hub = Hub()
         self.budget = Budget(VALUES_IN_MEMORY)
         self.functions = Functions(self)
-        self.operations = Operations(self)
+        self.submissions = Submissions(self)
+        self.polls = Polls(self)
         self.poller = Poller(clock, self._due)
         self.workflows: dict[str, AnyWorkflow] = {}  # by signature
         self.plans: dict[str, Plan] = {}
@@ -227,7 +229,7 @@ class Runtime:
 
     def busy(self) -> set[asyncio.Task[Any]]:
         """Tasks that a stop waits for: submissions under way, and plain functions, which can't be stopped."""
-        return self.operations.submitting | set(self.functions.in_threads.values())
+        return self.submissions.under_way | set(self.functions.in_threads.values())
 
     def cancel_idle(self) -> None:
         """Cancel all tasks but those."""
@@ -244,7 +246,7 @@ class Runtime:
             if isinstance(node, FunctionNode):
                 following = await self.functions.run(driver, following, node)
             elif isinstance(node, OperationNode):
-                await self.operations.start(driver, following, node)
+                await self.submissions.start(driver, following, node)
                 return
             else:
                 raise OperationUnknownError(
@@ -291,7 +293,7 @@ class Runtime:
         address = Address(record.key.node, record.path)
         try:
             if record.state is S.WAITING:
-                await self.operations.poll(record, address)
+                await self.polls.poll(record, address)
                 return
             if record.state not in (S.BACKOFF, S.SUBMIT_UNKNOWN, S.CANCELLING):
                 await self.check_ownership([record.run])  # an old entry, or somebody else moved it
@@ -306,11 +308,11 @@ class Runtime:
         if state is S.BACKOFF:
             await driver.apply((AttemptStarted(address), {}, {}))
         elif state is S.CANCELLING:
-            await self.operations.cancel(driver, address)
+            await self.polls.cancel(driver, address)
         else:
             node = driver.node(address)
             assert isinstance(node, OperationNode)
-            await self.operations.resubmit(driver, address, node)
+            await self.submissions.resubmit(driver, address, node)
 
     async def _stop_driving(self, run: int, error: Exception) -> None:
         driver = self.drivers.get(run)

@@ -1,13 +1,11 @@
-"""Driving long-running operations: intent, submission, token, polls, cancel.
+"""Submitting long-running operations: intent, submission, token; and what to do when the fate is unknown.
 
 The order is the promise. The intent (the complete request and its key) is committed before the submission
-goes out, the token before anything else happens, the result together with what follows from it. When the
-process dies
+goes out, the token before anything else happens. When the process dies
 
 - before the intent's commit: nothing was sent; the node starts again;
 - between the intent's commit and the token's: the fate is unknown, `submit_unknown`, the policy decides;
-- after the token's commit: the token is there, and polling goes on;
-- after a terminal answer and before the result's commit: the provider is asked again and says the same.
+- after the token's commit: the token is there, and polling goes on (`polls.py`).
 """
 
 from __future__ import annotations
@@ -16,38 +14,20 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, assert_never
 
-from ..checkpoints import (
-    ActivationColumns,
-    ActivationRecord,
-    ActivationState,
-    Value,
-    pack,
-    unpack,
-)
+from ..checkpoints import ActivationColumns, ActivationRecord, ActivationState, Value, pack, unpack
 from ..nodes import (
     Cancellable,
     ContinuationToken,
     Operation,
-    OperationError,
     OperationNode,
     SubmissionRejectedError,
     SubmissionUnknownError,
-    operation,
-    operation_for,
 )
 from . import backoff
-from .errors import HandleNotCommittedError, OperationUnknownError
-from .events import (
-    Address,
-    Cancelled,
-    SubmissionIntended,
-    SubmissionUnknown,
-    Submitted,
-    TokenAdvanced,
-)
+from .errors import HandleNotCommittedError
+from .events import Address, SubmissionIntended, SubmissionUnknown, Submitted
 from .failure import describe, sentence
-from .functions import context, encode, idempotency_key
-from .step import ALLOWED
+from .functions import context, idempotency_key
 
 if TYPE_CHECKING:
     from .driver import Driver
@@ -57,16 +37,15 @@ log = logging.getLogger("perdure")
 S = ActivationState
 
 AT_ONCE = 64
-"""How many submissions, and how many polls, an executor has under way at once."""
+"""How many submissions an executor has under way at once."""
 
 
-class Operations:
-    """The operations of an executor."""
+class Submissions:
+    """The submissions of an executor."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._submissions = asyncio.Semaphore(AT_ONCE)
-        self._polls = asyncio.Semaphore(AT_ONCE)
+        self._places = asyncio.Semaphore(AT_ONCE)
         self._shielded: set[asyncio.Task[Any]] = set()
 
     def shielded(self, task: asyncio.Task[Any]) -> bool:
@@ -74,11 +53,11 @@ class Operations:
         return task in self._shielded
 
     @property
-    def submitting(self) -> set[asyncio.Task[Any]]:
+    def under_way(self) -> set[asyncio.Task[Any]]:
         """The tasks that are."""
         return set(self._shielded)
 
-    # -- submission --------------------------------------------------------------------------------------
+    # -- intent and submission ---------------------------------------------------------------------------
 
     async def start(self, driver: Driver, address: Address, node: OperationNode[Any, Any]) -> None:
         """A first submission, or that of a new attempt: build the request, commit it as intent, send it."""
@@ -89,7 +68,7 @@ class Operations:
         except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
             await driver.fail(address, error)
             return
-        async with self._submissions:
+        async with self._places:
             if driver.state_of(address) is S.RUNNING and not self._runtime.stopping:
                 await self._submit(driver, address, node, request, new=True)
 
@@ -107,7 +86,7 @@ class Operations:
         await node.operation.prepare()
         request = await self._runtime.store.request(driver.key, driver.state.key(address))
         assert request is not None, f"run {driver.run_id}: {address} was submitted without an intent"
-        async with self._submissions:
+        async with self._places:
             if driver.state_of(address) is S.SUBMIT_UNKNOWN and not self._runtime.stopping:
                 await self._submit(driver, address, node, request, new=False, messages=messages)
 
@@ -127,11 +106,11 @@ class Operations:
         row = None if first else await self._runtime.store.activation(driver.key, driver.state.key(address))
         if activation.state is not (S.RUNNING if new else S.SUBMIT_UNKNOWN):
             return  # it was cancelled, answered or submitted while its row was read
+        if not new and driver.state.outcome is not None:
+            return  # the run fails meanwhile: it is settled when the run is retried
         columns = ActivationColumns(submission=1 if row is None else row.submission + 1, wake_at=None)
         if new:
             columns["request"] = request
-        if activation.state not in ALLOWED[SubmissionIntended] or driver.state.outcome is not None:
-            return  # something was faster while the row was read
         key = f"{idempotency_key(driver.run_id, address)}-{activation.attempt}"
         task = asyncio.current_task()
         assert task is not None
@@ -152,6 +131,8 @@ class Operations:
                 await self._submitted(driver, address, node, token)
         finally:
             self._shielded.discard(task)
+
+    # -- the reply ---------------------------------------------------------------------------------------
 
     async def _submitted(
         self, driver: Driver, address: Address, node: OperationNode[Any, Any], token: ContinuationToken
@@ -239,6 +220,8 @@ class Operations:
             await self._runtime.back_off(driver, address, self._runtime.clock() + delay, error)
         else:
             await driver.fail(address, error)
+
+    # -- the unknown -------------------------------------------------------------------------------------
 
     async def _unknown(
         self,
@@ -346,136 +329,3 @@ class Operations:
             code="answered",
         )
         await driver.fail(address, error, messages=messages)
-
-    # -- polling -----------------------------------------------------------------------------------------
-
-    async def poll(self, record: ActivationRecord, address: Address) -> None:
-        """Ask the provider once; commit what is terminal, else ask again later. Needs no driver meanwhile."""
-        owned = self._runtime.owned.get(record.run)
-        if owned is None or owned.workflow is None or record.token is None:
-            return
-        node = owned.workflow.node(address.node)
-        assert isinstance(node, OperationNode)
-        token = ContinuationToken.from_dict(unpack(record.token))
-        async with self._polls:
-            answer = await node.operation.poll(token)
-        if isinstance(answer, operation.Running) and answer.token == token:
-            if answer.problem is not None:
-                log.warning("run %s: polling %s told nothing: %s", owned.run_id, address, answer.problem)
-            self._again(record, answer.retry_after)
-            return
-        driver = await self._runtime.driver(record.run)
-        if driver is not None:
-            await driver.guard(self.conclude(driver, address, node, record, answer))
-
-    def _again(self, record: ActivationRecord, delay: float) -> None:
-        self._runtime.poller.add(self._runtime.clock() + delay, record.run, record.key)
-
-    async def conclude(
-        self,
-        driver: Driver,
-        address: Address,
-        node: OperationNode[Any, Any],
-        record: ActivationRecord,
-        answer: operation.Poll,
-    ) -> None:
-        """Commit what the provider said, unless the activation has ended meanwhile: the first end wins."""
-        state = driver.state_of(address)
-        if state is not S.WAITING and state is not S.CANCELLING:
-            return
-        match answer:
-            case operation.Running(token=token, retry_after=retry_after):
-                columns = ActivationColumns(state=state, token=pack(token.to_dict()))
-                await driver.apply((TokenAdvanced(address), columns, {"token": token.to_dict()}))
-                self._again(record, retry_after)
-            case operation.Succeeded(value=value, usage=usage):
-                columns = ActivationColumns(usage=pack(dict(usage)) if usage else None, wake_at=None)
-                try:
-                    encoded = encode(node, node.finish(value), None)
-                except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
-                    await driver.fail(address, error, columns)
-                else:
-                    following = await driver.succeed(address, encoded, columns)
-                    if following is not None:
-                        driver.spawn(self._runtime.start(driver, following))
-            case operation.Failed(error=error, retryable=retryable, usage=usage):
-                await self._failed(driver, address, node, error, retryable, dict(usage))
-            case operation.Incomplete(error=error, usage=usage):
-                await self._failed(driver, address, node, error, False, dict(usage))
-            case operation.Cancelled(error=error) | operation.Expired(error=error):
-                if driver.state_of(address) is S.CANCELLING:
-                    await driver.apply((Cancelled(address), {}, {}))
-                else:
-                    await self._failed(driver, address, node, error, False, {})
-            case operation.NeedsInput(question=question):
-                error = OperationError(
-                    f"The provider waits for an input, which this node can't give: {question}",
-                    code="needs_input",
-                )
-                await self._failed(driver, address, node, error, False, {})
-            case _:
-                assert_never(answer)
-
-    async def _failed(
-        self,
-        driver: Driver,
-        address: Address,
-        node: OperationNode[Any, Any],
-        error: OperationError,
-        retryable: bool,
-        usage: dict[str, Any],
-    ) -> None:
-        if driver.state_of(address) is S.CANCELLING:
-            await driver.apply((Cancelled(address), {}, {"provider": sentence(describe(error))}))
-            return
-        activation = driver.state.find(address)
-        assert activation is not None
-        columns = ActivationColumns(usage=pack(usage) if usage else None)
-        if (
-            retryable
-            and driver.state.outcome is None
-            and backoff.retries_left(activation.attempt, node.retries)
-        ):
-            delay = backoff.delay(activation.attempt % (node.retries + 1), self._runtime.random)
-            await self._runtime.back_off(driver, address, self._runtime.clock() + delay, error, columns)
-        else:
-            await driver.fail(address, error, columns)
-
-    # -- cancel ------------------------------------------------------------------------------------------
-
-    async def cancel(self, driver: Driver, address: Address) -> None:
-        """Send the cancel, again and again until it is acknowledged; a function is waited for instead."""
-        record = await self._runtime.store.activation(driver.key, driver.state.key(address))
-        if driver.state_of(address) is not S.CANCELLING or record is None:
-            return
-        if record.token is None:
-            if not self._runtime.at_work(driver, address):
-                await driver.apply((Cancelled(address), {}, {}))
-            return
-        token = ContinuationToken.from_dict(unpack(record.token))
-        node = None if driver.workflow is None else driver.workflow.node(address.node)
-        adapter = node.operation if isinstance(node, OperationNode) else operation_for(token.provider)
-        if adapter is None:
-            raise OperationUnknownError(
-                f"Run {driver.run_id}: {address} waits at provider {token.provider!r}, which this process has no "
-                "adapter for. Name the workflow with --app, or pass it to the executor.",
-                run_id=driver.run_id,
-            )
-        if not isinstance(adapter, Cancellable):
-            log.warning(
-                "run %s: %s can't be cancelled at %s and runs on there",
-                driver.run_id,
-                address,
-                token.provider,
-            )
-            await driver.apply((Cancelled(address), {}, {"provider": "can't be cancelled there; runs on"}))
-            return
-        answer = await adapter.cancel(token)
-        if isinstance(answer, operation.Running):
-            if answer.problem is not None:
-                log.warning("run %s: cancelling %s: %s", driver.run_id, address, answer.problem)
-            self._again(record, answer.retry_after)
-        elif isinstance(node, OperationNode):
-            await self.conclude(driver, address, node, record, answer)
-        elif driver.state_of(address) is S.CANCELLING:
-            await driver.apply((Cancelled(address), {}, {}))
