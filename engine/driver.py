@@ -33,7 +33,7 @@ from .errors import ConditionError, NoEdgeTakenError
 from .events import NAMES, Address, EdgesDecided, EdgesFailed, Event, Failed, Succeeded, to_data
 from .failure import Failure, describe, said, sentence
 from .hub import Outcome
-from .plan import EdgeKind
+from .plan import EdgeKind, PlanEdge
 from .scheduler import advance
 from .state import Activation, State
 from .step import ALLOWED
@@ -266,21 +266,31 @@ class Driver:
             self.values.forget()
             self.runtime.evict(self)
 
+    @property
+    def size(self) -> int:
+        """How many activations it holds in memory."""
+        return sum(len(scope.activations) for scope in self.state.scopes.values())
+
+    def leave(self) -> None:
+        """Be forgotten, unless busy again."""
+        if self._pins == 0 and self.runtime.drivers.get(self.key) is self:
+            del self.runtime.drivers[self.key]
+
     def abort(self, error: BaseException) -> None:
         """Stop driving the run here, whatever it does, and tell those who wait. It stays resumable."""
         if self.stopped is not None:
             return
         self.stopped = error
         self.values.forget()
-        current = asyncio.current_task()
+        current, busy = asyncio.current_task(), self.runtime.busy()
         for task in self._tasks:
-            if task is not current and not self.runtime.submissions.shielded(task):
+            if task is not current and task not in busy:
                 task.cancel()
         self.runtime.abort(self, error)
 
-    async def submitted(self) -> None:
-        """Wait until no submission of the run is between its intent and its token."""
-        tasks = [task for task in self._tasks if self.runtime.submissions.shielded(task)]
+    async def quiet(self) -> None:
+        """Wait until no submission of the run is between its intent and its token, and no thread is at work for it."""
+        tasks = self._tasks & self.runtime.busy()
         if tasks:
             await asyncio.wait(tasks)
 
@@ -371,9 +381,7 @@ class Driver:
             if edge.kind is EdgeKind.MAP and items is None:
                 items = self.values.count(self.state.key(address), value)
             if edge.conditional:
-                if not decoded:
-                    decoded.append(self.node(address).output_codec.decode(value.data))
-                if self._when(address, edge.index, edge.target, decoded[0]):
+                if self._when(address, edge, value, decoded):
                     taken.append(edge.index)
             elif edge.otherwise:
                 otherwise = edge.index
@@ -389,15 +397,18 @@ class Driver:
             )
         return tuple(taken), items
 
-    def _when(self, address: Address, index: int, target: str, value: Any) -> bool:
+    def _when(self, address: Address, edge: PlanEdge, value: Value, decoded: list[Any]) -> bool:
+        """Evaluate a condition; `decoded` keeps the value for the next one."""
         assert self.workflow is not None
-        when: Callable[[Any], bool] | None = self.workflow.when(index)
+        when: Callable[[Any], bool] | None = self.workflow.when(edge.index)
         assert when is not None
         try:
-            return bool(when(value))
-        except Exception as error:
+            if not decoded:
+                decoded.append(self.node(address).output_codec.decode(value.data))
+            return bool(when(decoded[0]))
+        except (Exception, SystemExit) as error:
             raise ConditionError(
-                f"the condition of the edge from {address} to {target} raised {type(error).__name__}: {said(error)}. The "
+                f"the condition of the edge from {address} to {edge.target} raised {type(error).__name__}: {said(error)}. The "
                 f"result of {address} is kept; mend the condition, then retry run {self.run_id}."
             ) from error
 

@@ -32,11 +32,11 @@ from .errors import (
     WorkflowChangedError,
     WorkflowUnknownError,
 )
-from .events import RunRetried, RunStarted
+from .events import RunStarted
 from .graph import Workflow
 from .inbox import Inbox
 from .plan import Plan, differences
-from .recovery import answer, recover, request_cancel
+from .recovery import answer, recover, request_cancel, retried
 from .run import Run
 from .runtime import Runtime
 from .signals import TermSignal
@@ -178,7 +178,7 @@ class Executor:
             self._same_workflow(record, plan, await self._runtime.plan(record.signature))
             async with self._taking:
                 if not record.status.finished and record.key not in self._runtime.owned:
-                    claim = await self._store.claim(run_id)
+                    claim = await self._claim(record)
                     if claim.granted:
                         await recover(self._runtime, [claim.run])
         return Run(self._runtime, record, workflow)
@@ -228,7 +228,7 @@ class Executor:
         workflow = await self._workflow(record)
         async with self._taking:
             if not record.status.finished and record.key not in self._runtime.owned:
-                claim = self._granted(await self._store.claim(run_id))
+                claim = self._granted(await self._claim(record))
                 if not claim.run.status.finished:
                     await recover(self._runtime, [claim.run])
         return Run(self._runtime, record, workflow)
@@ -269,13 +269,14 @@ class Executor:
             )
         async with self._taking:
             if record.key not in self._runtime.owned:  # else another task is ahead of us
-                claim = self._granted(await self._store.claim(run_id, failed=True))
+                claim = self._granted(await self._claim(record, failed=True))
                 if claim.run.status is RunStatus.FAILED:
                     self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
                     driver = await self._runtime.driver(claim.run.key)
                     assert driver is not None, f"run {run_id} was claimed and is not there"
+                    messages = await self._store.messages([claim.run.key])
                     with driver.pinned():
-                        await driver.apply((RunRetried(), {}, {}))
+                        await retried(self._runtime, driver, messages)
         return Run(self._runtime, record, workflow)
 
     async def cancel(self, run_id: str) -> None:
@@ -289,7 +290,7 @@ class Executor:
             return
         async with self._taking:
             if record.key not in self._runtime.owned:
-                claim = await self._store.claim(run_id)
+                claim = await self._claim(record)
                 if claim.granted or not claim.run.status.finished:
                     await self._store.post(record.key, "cancel", None, (), pack({}))
                 if claim.granted:
@@ -315,7 +316,7 @@ class Executor:
                     await self._workflow(record)  # nobody drives it, and without its workflow we can't either
                 message = pack({"answer": reply})
                 await self._store.post(record.key, "answer", address.node, address.path, message)
-                claim = await self._store.claim(run_id)
+                claim = await self._claim(record)
                 if claim.granted:
                     await recover(self._runtime, [claim.run])
                 return
@@ -350,6 +351,11 @@ class Executor:
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."
             )
+
+    async def _claim(self, record: RunRecord, *, failed: bool = False) -> Claim:
+        """Take a run, after what is left of an earlier taking here has ended."""
+        await self._runtime.left(record.key)
+        return await self._store.claim(record.id, failed=failed)
 
     @staticmethod
     def _granted(claim: Claim) -> Claim:

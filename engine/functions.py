@@ -84,7 +84,7 @@ class Functions:
             if driver.state_of(address) is S.CANCELLING:
                 task.uncancel()
                 await driver.apply((Cancelled(address), {}, {}))
-            elif driver.stopped is not None or self._runtime.stopping:
+            elif task.cancelling():
                 raise
             else:  # the function raised it by itself
                 await self._failed(driver, address, node, error)

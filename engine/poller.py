@@ -1,8 +1,7 @@
 """The poller: one heap over everything that waits. No task and no state per waiting activation.
 
-An entry says when which activation is due. All that are due together are handed over in one batch, so that
-their tokens are read in one call. Entries are never removed: whoever is handed one that is out of date drops
-it, because the row says what is true.
+An entry says when which activation is due; an activation has one time, the last that was given. All that are due
+together are handed over in one batch, so that their tokens are read in one call.
 """
 
 from __future__ import annotations
@@ -28,17 +27,19 @@ class Poller:
         self._clock = clock
         self._wake = wake
         self._heap: list[tuple[float, int, int, ActivationKey]] = []
+        self._times: dict[Due, float] = {}  # an entry of the heap with another time is out of date
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._times)
 
     def add(self, at: float, run: int, key: ActivationKey) -> None:
-        """Wake this activation at that time. Adding it twice wakes it twice."""
+        """Wake this activation at that time, and not at a time that was given before."""
         self._count += 1
+        self._times[run, key] = at
         heapq.heappush(self._heap, (at, self._count, run, key))
         if self._timer is None or at < self._timer_at:
             self._arm()
@@ -52,6 +53,7 @@ class Poller:
         """Wake nothing any more."""
         self._closed = True
         self._heap.clear()
+        self._times.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -71,8 +73,10 @@ class Poller:
         now = self._clock()
         due: list[Due] = []
         while self._heap and self._heap[0][0] <= now:
-            _, _, run, key = heapq.heappop(self._heap)
-            due.append((run, key))
+            at, _, run, key = heapq.heappop(self._heap)
+            if self._times.get((run, key)) == at:
+                del self._times[run, key]
+                due.append((run, key))
         if due:
             self._wake(due)
         self._arm()

@@ -75,7 +75,10 @@ class Polls:
         answer: operation.Poll,
     ) -> None:
         """Commit what the provider said, unless the activation has ended meanwhile: the first end wins."""
-        state = driver.state_of(address)
+        activation = driver.state.find(address)
+        if activation is None or activation.attempt != record.attempt:
+            return  # the answer is about a token of an earlier attempt
+        state = activation.state
         if state is not S.WAITING and state is not S.CANCELLING:
             return
         match answer:
@@ -87,7 +90,7 @@ class Polls:
                 columns = ActivationColumns(usage=pack(dict(usage)) if usage else None, wake_at=None)
                 try:
                     encoded = encode(node, node.finish(value), None)
-                except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: all of them are committed
                     await driver.fail(address, error, columns)
                 else:
                     following = await driver.succeed(address, encoded, columns)

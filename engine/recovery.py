@@ -6,14 +6,16 @@ which everything waits is not even loaded; its activations go to the poller's he
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoints import ActivationRecord, ActivationState, Message, RunRecord, RunStatus, unpack
-from ..nodes import Cancellable, ContinuationToken, OperationNode, operation
+from ..nodes import Cancellable, ContinuationToken, OperationNode, operation, operation_for
+from .commands import Settle
 from .errors import AnswerError
-from .events import Address, CancelRequested
+from .events import Address, CancelRequested, RunRetried
 
 if TYPE_CHECKING:
     from .driver import Driver
@@ -34,16 +36,21 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
     messages: dict[int, list[Message]] = {key: [] for key in keys}
     for message in await runtime.store.messages(keys):
         messages[message.run].append(message)
+    busy: list[int] = []
     for record in records:
         runtime.own(record, await runtime.plan(record.signature))
         rows = live[record.key]
         if rows and not messages[record.key] and all(row.state in IDLE for row in rows):
             for row in rows:
                 runtime.poller.add(row.wake_at or 0.0, record.key, row.key)
-            continue
-        driver = await runtime.driver(record.key)
-        if driver is not None:
-            driver.spawn(_recover(runtime, driver, rows, messages[record.key]))
+        else:
+            busy.append(record.key)
+    drivers = await asyncio.gather(*(runtime.driver(key) for key in busy), return_exceptions=True)
+    for key, driver in zip(busy, drivers, strict=True):
+        if isinstance(driver, BaseException):
+            runtime.stop_driving(key, driver)  # this run alone; the others go on
+        elif driver is not None:
+            driver.spawn(_recover(runtime, driver, live[key], messages[key]))
 
 
 async def _recover(
@@ -77,6 +84,21 @@ async def _recover(
             activation = driver.state.find(address)
             if activation is not None and activation.taken is None:
                 driver.spawn(driver.decide(address))
+
+
+async def retried(runtime: Runtime, driver: Driver, messages: Sequence[Message]) -> None:
+    """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count."""
+    void = tuple(message.id for message in messages if message.type == "cancel")
+    effects = await driver.commit((RunRetried(), {}, {}), messages=void)
+    answered: set[Address] = set()
+    for message in messages:
+        if message.type != "cancel":
+            await deal_with(runtime, driver, message)
+            if message.node is not None:
+                answered.add(Address(message.node, message.path))
+    driver.perform(
+        effect for effect in effects if not (isinstance(effect, Settle) and effect.address in answered)
+    )
 
 
 async def deal_with(runtime: Runtime, driver: Driver, message: Message) -> None:
@@ -115,10 +137,16 @@ async def _late_token(
     if driver.state_of(address) is S.SUBMIT_UNKNOWN:
         await runtime.submissions.adopt(driver, address, token, runtime.clock(), (message,))
         return
-    node = driver.workflow.node(address.node) if driver.workflow is not None else None
-    if isinstance(node, OperationNode) and isinstance(node.operation, Cancellable):
-        ended = await node.operation.cancel(token)
-        if isinstance(ended, operation.Running):
+    record = await runtime.store.activation(driver.key, driver.state.key(address))
+    known = None if record is None or record.token is None else unpack(record.token)
+    if known is None or known["handle"] != dict(
+        token.handle
+    ):  # else it is the one in use: the provider knew the key
+        node = driver.workflow.node(address.node) if driver.workflow is not None else None
+        adapter = node.operation if isinstance(node, OperationNode) else operation_for(token.provider)
+        if adapter is None:
+            return  # the message stays for a process that has the workflow
+        if isinstance(adapter, Cancellable) and isinstance(await adapter.cancel(token), operation.Running):
             return  # not acknowledged: the message stays, and is dealt with again
     await driver.apply(messages=(message,))
 
@@ -140,7 +168,9 @@ async def answer(
         )
     match reply:
         case "resubmit":
-            driver.spawn(runtime.submissions.resubmit(driver, address, node, messages))
+            record = await runtime.store.activation(driver.key, driver.state.key(address))
+            unknown = 0 if record is None else record.unknown
+            driver.spawn(runtime.submissions.resubmit(driver, address, node, unknown, messages))
         case "fail":
             await runtime.submissions.give_up(driver, address, messages)
         case handle:

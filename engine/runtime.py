@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -46,6 +47,10 @@ AnyWorkflow: TypeAlias = Workflow[Any, Any]
 
 VALUES_IN_MEMORY = 64 * 1024 * 1024
 """Bytes of encoded values that an executor keeps in memory for consumers to come."""
+SMALL = 32
+"""Open activations up to which a run is evicted as soon as it only waits."""
+IDLE_ACTIVATIONS = 50_000
+"""Open activations of larger waiting runs that an executor keeps in memory, all in all."""
 BATCH = 256
 """How many due activations are read from the store in one call."""
 
@@ -81,6 +86,8 @@ class Runtime:
         self.tasks: asyncio.TaskGroup | None = None
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, list[asyncio.Future[None]]] = {}  # who waits for which run to be loaded
+        self._leaving: dict[int, asyncio.Task[None]] = {}  # runs that are about to be given back
+        self._idle: OrderedDict[int, Driver] = OrderedDict()  # large runs of which nothing is busy
 
     # -- workflows ---------------------------------------------------------------------------------------
 
@@ -140,25 +147,32 @@ class Runtime:
     def _load_wanted(self) -> None:
         """Load all runs that were asked for in this turn of the loop, in one call of the store."""
         wanted, self._loading = self._loading, {}
-        self.create_task(self._load(wanted))
+        if self.tasks is None or self.stopping:
+            self._not_loaded(wanted)
+        else:
+            self.create_task(self._load(wanted), lambda _: self._not_loaded(wanted))
 
     async def _load(self, wanted: dict[int, list[asyncio.Future[None]]]) -> None:
-        waiting = [future for futures in wanted.values() for future in futures]
         try:
             found = {loaded.run.key: loaded for loaded in await self.store.load(list(wanted))}
-        except BaseException as error:
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(error)
-            if isinstance(error, Exception):
-                return  # those who asked have it
-            raise
-        for run in wanted:
-            if run not in self.drivers:  # another batch may have been faster
-                self._restore(run, found.get(run))
-        for future in waiting:
-            if not future.done():  # whoever asked may have been cancelled
-                future.set_result(None)
+        except Exception as error:  # noqa: BLE001  # the boundary: those who asked get it
+            for futures in wanted.values():
+                _answer(futures, error)
+            return
+        for run, futures in wanted.items():
+            try:
+                if run not in self.drivers:  # another batch may have been faster
+                    self._restore(run, found.get(run))
+            except Exception as error:  # noqa: BLE001  # the boundary: rows of one run that can't be read
+                _answer(futures, error)
+            else:
+                _answer(futures, None)
+
+    @staticmethod
+    def _not_loaded(wanted: dict[int, list[asyncio.Future[None]]]) -> None:
+        """Whoever still waits after a load waits for nothing: the executor stops."""
+        for futures in wanted.values():
+            _answer(futures, ExecutorStoppedError("The executor stopped before the run was loaded."))
 
     def _restore(self, run: int, loaded: Loaded | None) -> None:
         owned = self.owned.get(run)
@@ -178,16 +192,28 @@ class Runtime:
         return driver
 
     def evict(self, driver: Driver) -> None:
-        """Nothing of the run is busy: forget all but that it is ours."""
-        self.drivers.pop(driver.key, None)
+        """Nothing of the run is busy: forget all but that it is ours.
+
+        Runs with many open activations are kept for a while, the least recently busy go first: their rows would be
+        read again for each of their activations that moves.
+        """
+        if driver.size <= SMALL:
+            self.drivers.pop(driver.key, None)
+            return
+        self._idle[driver.key] = driver
+        self._idle.move_to_end(driver.key)
+        while sum(idle.size for idle in self._idle.values()) > IDLE_ACTIVATIONS and len(self._idle) > 1:
+            self._idle.popitem(last=False)[1].leave()
 
     def forget(self, driver: Driver) -> None:
         """The run has ended."""
+        self._idle.pop(driver.key, None)
         self.drivers.pop(driver.key, None)
         self.owned.pop(driver.key, None)
 
     def abort(self, driver: Driver, error: BaseException) -> None:
         """The run can't be driven on here; it stays as it was committed."""
+        self._idle.pop(driver.key, None)
         self.drivers.pop(driver.key, None)
         owned = self.owned.pop(driver.key, None)
         if isinstance(error, StaleFenceError):
@@ -195,15 +221,37 @@ class Runtime:
         else:
             log.error("run %s is not driven on: %s: %s", driver.run_id, type(error).__name__, error)
         self.hub.stopped(driver.key, error)
-        if owned is not None and not self.stopping and not isinstance(error, StaleFenceError):
-            self.create_task(self._release(driver))
+        if owned is not None and not self.stopping:
+            self._leave(driver.key, owned, driver)
 
-    async def _release(self, driver: Driver) -> None:
+    def _leave(self, run: int, owned: Owned, driver: Driver | None) -> None:
+        """Give a run back once nothing of it is under way here."""
+        self._leaving[run] = self.create_task(
+            self._release(run, owned, driver), lambda task: self._left(run, task)
+        )
+
+    def _left(self, run: int, task: asyncio.Task[None]) -> None:
+        if self._leaving.get(run) is task:
+            del self._leaving[run]
+
+    async def _release(self, run: int, owned: Owned, driver: Driver | None) -> None:
         try:
-            await driver.submitted()
-            await self.store.release(await self.store.runs_by_key([driver.key]))
-        except Exception as error:  # noqa: BLE001  # the run has its error already; its lease frees it later
-            log.warning("run %s could not be released: %s", driver.run_id, error)
+            if driver is not None:
+                await driver.quiet()
+            ours = [record for record in await self.store.runs_by_key([run]) if record.fence == owned.fence]
+            await self.store.release(ours)
+        except Exception as error:  # noqa: BLE001  # the run has its error already
+            log.warning(
+                "run %s could not be given back, so others can't take it before this process ends: %s",
+                owned.run_id,
+                error,
+            )
+
+    async def left(self, run: int) -> None:
+        """Return when this executor has given the run back, if it is about to: only then may it take it again."""
+        task = self._leaving.get(run)
+        if task is not None:
+            await asyncio.wait([task])
 
     def _lost(self, run: int, run_id: str) -> None:
         self.owned.pop(run, None)
@@ -283,7 +331,7 @@ class Runtime:
             records = await self.store.activations_by_key(due)
         except Exception as error:  # noqa: BLE001  # the boundary: all these runs get the error
             for run in {run for run, _ in due}:
-                await self._stop_driving(run, error)
+                self.stop_driving(run, error)
             return
         for record in records:
             if record.run in self.owned and not self.stopping:
@@ -295,26 +343,34 @@ class Runtime:
             if record.state is S.WAITING:
                 await self.polls.poll(record, address)
                 return
+            if record.state is S.SUBMIT_UNKNOWN and record.wake_at is None:
+                return  # it waits for a person; this entry is of an earlier attempt
             if record.state not in (S.BACKOFF, S.SUBMIT_UNKNOWN, S.CANCELLING):
                 await self.check_ownership([record.run])  # an old entry, or somebody else moved it
                 return
             driver = await self.driver(record.run)
             if driver is not None and driver.state_of(address) is record.state:
-                await driver.guard(self._resume(driver, address, record.state))
+                await driver.guard(self._resume(driver, address, record))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self.stop_driving(record.run, error)  # an adapter raised it by itself
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
-            await self._stop_driving(record.run, error)
+            self.stop_driving(record.run, error)
 
-    async def _resume(self, driver: Driver, address: Address, state: ActivationState) -> None:
-        if state is S.BACKOFF:
+    async def _resume(self, driver: Driver, address: Address, record: ActivationRecord) -> None:
+        if record.state is S.BACKOFF:
             await driver.apply((AttemptStarted(address), {}, {}))
-        elif state is S.CANCELLING:
+        elif record.state is S.CANCELLING:
             await self.polls.cancel(driver, address)
         else:
             node = driver.node(address)
             assert isinstance(node, OperationNode)
-            await self.submissions.resubmit(driver, address, node)
+            await self.submissions.resubmit(driver, address, node, record.unknown)
 
-    async def _stop_driving(self, run: int, error: Exception) -> None:
+    def stop_driving(self, run: int, error: BaseException) -> None:
+        """Leave a run as it is committed, and tell those who wait for it why."""
         driver = self.drivers.get(run)
         if driver is not None:
             driver.abort(error)
@@ -324,7 +380,15 @@ class Runtime:
             return
         log.error("run %s is not driven on: %s: %s", owned.run_id, type(error).__name__, error)
         self.hub.stopped(run, error)
-        try:
-            await self.store.release(await self.store.runs_by_key([run]))
-        except Exception as late:  # noqa: BLE001  # the run has its error already; its lease frees it later
-            log.warning("run %s could not be released: %s", owned.run_id, late)
+        if not self.stopping:
+            self._leave(run, owned, None)
+
+
+def _answer(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for future in futures:
+        if future.done():  # whoever asked was cancelled
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

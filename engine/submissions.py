@@ -65,30 +65,32 @@ class Submissions:
         try:
             value, _ = await driver.values.input(address)
             request = Value(pack(dict(node.request(value, context(driver, address)))))
-        except Exception as error:  # noqa: BLE001  # the boundary: every error of a node is committed
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: every error of a node is committed
             await driver.fail(address, error)
             return
         async with self._places:
             if driver.state_of(address) is S.RUNNING and not self._runtime.stopping:
-                await self._submit(driver, address, node, request, new=True)
+                await self._submit(driver, address, node, request)
 
     async def resubmit(
         self,
         driver: Driver,
         address: Address,
         node: OperationNode[Any, Any],
+        unknown: int,
         messages: tuple[int, ...] = (),
     ) -> None:
         """Send the same bytes under the same key again, because nobody knows what became of them.
 
-        The messages that asked for it are dealt with by the intent's commit, so that a crash loses none.
+        `unknown` is the count of unknown fates on which this was decided; when there is one more by the time that
+        it is our turn, somebody else has submitted it meanwhile, and this decision is spent. The messages that asked for it are dealt with by the intent's commit, so that a crash loses none.
         """
         await node.operation.prepare()
         request = await self._runtime.store.request(driver.key, driver.state.key(address))
         assert request is not None, f"run {driver.run_id}: {address} was submitted without an intent"
         async with self._places:
             if driver.state_of(address) is S.SUBMIT_UNKNOWN and not self._runtime.stopping:
-                await self._submit(driver, address, node, request, new=False, messages=messages)
+                await self._submit(driver, address, node, request, unknown=unknown, messages=messages)
 
     async def _submit(
         self,
@@ -97,9 +99,10 @@ class Submissions:
         node: OperationNode[Any, Any],
         request: Value,
         *,
-        new: bool,
+        unknown: int | None = None,  # None: a new attempt
         messages: tuple[int, ...] = (),
     ) -> None:
+        new = unknown is None
         activation = driver.state.find(address)
         assert activation is not None
         first = new and activation.attempt == 1
@@ -108,6 +111,8 @@ class Submissions:
             return  # it was cancelled, answered or submitted while its row was read
         if not new and driver.state.outcome is not None:
             return  # the run fails meanwhile: it is settled when the run is retried
+        if not new and row is not None and row.unknown != unknown:
+            return  # another decision was faster
         columns = ActivationColumns(submission=1 if row is None else row.submission + 1, wake_at=None)
         if new:
             columns["request"] = request
@@ -124,9 +129,10 @@ class Submissions:
                 token = await node.operation.submit(unpack(request.data), key)
             except SubmissionRejectedError as error:
                 await self._rejected(driver, address, node, error)
-            except Exception as error:  # noqa: BLE001  # the protocol's rule: any other error is an unknown fate
-                unknown = 1 if row is None else row.unknown + 1
-                await self._unknown(driver, address, node, error, unknown)
+            except (Exception, asyncio.CancelledError) as error:  # any other error: an unknown fate
+                if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                    raise  # the wait for it has an end; what it raises by itself is an error as any other
+                await self._unknown(driver, address, node, error, 1 if row is None else row.unknown + 1)
             else:
                 await self._submitted(driver, address, node, token)
         finally:
@@ -288,17 +294,15 @@ class Submissions:
         error: BaseException,
     ) -> None:
         match node.on_unknown_submit:
-            case "resubmit" if unknown <= node.retries:
+            case "resubmit" if backoff.retries_left(unknown, node.retries):
                 log.warning(
                     "run %s: the fate of the submission of %s is unknown (%s); submitting it again",
                     driver.run_id,
                     address,
                     error,
                 )
-                if wake_at <= self._runtime.clock():
-                    await self.resubmit(driver, address, node)
-                else:
-                    self._runtime.poller.add(wake_at, driver.key, driver.state.key(address))
+                # By way of the poller, also when it is time now: whoever is here may hold a place of the submissions.
+                self._runtime.poller.add(wake_at, driver.key, driver.state.key(address))
             case "resubmit" | "fail":
                 await driver.fail(
                     address,
