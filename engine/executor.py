@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from types import TracebackType
-from typing import Any, Never, Self, TypeVar
+from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 from ..checkpoints import (
     Claim,
@@ -44,6 +45,8 @@ from .state import State
 
 log = logging.getLogger("perdure")
 
+P = ParamSpec("P")
+T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741  # the input, as in the documented signature
 O = TypeVar("O")  # noqa: E741  # the output
 
@@ -57,6 +60,18 @@ class Resumed:
 
     runs: tuple[Run[Any], ...]
     left: dict[str, str]
+
+
+def to_the_end(
+    verb: Callable[Concatenate[Executor, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Executor, P], Coroutine[Any, Any, T]]:
+    """Let a verb run to its end also when its caller is cancelled: what it has committed must be followed up."""
+
+    @wraps(verb)
+    async def whole(self: Executor, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.whole(verb(self, *args, **kwargs))
+
+    return whole
 
 
 class Executor:
@@ -88,6 +103,7 @@ class Executor:
         )  # one taking-up at a time: a second claim would make the first one stale
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._verbs: set[asyncio.Task[Any]] = set()
         for workflow in workflows:
             self._runtime.know(workflow)
 
@@ -145,7 +161,7 @@ class Executor:
             )
         )
         runtime.cancel_idle()
-        busy = runtime.busy()
+        busy = runtime.busy() | self._verbs
         if busy:
             await asyncio.wait(busy, timeout=self._grace)
         for task in list(runtime.working):
@@ -217,6 +233,7 @@ class Executor:
         driver.perform(effects)
         return record
 
+    @to_the_end
     async def resume(self, run_id: str) -> Run[Any]:
         """Drive a run on from its last checkpoint. One that has ended is returned as it is.
 
@@ -233,6 +250,7 @@ class Executor:
                     await recover(self._runtime, [claim.run])
         return Run(self._runtime, record, workflow)
 
+    @to_the_end
     async def resume_all(self) -> Resumed:
         """Drive on every unfinished run of this executor's workflows that nobody alive drives.
 
@@ -253,6 +271,7 @@ class Executor:
         runs = [Run[Any](self._runtime, run, self._runtime.workflows[run.signature]) for run in granted]
         return Resumed(runs=tuple(runs), left=left)
 
+    @to_the_end
     async def retry(self, run_id: str) -> Run[Any]:
         """Drive a failed run on from where it failed; what succeeded is kept. One under way is resumed.
 
@@ -279,6 +298,7 @@ class Executor:
                         await retried(self._runtime, driver, messages)
         return Run(self._runtime, record, workflow)
 
+    @to_the_end
     async def cancel(self, run_id: str) -> None:
         """Cancel a run, at the providers too. Returns when that is committed, or left to the run's owner.
 
@@ -301,6 +321,7 @@ class Executor:
             with driver.pinned():
                 await request_cancel(driver)
 
+    @to_the_end
     async def answer(self, run_id: str, node: str, reply: str) -> None:
         """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
@@ -343,6 +364,18 @@ class Executor:
                 await asyncio.sleep(0.001)  # its timer fires in this very moment
             else:
                 return
+
+    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do this to its end also when the caller is cancelled; a stop waits for it."""
+        task = asyncio.ensure_future(work)
+        self._verbs.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._verbs.discard(task)
+        if not task.cancelled():
+            task.exception()  # retrieved: its caller may have gone
 
     # -- checks ------------------------------------------------------------------------------------------
 

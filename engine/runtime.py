@@ -87,7 +87,10 @@ class Runtime:
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, list[asyncio.Future[None]]] = {}  # who waits for which run to be loaded
         self._leaving: dict[int, asyncio.Task[None]] = {}  # runs that are about to be given back
-        self._idle: OrderedDict[int, Driver] = OrderedDict()  # large runs of which nothing is busy
+        self._idle: OrderedDict[int, tuple[Driver, int]] = (
+            OrderedDict()
+        )  # large runs of which nothing is busy
+        self._idle_size = 0
 
     # -- workflows ---------------------------------------------------------------------------------------
 
@@ -197,23 +200,31 @@ class Runtime:
         Runs with many open activations are kept for a while, the least recently busy go first: their rows would be
         read again for each of their activations that moves.
         """
-        if driver.size <= SMALL:
+        self._not_idle(driver.key)
+        size = driver.size
+        if size <= SMALL:
             self.drivers.pop(driver.key, None)
             return
-        self._idle[driver.key] = driver
-        self._idle.move_to_end(driver.key)
-        while sum(idle.size for idle in self._idle.values()) > IDLE_ACTIVATIONS and len(self._idle) > 1:
-            self._idle.popitem(last=False)[1].leave()
+        self._idle[driver.key] = (driver, size)
+        self._idle_size += size
+        while self._idle_size > IDLE_ACTIVATIONS and len(self._idle) > 1:
+            oldest, _ = self._idle[next(iter(self._idle))]
+            self._not_idle(oldest.key)
+            oldest.leave()
+
+    def _not_idle(self, run: int) -> None:
+        _, size = self._idle.pop(run, (None, 0))
+        self._idle_size -= size
 
     def forget(self, driver: Driver) -> None:
         """The run has ended."""
-        self._idle.pop(driver.key, None)
+        self._not_idle(driver.key)
         self.drivers.pop(driver.key, None)
         self.owned.pop(driver.key, None)
 
     def abort(self, driver: Driver, error: BaseException) -> None:
         """The run can't be driven on here; it stays as it was committed."""
-        self._idle.pop(driver.key, None)
+        self._not_idle(driver.key)
         self.drivers.pop(driver.key, None)
         owned = self.owned.pop(driver.key, None)
         if isinstance(error, StaleFenceError):
