@@ -26,7 +26,7 @@ from ..checkpoints import (
     Store,
     pack,
 )
-from ..nodes import FunctionNode, OperationNode
+from ..nodes import FunctionNode, OperationError, OperationNode
 from .driver import Driver
 from .errors import ExecutorStoppedError, OperationUnknownError
 from .events import Address, AttemptStarted, BackedOff
@@ -362,11 +362,12 @@ class Runtime:
             driver = await self.driver(record.run)
             if driver is not None and driver.state_of(address) is record.state:
                 await driver.guard(self._resume(driver, address, record))
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            self.stop_driving(record.run, error)  # an adapter raised it by itself
+            told = f"Asking after {address} was cancelled by its own adapter, not by us. Resume the run to ask again."
+            self.stop_driving(record.run, OperationError(told, code="cancelled_by_adapter"))
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
             self.stop_driving(record.run, error)
 

@@ -26,6 +26,10 @@ QUICK = Polling(first=0.1, cap=0.2)
 """Polls that follow each other quickly, for responses that take tenths of a second."""
 
 
+PATIENT = 20
+"""How often a briefing submits again what is of unknown fate: a soak can kill it more often than is usual."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Review:
     """What the reviewer answers with."""
@@ -95,7 +99,7 @@ def briefing(desk: Desk) -> Workflow[str, str]:
         desk.note(ctx)
         return f"{question}, in short"
 
-    @researcher.node(name="research")
+    @researcher.node(name="research", retries=PATIENT)
     def research(question: str) -> str:
         return f"Investigate: {question}"
 
@@ -122,11 +126,11 @@ def briefing(desk: Desk) -> Workflow[str, str]:
         desk.note(ctx)
         return f"Nothing was found in {digest.words} words."
 
-    @editor.node(name="outline")
+    @editor.node(name="outline", retries=PATIENT)
     def outline(questions: list[str]) -> str:
         return "Outline: " + "; ".join(questions)
 
-    @editor.node(output=Review, name="review", on_unknown_submit=desk.on_unknown_submit)
+    @editor.node(output=Review, name="review", retries=PATIENT)
     def review(parts: tuple[str | None, str | None, str]) -> str:
         return "Judge: " + " / ".join(part or "nothing" for part in parts)
 

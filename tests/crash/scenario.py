@@ -30,7 +30,6 @@ from perdure.checkpoints import (
 from perdure.engine import Plan
 from perdure.engine.events import Address, from_journal
 from perdure.engine.scheduler import fold
-from perdure.nodes import OnUnknownSubmit
 from perdure.nodes.simulator import Answer, Match, ReceivedRequest, Rule, SimulatedResponse, Simulator
 
 from .child import Job, Verb
@@ -66,7 +65,6 @@ class Scenario:
     options: Mapping[str, float] = field(default_factory=dict[str, float])
     durations: Mapping[str, float] = field(default_factory=dict[str, float])
     """Seconds that the provider takes over the first submission of a node (`research[1]`)."""
-    on_unknown_submit: OnUnknownSubmit = "resubmit"
 
 
 TAKEN_UP: tuple[Verb, ...] = ("resume", "start", "resume_all")
@@ -181,8 +179,8 @@ class Ending:
 
     @property
     def output(self) -> Any:
-        """What the last process reported as the run's result."""
-        (result,) = [report["value"] for report in self.reports if report["what"] == "result"]
+        """The run's result, as the last process reported it, and maybe one that was killed right after."""
+        (result,) = {report["value"] for report in self.reports if report["what"] == "result"}
         return result
 
     @property
@@ -261,7 +259,6 @@ def play(scenario: Scenario, nursery: Nursery, provider: Simulator, folder: Path
         base_url=provider.base_url,
         api_key=provider.api_key,
         options=dict(scenario.options),
-        on_unknown_submit=scenario.on_unknown_submit,
     )
     for number, life in enumerate([*scenario.lives, None]):
         job = replace(
