@@ -104,6 +104,7 @@ class Executor:
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
         self._verbs: set[asyncio.Task[Any]] = set()
+        self._starting: dict[str, asyncio.Future[None]] = {}
         for workflow in workflows:
             self._runtime.know(workflow)
 
@@ -193,8 +194,8 @@ class Executor:
             self._same_input(record, plan, encoded)
             self._same_workflow(record, plan, await self._runtime.plan(record.signature))
             async with self._taking:
-                if not record.status.finished and record.key not in self._runtime.owned:
-                    claim = await self._claim(record)
+                if not record.status.finished and await self._free(record):
+                    claim = await self._store.claim(run_id)
                     if claim.granted:
                         await recover(self._runtime, [claim.run])
         return Run(self._runtime, record, workflow)
@@ -223,13 +224,19 @@ class Executor:
         driver = Driver(self._runtime, blank, workflow, State(plan=plan))
         transition, effects = driver.step([(RunStarted(), {}, {})])
         new = NewRun(id=run_id, workflow=plan.workflow, signature=plan.signature, input=value)
+        starting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._starting.setdefault(run_id, starting)
         try:
             record = await self._store.create(new, plan.record, transition)
+            driver.born(record, value)
+            self._runtime.own(record, plan, workflow)
+            self._runtime.adopt(driver)
         except RunExistsError:
             return None
-        driver.born(record, value)
-        self._runtime.own(record, plan, workflow)
-        self._runtime.adopt(driver)
+        finally:
+            starting.set_result(None)
+            if self._starting.get(run_id) is starting:
+                del self._starting[run_id]
         driver.perform(effects)
         return record
 
@@ -244,8 +251,8 @@ class Executor:
         record = await self._store.run(run_id)
         workflow = await self._workflow(record)
         async with self._taking:
-            if not record.status.finished and record.key not in self._runtime.owned:
-                claim = self._granted(await self._claim(record))
+            if not record.status.finished and await self._free(record):
+                claim = self._granted(await self._store.claim(run_id))
                 if not claim.run.status.finished:
                     await recover(self._runtime, [claim.run])
         return Run(self._runtime, record, workflow)
@@ -287,8 +294,8 @@ class Executor:
                 f"Run {run_id} {record.status}: only a failed run can be retried.", run_id=run_id
             )
         async with self._taking:
-            if record.key not in self._runtime.owned:  # else another task is ahead of us
-                claim = self._granted(await self._claim(record, failed=True))
+            if await self._free(record):  # else another task is ahead of us
+                claim = self._granted(await self._store.claim(run_id, failed=True))
                 if claim.run.status is RunStatus.FAILED:
                     self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
                     driver = await self._runtime.driver(claim.run.key)
@@ -309,8 +316,8 @@ class Executor:
         if record.status.finished:
             return
         async with self._taking:
-            if record.key not in self._runtime.owned:
-                claim = await self._claim(record)
+            if await self._free(record):
+                claim = await self._store.claim(run_id)
                 if claim.granted or not claim.run.status.finished:
                     await self._store.post(record.key, "cancel", None, (), pack({}))
                 if claim.granted:
@@ -332,12 +339,12 @@ class Executor:
         record = await self._store.run(run_id)
         address = await addresses.waiting_for_answer(self._store, record, node)
         async with self._taking:
-            if record.key not in self._runtime.owned:
+            if await self._free(record):
                 if await self._store.holder(record) is None:
                     await self._workflow(record)  # nobody drives it, and without its workflow we can't either
                 message = pack({"answer": reply})
                 await self._store.post(record.key, "answer", address.node, address.path, message)
-                claim = await self._claim(record)
+                claim = await self._store.claim(run_id)
                 if claim.granted:
                     await recover(self._runtime, [claim.run])
                 return
@@ -385,10 +392,13 @@ class Executor:
                 "The executor is not running: use it inside `async with Executor(...)`."
             )
 
-    async def _claim(self, record: RunRecord, *, failed: bool = False) -> Claim:
-        """Take a run, after what is left of an earlier taking here has ended."""
+    async def _free(self, record: RunRecord) -> bool:
+        """Whether the run is to be taken: not while it is being started here, or still being given back."""
+        starting = self._starting.get(record.id)
+        if starting is not None:
+            await asyncio.wait([starting])
         await self._runtime.left(record.key)
-        return await self._store.claim(record.id, failed=failed)
+        return record.key not in self._runtime.owned
 
     @staticmethod
     def _granted(claim: Claim) -> Claim:
