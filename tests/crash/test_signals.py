@@ -52,7 +52,7 @@ def sigint_in_the_middle_of_a_post(stage: Stage) -> None:
 
 @ACTS.act
 def sigterm_twice_in_the_middle_of_a_post(stage: Stage) -> None:
-    stage.script(slow_reply(SLOW))
+    stage.script(slow_reply(2 * SLOW))
     child = stage.child()
     stage.until_accepted()
     child.send(signal.SIGTERM)
