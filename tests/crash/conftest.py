@@ -1,4 +1,4 @@
-"""The provider and the nursery of the crash tests: one of each for the whole session."""
+"""The provider of each module, the nursery of the session, and the acts of a module under way."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .nursery import Nursery
 from .stage import Acts, Played
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def provider() -> Generator[Simulator]:
-    """A simulator of its own, which is never reset: runs are told apart by their ids."""
+    """A simulator that is never reset: runs are told apart by their ids."""
     with Simulator(duration=0.4) as simulator:
         yield simulator
 

@@ -309,5 +309,5 @@ def wait_for(what: str, condition: Any, timeout: float = 20.0) -> Any:
     end = time.monotonic() + timeout
     while not (value := condition()):
         assert time.monotonic() < end, f"{what}: not after {timeout:g} s"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return value

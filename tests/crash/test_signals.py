@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 
 ACTS = Acts()
 TERMINATED = 128 + signal.SIGTERM
-SLOW = 1.5
+SLOW = 2.0
 """Seconds that a reply takes after the submission was accepted."""
 
 
@@ -52,7 +52,7 @@ def sigint_in_the_middle_of_a_post(stage: Stage) -> None:
 
 @ACTS.act
 def sigterm_twice_in_the_middle_of_a_post(stage: Stage) -> None:
-    stage.script(slow_reply(2 * SLOW))
+    stage.script(slow_reply(1.5 * SLOW))
     child = stage.child()
     stage.until_accepted()
     child.send(signal.SIGTERM)
@@ -77,7 +77,7 @@ def sigterm_in_an_async_function(stage: Stage) -> None:
 
 @ACTS.act
 def sigterm_in_a_plain_function(stage: Stage) -> None:
-    child = stage.child(options={"ask_seconds": SLOW})
+    child = stage.child(options={"ask_seconds": 1.5})
     stage.until_running("ask")
     child.send(signal.SIGTERM)
     assert child.wait() == TERMINATED

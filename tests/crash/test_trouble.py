@@ -12,7 +12,7 @@ from perdure.checkpoints import RunStatus
 from perdure.nodes.simulator import Answer, HttpError, Match, Rule, SlowReply
 
 from .scenario import wait_for
-from .stage import ANSWER, Acts, Played, Stage, answer_takes
+from .stage import ANSWER, Acts, Played, Stage, answer_takes, slow_reply
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 
@@ -194,7 +194,7 @@ def handle_in(message: str) -> str:
 
 @ACTS.act
 def a_locked_database_while_a_token_is_committed(stage: Stage) -> None:
-    stage.script(Rule(match=ANSWER, fault=SlowReply(seconds=1.0, accepted=True)))
+    stage.script(slow_reply(2.0))
     child = stage.child(busy_timeout=0.5, on_unknown_submit="ask")
     (response,) = stage.until_accepted()
     with locked(stage):
