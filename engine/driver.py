@@ -8,6 +8,7 @@ run is busy in this process; a run that only waits is evicted and loaded again w
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager
@@ -228,10 +229,12 @@ class Driver:
         self.runtime.forget(self)
         self.runtime.hub.finished(self.key, outcome)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run this as a task of the run."""
+    def spawn(
+        self, work: Coroutine[Any, Any, None], variables: contextvars.Context | None = None
+    ) -> asyncio.Task[None]:
+        """Run this as a task of the run, with these context variables (default: those of the caller)."""
         self._pins += 1  # from now on, not from when the task begins
-        task = self.runtime.create_task(self._guard(work), partial(self._done, work))
+        task = self.runtime.create_task(self._guard(work), partial(self._done, work), variables)
         self._tasks.add(task)
         return task
 

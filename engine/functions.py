@@ -69,6 +69,7 @@ class Functions:
         assert task is not None
         if driver.state_of(address) is not S.RUNNING:
             return None
+        variables = contextvars.copy_context()
         try:
             if node.is_async:
                 driver.bodies[address] = task
@@ -94,8 +95,16 @@ class Functions:
             # a SystemExit too: else one node that exits would end all other runs, again after each resume
             await self._failed(driver, address, node, error)
         else:
-            return await driver.succeed(address, encoded)
+            if contextvars.copy_context() == variables:
+                return await driver.succeed(address, encoded)
+            # Context variables that the function set are its own: after a crash its successors would not see them.
+            driver.spawn(self._succeed(driver, address, encoded), variables)
         return None
+
+    async def _succeed(self, driver: Driver, address: Address, encoded: Value) -> None:
+        following = await driver.succeed(address, encoded)
+        if following is not None:
+            driver.spawn(self._runtime.start(driver, following))
 
     async def _call(
         self, driver: Driver, address: Address, node: FunctionNode[Any, Any], value: Any

@@ -7,6 +7,7 @@ together are handed over in one batch, so that their tokens are read in one call
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import heapq
 from collections.abc import Callable
 from typing import TypeAlias
@@ -32,6 +33,7 @@ class Poller:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._closed = False
+        self._variables = contextvars.copy_context()  # what is woken inherits nothing from who had it woken
 
     def __len__(self) -> int:
         return len(self._times)
@@ -66,7 +68,7 @@ class Poller:
             return
         self._timer_at = self._heap[0][0]
         delay = min(max(0.0, self._timer_at - self._clock()), LONGEST_SLEEP)
-        self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._fire, context=self._variables)
 
     def _fire(self) -> None:
         self._timer = None

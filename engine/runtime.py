@@ -7,6 +7,7 @@ driver only for runs in which something is busy now.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
 from collections import OrderedDict
@@ -113,6 +114,7 @@ class Runtime:
         self,
         work: Coroutine[Any, Any, None],
         done: Callable[[asyncio.Task[None]], object] | None = None,
+        variables: contextvars.Context | None = None,
     ) -> asyncio.Task[None]:
         """A task of the executor."""
         if self.tasks is None:
@@ -120,7 +122,7 @@ class Runtime:
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."
             )
-        task = self.tasks.create_task(work)
+        task = self.tasks.create_task(work, context=variables)
         self.working.add(task)
         task.add_done_callback(self.working.discard)
         if done is not None:

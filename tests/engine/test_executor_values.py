@@ -450,3 +450,29 @@ def test_empty_outputs_are_outputs(maker: str, stores: Stores) -> None:
             assert await (await executor.start(chain("w", make, look), "x")).result() == f"{value} {value}"
 
     perform(test())
+
+
+seen_here: contextvars.ContextVar[str] = contextvars.ContextVar("seen_here", default="nothing")
+
+
+@node
+async def sets_a_variable(value: str) -> str:
+    seen_here.set("set by the node before")
+    return value
+
+
+@node
+async def reads_the_variable(value: str) -> str:
+    return seen_here.get()
+
+
+def test_a_context_variable_that_a_node_sets_is_not_seen_by_the_next_one(stores: Stores) -> None:
+    """After a crash between the two it could not be seen, so it never is."""
+    workflow = Workflow("variables", start=sets_a_variable, end=reads_the_variable)
+    workflow.edge(sets_a_variable, reads_the_variable)
+
+    async def main() -> str:
+        async with Executor(stores()) as executor:
+            return await (await executor.start(workflow, "x")).result()
+
+    assert asyncio.run(main()) == "nothing"

@@ -108,7 +108,7 @@ def test_a_stream_that_breaks_at_any_event_goes_on_by_itself(simulator: Simulato
         prompt = f"story {cut:02}."
         fault = StreamCut(how=how, after=cut)  # pyright: ignore[reportArgumentType]
         simulator.script(Rule(match=Match(contains=prompt), on="stream", fault=fault))
-    duration = 1.5 if how == "idle" else 0.5  # silence is noticed after the time limit
+    duration = 3.0 if how == "idle" else 2.0  # silence is noticed after the time limit
     simulator.script(Rule(answer=Answer(pieces=PIECES, duration=duration)))
 
     async def tell(cut: int) -> None:
