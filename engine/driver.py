@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -30,11 +30,12 @@ from ..checkpoints import (
     unpack,
 )
 from .commands import Cancel, Decide, Finish, Save, SaveScope, Settle, Start
+from .decisions import decide, deciding_edges
 from .errors import ConditionError, NoEdgeTakenError
 from .events import NAMES, Address, EdgesDecided, EdgesFailed, Event, Failed, Succeeded, to_data
-from .failure import Failure, describe, said, sentence
+from .failure import Failure, describe, sentence
 from .hub import Outcome
-from .plan import EdgeKind, PlanEdge
+from .plan import EdgeKind
 from .scheduler import advance
 from .state import Activation, State
 from .step import ALLOWED
@@ -370,50 +371,11 @@ class Driver:
             await self.apply((EdgesDecided(address, taken, items), {"state": S.SUCCEEDED, "error": None}, {}))
 
     def decisions(self, address: Address, value: Value) -> tuple[tuple[int, ...], int | None]:
-        """Which conditional edges the output takes, and its length where it is mapped.
-
-        Raises `ConditionError` when a `when` raised, `NoEdgeTakenError` when none is taken and that is not meant.
-        """
-        edges = self.state.plan.outgoing[address.node]
-        items: int | None = None
-        taken: list[int] = []
-        otherwise: int | None = None
-        decoded: list[Any] = []
-        certain = not edges
-        for edge in edges:
-            if edge.kind is EdgeKind.MAP and items is None:
-                items = self.values.count(self.state.key(address), value)
-            if edge.conditional:
-                if self._when(address, edge, value, decoded):
-                    taken.append(edge.index)
-            elif edge.otherwise:
-                otherwise = edge.index
-            else:
-                certain = True
-        if not taken and otherwise is not None:
-            taken.append(otherwise)
-        if not taken and not certain and not self.state.plan.node[address.node].dropped:
-            raise NoEdgeTakenError(
-                f"{address} succeeded, but none of the conditions of its edges to "
-                f"{', '.join(edge.target for edge in edges)} is true. Add edge({address.node}, …, otherwise=True), or "
-                f"drop({address.node}) if ending there is meant; then retry run {self.run_id}."
-            )
-        return tuple(taken), items
-
-    def _when(self, address: Address, edge: PlanEdge, value: Value, decoded: list[Any]) -> bool:
-        """Evaluate a condition; `decoded` keeps the value for the next one."""
-        assert self.workflow is not None
-        when: Callable[[Any], bool] | None = self.workflow.when(edge.index)
-        assert when is not None
-        try:
-            if not decoded:
-                decoded.append(self.node(address).output_codec.decode(value.data))
-            return bool(when(decoded[0]))
-        except (Exception, SystemExit) as error:
-            raise ConditionError(
-                f"the condition of the edge from {address} to {edge.target} raised {type(error).__name__}: {said(error)}. The "
-                f"result of {address} is kept; mend the condition, then retry run {self.run_id}."
-            ) from error
+        """Which conditional edges the output takes, and its length where it is mapped. Raises as `decide`."""
+        plan = self.state.plan
+        mapped = any(edge.kind is EdgeKind.MAP for edge in plan.outgoing[address.node])
+        items = self.values.count(self.state.key(address), value) if mapped else None
+        return decide(plan, self.workflow, self.run_id, address, value), items
 
 
 def _set_columns(columns: ActivationColumns, activation: Activation) -> None:
@@ -440,22 +402,3 @@ def _record(command: SaveScope) -> ScopeRecord:
         size=scope.size,
         open=command.open,
     )
-
-
-def deciding_edges(state: State) -> str:
-    """Why the end was skipped: the conditional edges on its ways that were not taken."""
-    plan = state.plan
-    lines: list[str] = []
-    seen: set[str] = set()
-    rest = [plan.end]
-    while rest:
-        for edge in plan.incoming[rest.pop()]:
-            source = state.find(Address(edge.source))
-            if source is None or edge.source in seen:
-                continue
-            if source.state is S.SUCCEEDED:
-                lines.append(f"the edge from {edge.source} to {edge.target} was not taken")
-            else:
-                seen.add(edge.source)
-                rest.append(edge.source)
-    return "; ".join(lines) or "no edge on its way was taken"

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 from ..checkpoints import (
-    Claim,
     NewRun,
     RunExistsError,
     RunRecord,
@@ -24,19 +23,16 @@ from ..checkpoints import (
     pack,
 )
 from . import addresses
+from .admission import require_granted, require_same_input, require_same_workflow, why_not, workflow_of
 from .driver import Driver
 from .errors import (
     ExecutorStoppedError,
-    InputMismatchError,
     RunNotRetryableError,
-    RunOwnedError,
-    WorkflowChangedError,
-    WorkflowUnknownError,
 )
 from .events import RunStarted
 from .graph import Workflow
 from .inbox import Inbox
-from .plan import Plan, differences
+from .plan import Plan
 from .recovery import answer, recover, request_cancel, retried
 from .run import Run
 from .runtime import Runtime
@@ -81,7 +77,8 @@ class Executor:
     resume (`start` adds its own). One executor drives many runs at once, on the event loop that entered it.
 
     A graceful stop, also on SIGTERM and Ctrl-C, waits up to `grace` seconds for submissions and plain
-    functions that are under way, and leaves every run resumable.
+    functions that are under way, and leaves every run resumable. A thread can't be stopped: a plain function that
+    takes longer keeps the process alive until it returns.
     """
 
     def __init__(
@@ -191,8 +188,8 @@ class Executor:
         record = await self._create(workflow, plan, run_id, encoded)
         if record is None:
             record = await self._store.run(run_id)
-            self._same_input(record, plan, encoded)
-            self._same_workflow(record, plan, await self._runtime.plan(record.signature))
+            require_same_input(record, plan, encoded)
+            require_same_workflow(record, plan, await self._runtime.plan(record.signature))
             async with self._taking:
                 if not record.status.finished and await self._free(record):
                     claim = await self._store.claim(run_id)
@@ -249,10 +246,10 @@ class Executor:
         """
         self._running()
         record = await self._store.run(run_id)
-        workflow = await self._workflow(record)
+        workflow = await workflow_of(self._runtime, record)
         async with self._taking:
             if not record.status.finished and await self._free(record):
-                claim = self._granted(await self._store.claim(run_id))
+                claim = require_granted(await self._store.claim(run_id))
                 if not claim.run.status.finished:
                     await recover(self._runtime, [claim.run])
         return Run(self._runtime, record, workflow)
@@ -266,16 +263,16 @@ class Executor:
         self._running()
         async with self._taking:
             claims = await self._store.claim_all(list(self._runtime.workflows))
-            granted = [
+            ours = [
                 claim.run for claim in claims if claim.granted and claim.run.key not in self._runtime.owned
             ]
-            await recover(self._runtime, granted)
+            await recover(self._runtime, ours)
         left = {claim.run.id: f"{claim.holder} drives it" for claim in claims if not claim.granted}
         unfinished = [status for status in RunStatus if not status.finished]
         for record in await self._store.runs(status=unfinished):
             if record.signature not in self._runtime.workflows:
-                left[record.id] = await self._why_not(record)
-        runs = [Run[Any](self._runtime, run, self._runtime.workflows[run.signature]) for run in granted]
+                left[record.id] = await why_not(self._runtime, record)
+        runs = [Run[Any](self._runtime, run, self._runtime.workflows[run.signature]) for run in ours]
         return Resumed(runs=tuple(runs), left=left)
 
     @to_the_end
@@ -288,14 +285,14 @@ class Executor:
         record = await self._store.run(run_id)
         if not record.status.finished:
             return await self.resume(run_id)
-        workflow = await self._workflow(record)
+        workflow = await workflow_of(self._runtime, record)
         if record.status is not RunStatus.FAILED:
             raise RunNotRetryableError(
                 f"Run {run_id} {record.status}: only a failed run can be retried.", run_id=run_id
             )
         async with self._taking:
             if await self._free(record):  # else another task is ahead of us
-                claim = self._granted(await self._store.claim(run_id, failed=True))
+                claim = require_granted(await self._store.claim(run_id, failed=True))
                 if claim.run.status is RunStatus.FAILED:
                     self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
                     driver = await self._runtime.driver(claim.run.key)
@@ -341,7 +338,9 @@ class Executor:
         async with self._taking:
             if await self._free(record):
                 if await self._store.holder(record) is None:
-                    await self._workflow(record)  # nobody drives it, and without its workflow we can't either
+                    await workflow_of(
+                        self._runtime, record
+                    )  # nobody drives it, and without its workflow we can't either
                 message = pack({"answer": reply})
                 await self._store.post(record.key, "answer", address.node, address.path, message)
                 claim = await self._store.claim(run_id)
@@ -399,63 +398,3 @@ class Executor:
             await asyncio.wait([starting])
         await self._runtime.left(record.key)
         return record.key not in self._runtime.owned
-
-    @staticmethod
-    def _granted(claim: Claim) -> Claim:
-        if not claim.granted and claim.holder is not None:
-            raise RunOwnedError(
-                f"Run {claim.run.id} is driven by {claim.holder}. Follow it with `perdure events {claim.run.id} -f`; "
-                "once that process has ended, resume goes on at once.",
-                run_id=claim.run.id,
-                holder=claim.holder or "another process",
-            )
-        return claim
-
-    @staticmethod
-    def _same_input(record: RunRecord, plan: Plan, value: Value) -> None:
-        if record.workflow != plan.workflow:
-            raise InputMismatchError(
-                f"Run {record.id} exists and belongs to workflow {record.workflow}, not {plan.workflow}: use another "
-                "run id.",
-                run_id=record.id,
-            )
-        if record.input_digest != value.digest:
-            raise InputMismatchError(
-                f"Run {record.id} exists and was started with another input: use another run id, or the same input "
-                "to take that run up.",
-                run_id=record.id,
-            )
-
-    @staticmethod
-    def _same_workflow(record: RunRecord, plan: Plan, stored: Plan) -> None:
-        if record.signature == plan.signature:
-            return
-        changes = tuple(differences(stored, plan))
-        raise WorkflowChangedError(
-            f"Workflow {plan.workflow} has changed since run {record.id} was started: {'; '.join(changes)}. Resume it "
-            "with the code that started it, or start a new run.",
-            run_id=record.id,
-            changes=changes,
-        )
-
-    async def _workflow(self, record: RunRecord) -> Workflow[Any, Any]:
-        """The workflow of a run, or the error that says why this executor does not have it."""
-        workflow = self._runtime.workflows.get(record.signature)
-        if workflow is not None:
-            return workflow
-        for known in self._runtime.workflows.values():
-            if known.name == record.workflow:
-                self._same_workflow(record, known.plan, await self._runtime.plan(record.signature))
-        names = ", ".join(sorted({known.name for known in self._runtime.workflows.values()})) or "none"
-        raise WorkflowUnknownError(
-            f"Run {record.id} belongs to workflow {record.workflow}, which this executor does not have (it has: "
-            f"{names}). Pass it as Executor(..., workflows=[...]) or with --app.",
-            run_id=record.id,
-        )
-
-    async def _why_not(self, record: RunRecord) -> str:
-        try:
-            await self._workflow(record)
-        except (WorkflowUnknownError, WorkflowChangedError) as error:
-            return str(error)
-        return "it was started just now"
