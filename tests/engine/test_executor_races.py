@@ -1,0 +1,306 @@
+"""Things that meet: old entries, old answers, old messages, and callers that leave."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from perdure.checkpoints import ActivationState, RunStatus, pack
+from perdure.engine import Executor, RunFailedError, Workflow
+from perdure.nodes import Poll, Running, SubmissionUnknownError, node
+
+from .batches import BatchOperation, Works, batch_node
+from .bench import Stores, first, perform, rows, store_of, until
+
+S = ActivationState
+
+
+class Sibling:
+    """A node beside the one that is tried: it fails until it is mended."""
+
+    def __init__(self, after: float = 0.1) -> None:
+        self.broken = True
+        self._after = after
+
+    def beside(self, tried: Any) -> Workflow[str, str]:
+        """Start, both side by side, and a join of them."""
+
+        @node
+        async def sibling(text: str) -> str:
+            await asyncio.sleep(self._after)
+            if self.broken:
+                raise ValueError("not yet")
+            return text
+
+        @node
+        async def both(pair: tuple[str, str]) -> str:
+            return pair[0]
+
+        workflow = Workflow[str, str]("beside", start=first, end=both)
+        workflow.edge(first, tried)
+        workflow.edge(first, sibling)
+        workflow.join((tried, sibling), both)
+        return workflow
+
+
+def test_many_unknown_fates_that_may_be_tried_again_at_once_do_not_wait_for_each_other(
+    stores: Stores, works: Works
+) -> None:
+    """More than there are places for submissions, each to be made again with no delay."""
+    works.before = [SubmissionUnknownError("503", retry_after=0.0) for _ in range(80)]
+    asked = batch_node("asked", works)
+    workflow = Workflow[str, str]("many", start=asked, end=asked)
+
+    async def main() -> list[str]:
+        async with Executor(stores()) as executor:
+            runs = await asyncio.gather(*(executor.start(workflow, f"q{index}") for index in range(80)))
+            return await asyncio.gather(*(run.result() for run in runs))
+
+    assert perform(main()) == [f"done: q{index}" for index in range(80)]
+
+
+def test_an_old_time_to_poll_does_not_decide_for_a_person(stores: Stores, works: Works) -> None:
+    """A poll of the first attempt was planned; the second attempt's fate is unknown, and a person is asked."""
+    sibling = Sibling()
+    asked = batch_node("asked", works, on_unknown_submit="ask", every=0.6)
+    workflow = sibling.beside(asked)
+
+    async def main() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            with pytest.raises(RunFailedError):
+                await run.result()
+            sibling.broken = False
+            works.before = [SubmissionUnknownError("500")]
+            await executor.retry("r")
+            await asyncio.sleep(1.0)  # the planned time is over
+            assert (await rows(executor, "r"))["asked"].state is S.SUBMIT_UNKNOWN
+            assert len(works.asked) == 1
+            await executor.answer("r", "asked", "resubmit")
+            assert await run.result() == "done: x1"
+
+    perform(main())
+
+
+def test_a_slow_answer_about_an_earlier_attempt_does_not_end_the_next_one(
+    stores: Stores, works: Works
+) -> None:
+    gate = asyncio.Event()
+
+    class SlowAtFirst(BatchOperation):
+        async def poll(self, token: Any) -> Poll:
+            if token.handle["batch"] == "batch-1":
+                await gate.wait()
+            return await super().poll(token)
+
+    sibling = Sibling()
+    asked = batch_node("asked", works)
+    asked.operation = SlowAtFirst(works)
+    workflow = sibling.beside(asked)
+
+    async def main() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            with pytest.raises(RunFailedError):
+                await run.result()
+            assert works.one.status == "cancelled"
+            sibling.broken, works.hold = False, True
+            await executor.retry("r")
+            await until(lambda: len(works.batches) == 2 and works.batches["batch-2"].polls > 0)
+            gate.set()  # now it is told that the first one was cancelled
+            await asyncio.sleep(0.1)
+            assert (await rows(executor, "r"))["asked"].state is S.WAITING
+            works.hold = False
+            assert await run.result() == "done: x1"
+
+    perform(main())
+
+
+def test_retries_do_not_multiply_the_polls(stores: Stores, works: Works) -> None:
+    sibling = Sibling(after=0.02)
+    works.hold = True
+    asked = batch_node("asked", works, every=0.3)
+    workflow = sibling.beside(asked)
+
+    async def main() -> int:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            for left in reversed(range(5)):
+                with pytest.raises(RunFailedError):
+                    await run.result()
+                sibling.broken = left > 0
+                await executor.retry("r")
+            await until(lambda: list(works.batches.values())[-1].polls > 0)
+            await asyncio.sleep(1.0)
+            return list(works.batches.values())[-1].polls
+
+    assert perform(main()) <= 5  # one each 0.3 s
+
+
+def test_a_cancel_that_came_too_late_does_not_cancel_the_retry(stores: Stores) -> None:
+    broken = [True]
+
+    @node
+    async def fragile(text: str) -> str:
+        if broken:
+            raise ValueError("not yet")
+        await asyncio.sleep(1.5)  # longer than it takes to look into the inbox
+        return text
+
+    workflow = Workflow[str, str]("fragile", start=fragile, end=fragile)
+
+    async def main() -> str:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            with pytest.raises(RunFailedError):
+                await run.result()
+            store = store_of(executor)
+            await store.post((await store.run("r")).key, "cancel", None, (), pack({}))
+            broken.clear()
+            await executor.retry("r")
+            assert await store.messages([(await store.run("r")).key]) == []
+            return await run.result()
+
+    assert perform(main()) == "x"
+
+
+def test_a_handle_that_was_given_to_a_failed_run_is_adopted_by_its_retry(
+    stores: Stores, works: Works
+) -> None:
+    """The fate was unknown when a sibling failed the run; a person found the batch at the provider."""
+    sibling = Sibling(after=0.0)
+    works.after = [SubmissionUnknownError("500")]
+    works.gate = asyncio.Event()
+    asked = batch_node("asked", works)
+    workflow = sibling.beside(asked)
+
+    async def main() -> None:
+        async with Executor(stores()) as executor:
+            assert works.gate is not None
+            run = await executor.start(workflow, "x", run_id="r")
+            await until(lambda: len(works.batches) == 1)
+            await asyncio.sleep(0.05)
+            works.gate.set()
+            with pytest.raises(RunFailedError):
+                await run.result()
+            await executor.answer("r", "asked", "batch-1")
+            sibling.broken = False
+            await executor.retry("r")
+            assert await run.result() == "done: x1"
+
+    perform(main())
+    assert len(works.asked) == 1
+
+
+def test_a_late_handle_that_is_the_one_in_use_is_not_cancelled(stores: Stores, works: Works) -> None:
+    """A provider that honours the key gives the same handle twice."""
+    works.hold = True
+    asked = batch_node("asked", works)
+    workflow = Workflow[str, str]("one", start=asked, end=asked)
+
+    async def main() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            await until(lambda: len(works.batches) == 1 and works.one.polls > 0)
+            store = store_of(executor)
+            key = (await store.run("r")).key
+            token = asked.operation.adopt("batch-1").to_dict()
+            await store.post(key, "late_token", "asked", (), pack({"token": token}))
+
+            async def dealt_with() -> bool:
+                return await store.messages([key]) == []
+
+            await until(dealt_with)
+            works.hold = False
+            assert await run.result() == "done: x"
+
+    perform(main())
+    assert works.one.cancels == 0
+
+
+def test_a_retry_whose_caller_gives_up_goes_on_all_the_same(stores: Stores) -> None:
+    broken = [True]
+
+    @node
+    async def fragile(text: str) -> str:
+        if broken:
+            raise ValueError("not yet")
+        return text
+
+    workflow = Workflow[str, str]("fragile", start=fragile, end=fragile)
+
+    async def main() -> str:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            with pytest.raises(RunFailedError):
+                await run.result()
+            broken.clear()
+            for turns in range(12):  # give up at every turn of the loop until it is through
+                retry = asyncio.ensure_future(executor.retry("r"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                retry.cancel()
+                await asyncio.wait([retry])
+                if (await store_of(executor).run("r")).status is RunStatus.SUCCEEDED:
+                    break
+            return await run.result()
+
+    assert perform(main()) == "x"
+
+
+def test_an_adapter_that_cancels_itself_is_told_and_not_lost(stores: Stores, works: Works) -> None:
+    def cancel(_: Any) -> None:
+        works.polling = None
+        raise asyncio.CancelledError
+
+    works.polling = cancel
+    asked = batch_node("asked", works)
+    workflow = Workflow[str, str]("one", start=asked, end=asked)
+
+    async def main() -> str:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            with pytest.raises(Exception, match="cancelled by its own adapter"):
+                await run.result()
+            return await (await executor.resume("r")).result()
+
+    assert perform(main()) == "done: x"
+    assert len(works.asked) == 1
+
+
+def test_starting_and_resuming_a_run_at_once_starts_it_once(files: Stores) -> None:
+    started: list[str] = []
+
+    @node
+    async def counted(text: str) -> str:
+        started.append(text)
+        return text
+
+    workflow = Workflow[str, str]("counted", start=counted, end=counted)
+
+    async def main() -> None:
+        async with Executor(files(), workflows=[workflow]) as executor:
+            for index in range(20):
+                start = asyncio.ensure_future(executor.start(workflow, "x", run_id=f"r{index}"))
+                while True:
+                    try:
+                        await executor.resume(f"r{index}")
+                        break
+                    except Exception:  # noqa: BLE001  # it is not there yet
+                        await asyncio.sleep(0)
+                assert await (await start).result() == "x"
+
+    perform(main())
+    assert len(started) == 20
+
+
+def test_what_a_running_operation_says_leaves_it_running(works: Works) -> None:
+    """The adapter's own contract, on which the tests above stand."""
+    works.hold = True
+
+    async def main() -> Poll:
+        operation = BatchOperation(works)
+        return await operation.poll(await operation.submit({"text": "x"}, "key"))
+
+    assert isinstance(perform(main()), Running)
