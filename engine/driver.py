@@ -36,8 +36,9 @@ from .events import NAMES, Address, EdgesDecided, EdgesFailed, Event, Failed, Su
 from .failure import Failure, describe, sentence
 from .hub import Outcome
 from .plan import EdgeKind
+from .rows import scope_record, set_columns
 from .scheduler import advance
-from .state import Activation, State
+from .state import State
 from .step import ALLOWED
 from .values import Values
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("perdure")
 S = ActivationState
-NO_DATA, NONE_TAKEN = pack({}), pack([])
+NO_DATA = pack({})
 
 Effect: TypeAlias = Start | Settle | Decide | Cancel | Finish
 """A command that begins something outside of the state, after its transition is committed."""
@@ -132,9 +133,9 @@ class Driver:
                     row = rows.get(command.key)
                     if row is None:
                         row = rows[command.key] = {}
-                    _set_columns(row, command.activation)
+                    set_columns(row, command.activation)
                 elif isinstance(command, SaveScope):
-                    scopes[command.scope.number] = _record(command)
+                    scopes[command.scope.number] = scope_record(command)
                     if not command.open:
                         closed.append(command.scope.number)
                 else:
@@ -376,29 +377,3 @@ class Driver:
         mapped = any(edge.kind is EdgeKind.MAP for edge in plan.outgoing[address.node])
         items = self.values.count(self.state.key(address), value) if mapped else None
         return decide(plan, self.workflow, self.run_id, address, value), items
-
-
-def _set_columns(columns: ActivationColumns, activation: Activation) -> None:
-    """What the scheduler knows of an activation, as columns of its row."""
-    columns["state"] = activation.state
-    if activation.attempt > 1:
-        columns["attempt"] = activation.attempt
-        if activation.state is S.RUNNING:  # a new attempt begins with nothing of the last one
-            columns.update(error=None, token=None, request=None, wake_at=None)
-    if activation.state is S.SUCCEEDED:
-        taken = activation.taken
-        columns["taken"] = NONE_TAKEN if taken == () else None if taken is None else pack(list(taken))
-        if activation.items is not None:
-            columns["items"] = activation.items
-
-
-def _record(command: SaveScope) -> ScopeRecord:
-    scope = command.scope
-    return ScopeRecord(
-        number=scope.number,
-        scope=scope.scope,
-        parent=scope.parent or 0,
-        path=scope.path,
-        size=scope.size,
-        open=command.open,
-    )

@@ -8,7 +8,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoints import ActivationState, Value
+from ..checkpoints import ActivationState, StoreError, Value
 from ..nodes import Context, FunctionNode
 from . import backoff
 from .errors import NodeTimeoutError
@@ -90,6 +90,8 @@ class Functions:
             else:  # the function raised it by itself
                 await self._failed(driver, address, node, error)
         except (KeyboardInterrupt, GeneratorExit):  # somebody ends the process, or the event loop itself
+            raise
+        except StoreError:  # its input could not be read: no fault of the node's
             raise
         except BaseException as error:  # noqa: BLE001  # the boundary: every error of a node is committed,
             # a SystemExit too: else one node that exits would end all other runs, again after each resume

@@ -10,7 +10,6 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -35,6 +34,7 @@ from .failure import describe, sentence
 from .functions import Functions
 from .graph import Workflow
 from .hub import Hub
+from .idle import Idle
 from .plan import Plan
 from .poller import Due, Poller
 from .polls import Polls
@@ -48,10 +48,6 @@ AnyWorkflow: TypeAlias = Workflow[Any, Any]
 
 VALUES_IN_MEMORY = 64 * 1024 * 1024
 """Bytes of encoded values that an executor keeps in memory for consumers to come."""
-SMALL = 32
-"""Open activations up to which a run is evicted as soon as it only waits."""
-IDLE_ACTIVATIONS = 50_000
-"""Open activations of larger waiting runs that an executor keeps in memory, all in all."""
 BATCH = 256
 """How many due activations are read from the store in one call."""
 
@@ -88,10 +84,7 @@ class Runtime:
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, list[asyncio.Future[None]]] = {}  # who waits for which run to be loaded
         self._leaving: dict[int, asyncio.Task[None]] = {}  # runs that are about to be given back
-        self._idle: OrderedDict[int, tuple[Driver, int]] = (
-            OrderedDict()
-        )  # large runs of which nothing is busy
-        self._idle_size = 0
+        self.idle = Idle()
 
     # -- workflows ---------------------------------------------------------------------------------------
 
@@ -197,36 +190,19 @@ class Runtime:
         return driver
 
     def evict(self, driver: Driver) -> None:
-        """Nothing of the run is busy: forget all but that it is ours.
-
-        Runs with many open activations are kept for a while, the least recently busy go first: their rows would be
-        read again for each of their activations that moves.
-        """
-        self._not_idle(driver.key)
-        size = driver.size
-        if size <= SMALL:
+        """Nothing of the run is busy: forget all but that it is ours, unless it is too large to be read again."""
+        if not self.idle.keep(driver):
             self.drivers.pop(driver.key, None)
-            return
-        self._idle[driver.key] = (driver, size)
-        self._idle_size += size
-        while self._idle_size > IDLE_ACTIVATIONS and len(self._idle) > 1:
-            oldest, _ = self._idle[next(iter(self._idle))]
-            self._not_idle(oldest.key)
-            oldest.leave()
-
-    def _not_idle(self, run: int) -> None:
-        _, size = self._idle.pop(run, (None, 0))
-        self._idle_size -= size
 
     def forget(self, driver: Driver) -> None:
         """The run has ended."""
-        self._not_idle(driver.key)
+        self.idle.forget(driver.key)
         self.drivers.pop(driver.key, None)
         self.owned.pop(driver.key, None)
 
     def abort(self, driver: Driver, error: BaseException) -> None:
         """The run can't be driven on here; it stays as it was committed."""
-        self._not_idle(driver.key)
+        self.idle.forget(driver.key)
         self.drivers.pop(driver.key, None)
         owned = self.owned.pop(driver.key, None)
         if isinstance(error, StaleFenceError):

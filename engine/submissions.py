@@ -14,7 +14,15 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, assert_never
 
-from ..checkpoints import ActivationColumns, ActivationRecord, ActivationState, Value, pack, unpack
+from ..checkpoints import (
+    ActivationColumns,
+    ActivationRecord,
+    ActivationState,
+    StoreError,
+    Value,
+    pack,
+    unpack,
+)
 from ..nodes import (
     Cancellable,
     ContinuationToken,
@@ -65,6 +73,8 @@ class Submissions:
         try:
             value, _ = await driver.values.input(address)
             request = Value(pack(dict(node.request(value, context(driver, address)))))
+        except StoreError:  # its input could not be read: no fault of the node's
+            raise
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: every error of a node is committed
             await driver.fail(address, error)
             return

@@ -6,12 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from perdure.checkpoints import ActivationState, RunStatus, pack
-from perdure.engine import Executor, RunFailedError, Workflow
+from perdure.checkpoints import ActivationState, RunStatus, StoreError, pack
+from perdure.engine import Executor, Run, RunFailedError, Workflow
+from perdure.engine.idle import Idle
 from perdure.nodes import Poll, Running, SubmissionUnknownError, node
 
 from .batches import BatchOperation, Works, batch_node
-from .bench import Stores, first, perform, rows, store_of, until
+from .bench import Stores, first, perform, rows, runtime, store_of, until
 
 S = ActivationState
 
@@ -304,3 +305,73 @@ def test_what_a_running_operation_says_leaves_it_running(works: Works) -> None:
         return await operation.poll(await operation.submit({"text": "x"}, "key"))
 
     assert isinstance(perform(main()), Running)
+
+
+def test_an_input_that_can_not_be_read_stops_the_driving_and_fails_no_node(
+    stores: Stores, works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @node
+    async def several(text: str) -> list[str]:
+        return [text, text]
+
+    @node
+    async def gathered(texts: list[str]) -> str:
+        return ",".join(texts)
+
+    asked = batch_node("asked", works)
+    workflow = Workflow[str, str]("gathering", start=several, end=gathered)
+    workflow.map(several, asked)
+    workflow.collect(asked, gathered)
+
+    async def main() -> str:
+        store = stores()
+        async with Executor(store, workflows=[workflow]) as executor:
+            with monkeypatch.context() as patch:
+
+                async def unreadable(*_: Any) -> Any:
+                    raise StoreError("the disk can't be read now")
+
+                patch.setattr(store, "results", unreadable)
+                run = await executor.start(workflow, "x", run_id="r")
+                with pytest.raises(StoreError, match="can't be read now"):
+                    await run.result()
+            assert (await rows(executor, "r"))["gathered"].state is S.RUNNING
+            return await (await executor.resume("r")).result()
+
+    assert perform(main()) == "done: x,done: x"
+    assert len(works.asked) == 2
+
+
+def test_large_waiting_runs_stay_in_memory_within_a_bound(stores: Stores, works: Works) -> None:
+    """Three runs of ten items wait, and there is room for two: the one that was busy longest ago has left."""
+
+    @node
+    async def ten(text: str) -> list[str]:
+        return [f"{text}{index}" for index in range(10)]
+
+    @node
+    async def counted(texts: list[str]) -> str:
+        return str(len(texts))
+
+    works.hold = True
+    asked = batch_node("asked", works, every=0.3)
+    workflow = Workflow[str, str]("tens", start=ten, end=counted)
+    workflow.map(ten, asked)
+    workflow.collect(asked, counted)
+
+    async def main() -> list[str]:
+        async with Executor(stores()) as executor:
+            memory = runtime(executor)
+            memory.idle = Idle(small=4, most=25)
+            runs: list[Run[str]] = []
+            for name in "abc":
+                runs.append(await executor.start(workflow, name, run_id=name))
+                await until(lambda: len(works.batches) == 10 * len(runs))
+                await executor.settled()
+            assert sorted(driver.run_id for driver in memory.drivers.values()) == ["b", "c"]
+            works.hold = False
+            done = [await run.result() for run in runs]
+            assert not memory.drivers
+            return done
+
+    assert perform(main()) == ["10", "10", "10"]
