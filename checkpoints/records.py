@@ -1,9 +1,11 @@
-"""What a store holds: runs, activations, scopes, events, plans, messages. Plain frozen data, no behaviour.
+"""What a store holds: runs, activations, operations, submissions, scopes, events, plans, signals, claims.
 
-What is made for every step of a run is a named tuple: a frozen dataclass takes six times as long to make.
+Plain frozen data without behaviour, from the standard library alone: the pure core imports this module and nothing
+else of this package. What is made for every step of a run is a named tuple, because a frozen dataclass takes six
+times as long to make.
 
-Times are seconds since the Unix epoch (float). Payloads are msgpack of plain data (`codec.py`), as `bytes`
-or as a `Value`, which a store keeps inline when small and in a content-addressed blob when large.
+Times are seconds since the Unix epoch (float). Payloads are msgpack of plain data (`codec`), as `bytes` or as a
+`Value`, which a store keeps inline when small and in a content-addressed blob when large.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypeAlias, TypedDict
 
 INLINE_LIMIT = 1024
 """Values of at most this many bytes are stored in their row, larger ones once in `blobs`."""
@@ -24,6 +26,7 @@ class RunStatus(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
+    FAILING = "failing"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -34,8 +37,8 @@ class RunStatus(StrEnum):
         return self in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
-class ActivationState(StrEnum):
-    """The states of an activation, i.e. of one execution of a node at one place in the scopes."""
+class State(StrEnum):
+    """The states of an activation (one execution of a node at one place in the scopes) and of an operation."""
 
     READY = "ready"
     RUNNING = "running"
@@ -48,15 +51,26 @@ class ActivationState(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
+    LOST = "lost"
 
     @property
     def terminal(self) -> bool:
-        return self in (
-            ActivationState.SUCCEEDED,
-            ActivationState.FAILED,
-            ActivationState.SKIPPED,
-            ActivationState.CANCELLED,
-        )
+        return self in TERMINAL
+
+
+TERMINAL = frozenset((State.SUCCEEDED, State.FAILED, State.SKIPPED, State.CANCELLED, State.LOST))
+"""The states in which nothing more happens."""
+
+Source: TypeAlias = Literal["reply", "found", "webhook", "person", "former_owner"]
+"""From where a submission's handle is known: the provider's reply, a look-up, a webhook, a person, or the process that
+drove the run before and got the reply too late."""
+
+Fate: TypeAlias = Literal["sent", "accepted", "refused", "unknown", "stray", "stray_cancelled"]
+"""What became of a submission. `stray`: accepted, but another submission of the operation is the one that counts, so
+this one is to be cancelled; `stray_cancelled`: the provider has acknowledged that."""
+
+ClaimEnd: TypeAlias = Literal["finished", "released", "lost"]
+"""How an executor stopped driving a run: the run ended, it was given back, or it was taken by another executor."""
 
 
 class Value:
@@ -103,22 +117,93 @@ class ActivationKey(NamedTuple):
     item: int
 
 
+class OperationKey(NamedTuple):
+    """Where an operation is stored: its activation, the attempt, the chain, its number in the chain.
+
+    `chain` is empty for the node's own operations. Operations of one chain follow one another.
+    """
+
+    scope: int
+    node: str
+    item: int
+    attempt: int = 1
+    chain: str = ""
+    number: int = 0
+
+    @property
+    def activation(self) -> ActivationKey:
+        return ActivationKey(self.scope, self.node, self.item)
+
+
+class SubmissionKey(NamedTuple):
+    """Where a submission is stored: its operation and its number, which counts from 1."""
+
+    operation: OperationKey
+    submission: int
+
+
+class Request(NamedTuple):
+    """Names the encoded request of an operation; see `View.value`."""
+
+    operation: OperationKey
+
+
+class Outcome(NamedTuple):
+    """Names what the provider gave as an operation's result, before our decoding of it; see `View.value`."""
+
+    operation: OperationKey
+
+
+ValueRef: TypeAlias = Literal["input"] | ActivationKey | Request | Outcome
+"""Names one stored value of a run: its input, an activation's output, an operation's request or outcome."""
+
+
 class ActivationColumns(TypedDict, total=False):
     """The columns of an activation that a transition sets; those it leaves out stay as they were.
+
+    `state` is always given. None clears a column. While an activation has an open operation its state stays
+    `running` here: the state that people see is derived from its operations.
+    """
+
+    state: State
+    attempt: int  # 1 for the first
+    failures: int  # attempts that failed since the start or the last manual retry
+    wake_at: float | None  # when the next attempt begins
+    result: Value | None  # the encoded output
+    taken: bytes | None  # msgpack of the indices of the edges taken; None: not decided yet
+    items: int | None  # length of the output list, where the node is the source of a map
+    error: bytes | None  # msgpack {"type", "message", ...} of the last attempt that failed
+
+
+class OperationColumns(TypedDict, total=False):
+    """The columns of an operation that a transition sets; those it leaves out stay as they were.
 
     `state` is always given. None clears a column.
     """
 
-    state: ActivationState
-    attempt: int  # 1 for the first
-    submission: int  # how many submissions were intended; names the key of the one under way
+    state: State
+    submission: int  # how many submissions were intended
     unknown: int  # how often a submission's fate was unknown
-    wake_at: float | None  # when to poll or to try again
-    result: Value | None  # the encoded output
-    taken: bytes | None  # msgpack of the indices of the edges taken; None: not decided yet
-    items: int | None  # length of the output list, where the node is the source of a map
-    request: Value | None  # the encoded request of the submission under way
+    trying_since: float | None  # since when it is being submitted, for `submit_timeout`
+    wake_at: float | None  # when to poll, to look for it, or to submit again; None: nothing is due
+    deadline_at: float | None  # when it is given up
+    reason: str | None  # why it is being cancelled: "run", "deadline", "queue"
+    request: Value | None  # the encoded request
     token: bytes | None  # the encoded continuation token
+    outcome: Value | None  # what the provider gave as its result
+    error: bytes | None  # msgpack {"type", "message", ...}
+
+
+class SubmissionColumns(TypedDict, total=False):
+    """The columns of a submission that a transition sets; those it leaves out stay as they were.
+
+    `fate` is always given. None clears a column.
+    """
+
+    fate: Fate
+    handle: str | None  # the provider's id or ids in one line, for look-ups
+    token: bytes | None  # the encoded token, where it is not the operation's own (a stray one)
+    source: Source | None
     error: bytes | None  # msgpack {"type", "message", ...}
     usage: bytes | None  # msgpack {"input_tokens", "output_tokens", ...} and what else the provider counted
 
@@ -130,6 +215,20 @@ class ActivationChange(NamedTuple):
     columns: ActivationColumns
 
 
+class OperationChange(NamedTuple):
+    """An insert or update of one operation row."""
+
+    key: OperationKey
+    columns: OperationColumns
+
+
+class SubmissionChange(NamedTuple):
+    """An insert or update of one submission row."""
+
+    key: SubmissionKey
+    columns: SubmissionColumns
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActivationRecord:
     """One activation as it is stored. `path` is filled in by the store from the scope's parent path."""
@@ -137,20 +236,54 @@ class ActivationRecord:
     run: int
     key: ActivationKey
     path: tuple[int, ...]
-    state: ActivationState
+    state: State
     attempt: int
-    submission: int
-    unknown: int
+    failures: int
     wake_at: float | None
     started_at: float
     updated_at: float
     taken: bytes | None
     items: int | None
+    error: bytes | None
+    has_result: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OperationRecord:
+    """One operation as it is stored. `path` is that of its activation."""
+
+    run: int
+    key: OperationKey
+    path: tuple[int, ...]
+    state: State
+    submission: int
+    unknown: int
+    trying_since: float | None
+    wake_at: float | None
+    deadline_at: float | None
+    reason: str | None
+    started_at: float
+    updated_at: float
     token: bytes | None
     error: bytes | None
+    has_outcome: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SubmissionRecord:
+    """One sending of an operation's request."""
+
+    run: int
+    key: SubmissionKey
+    path: tuple[int, ...]
+    fate: Fate
+    handle: str | None
+    token: bytes | None
+    source: Source | None
+    sent_at: float
+    updated_at: float
+    error: bytes | None
     usage: bytes | None
-    has_result: bool
-    has_request: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,7 +299,7 @@ class ScopeRecord:
 
 
 class EventRecord(NamedTuple):
-    """One entry of the checkpoint log. `position` counts from 1 in each run."""
+    """One entry of the journal. `position` counts from 1 in each run."""
 
     position: int
     at: float
@@ -192,6 +325,7 @@ class NewRun:
     id: str
     workflow: str
     signature: str
+    nonce: str  # random, part of the keys of all its submissions
     input: Value
 
 
@@ -203,6 +337,7 @@ class RunRecord:
     id: str
     workflow: str
     signature: str
+    nonce: str
     status: RunStatus
     outcome: RunStatus | None  # what the run is on its way to, once that is decided
     created_at: float
@@ -213,6 +348,7 @@ class RunRecord:
     fence: int
     position: int
     error: bytes | None  # msgpack {"type", "message", "node", ...}
+    policies: bytes | None  # msgpack of the nodes' policies; None: all of them are the default
 
 
 class Transition(NamedTuple):
@@ -227,18 +363,54 @@ class Transition(NamedTuple):
     error: bytes | None = None
     events: Sequence[EventRecord] = ()
     activations: Sequence[ActivationChange] = ()
+    operations: Sequence[OperationChange] = ()
+    submissions: Sequence[SubmissionChange] = ()
     scopes: Sequence[ScopeRecord] = ()
-    messages: Sequence[int] = ()  # ids of inbox messages that this transition has dealt with
+    signals: Sequence[int] = ()  # ids of the signals that this transition has dealt with; they are deleted
+    policies: bytes | None = None  # the nodes' policies, where this transition sets them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
-    """Something for a run's owner from outside: an answer, a cancel, a handle that came late."""
+class Signal:
+    """Something for a run from outside: a cancel, an answer, a handle that came late, a webhook.
+
+    Kinds that this version does not know stay where they are and are shown.
+    """
 
     id: int
     run: int
     at: float
-    type: str  # "cancel", "answer", "late_token"
+    kind: str  # "cancel", "answer", "handle"
     node: str | None
     path: tuple[int, ...]
     data: bytes  # msgpack dict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimRecord:
+    """Who drove a run, from when to when, and how that ended. `ended_at` and `end` are None while it lasts."""
+
+    run: int
+    fence: int
+    executor: str
+    pid: int
+    host: str
+    claimed_at: float
+    ended_at: float | None
+    end: ClaimEnd | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """What it takes to go on with a run.
+
+    `scopes` are the open instances, those whose parent is open or the root, and the newest (its number says
+    which one is next); `activations` those of open scopes; `operations` those of these activations' current
+    attempts, where the activation has not succeeded, and `strays` the submissions that are still to be cancelled.
+    """
+
+    run: RunRecord
+    scopes: Sequence[ScopeRecord]
+    activations: Sequence[ActivationRecord]
+    operations: Sequence[OperationRecord]
+    strays: Sequence[SubmissionRecord]

@@ -1,28 +1,19 @@
-"""What the engine asks of a store, as a protocol. `sqlite.py` implements it; `conformance.py` checks it.
+"""What the engine asks of a store, as a protocol. `sqlite` implements it; `conformance` checks it.
 
-One rule governs all of it: a call that writes returns after its COMMIT, and a call that raises wrote nothing.
+One rule governs all of it: a call that writes returns after its COMMIT, and a call that raises wrote nothing. What is
+read is in `view.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from .records import (
-    ActivationKey,
-    ActivationRecord,
-    ActivationState,
-    EventRecord,
-    Message,
-    NewRun,
-    PlanRecord,
-    RunRecord,
-    RunStatus,
-    ScopeRecord,
-    Transition,
-    Value,
-)
+from .records import NewRun, PlanRecord, RunRecord, Transition
+from .view import View
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,17 +25,8 @@ class Claim:
 
     run: RunRecord
     granted: bool
-    holder: str | None = None  # "process 4711 on this machine", where not granted
+    holder: str | None = None  # "process 4711", where not granted
     taken_over: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loaded:
-    """What it takes to go on with a run: its record, and what `scopes` and `activations` give with `open_only`."""
-
-    run: RunRecord
-    scopes: Sequence[ScopeRecord]
-    activations: Sequence[ActivationRecord]
 
 
 class Store(Protocol):
@@ -64,16 +46,18 @@ class Store(Protocol):
         ...
 
     async def claim(self, run_id: str, *, failed: bool = False) -> Claim:
-        """Take one unfinished run if nobody alive owns it (or we do).
+        """Take one unfinished run if nobody alive owns it (or we do). Its fence grows by one.
 
-        A finished run is not granted, but one that failed is where `failed` is set (to retry it).
+        A finished run is not granted, but one that failed is where `failed` is set (to retry it). Raises
+        `RunNotFoundError`.
         """
         ...
 
-    async def claim_all(self, signatures: Sequence[str]) -> list[Claim]:
+    async def claim_all(self, signatures: Sequence[str], *, exclude: Collection[int] = ()) -> list[Claim]:
         """Take every unfinished run of these workflow signatures that nobody alive owns, in one commit.
 
-        Runs that others drive come back too, with `granted=False`.
+        Runs that others drive come back too, with `granted=False`. Runs whose keys are in `exclude`, which this
+        executor drives already, are left as they are and left out.
         """
         ...
 
@@ -99,104 +83,16 @@ class Store(Protocol):
         """
         ...
 
-    async def post(self, run: int, type: str, node: str | None, path: tuple[int, ...], data: bytes) -> int:  # noqa: A002  # the column
-        """Leave a message for whoever drives the run, without any fence. Returns the message's id."""
+    async def signal(self, run: int, kind: str, node: str | None, path: tuple[int, ...], data: bytes) -> int:
+        """Leave a signal for whoever drives the run, without any fence. Returns the signal's id."""
         ...
 
     # -- reading -----------------------------------------------------------------------------------------
 
-    async def run(self, run_id: str) -> RunRecord:
-        """The run with that exact id. Raises `RunNotFoundError`."""
+    async def read(self, work: Callable[[View], T]) -> T:
+        """What `work` reads, in a thread of the store: it sees every commit that has returned. Keep it short."""
         ...
 
-    async def find(self, prefix: str) -> RunRecord:
-        """The run whose id begins so, or the newest for `@latest`. Raises `RunNotFoundError`,
-        `AmbiguousRunError`."""
+    def view(self) -> View:
+        """A view of its own, on a connection that no writer blocks. Raises as opening a database does."""
         ...
-
-    async def runs(
-        self,
-        *,
-        status: Sequence[RunStatus] = (),
-        workflow: str | None = None,
-        since: float | None = None,
-        limit: int | None = None,
-    ) -> list[RunRecord]:
-        """Runs, newest first."""
-        ...
-
-    async def runs_by_key(self, keys: Sequence[int]) -> list[RunRecord]:
-        """The runs with these keys; unknown ones are left out."""
-        ...
-
-    async def load(self, keys: Sequence[int]) -> list[Loaded]:
-        """What it takes to go on with each of these runs, in one call; unknown ones are left out."""
-        ...
-
-    async def holder(self, run: RunRecord) -> str | None:
-        """Who drives the run now ("process 4711"), or None when nobody alive does."""
-        ...
-
-    async def plan(self, signature: str) -> PlanRecord:
-        """A stored plan. Raises `StoreError` when there is none."""
-        ...
-
-    async def input(self, run: int) -> Value:
-        """The run's encoded input."""
-        ...
-
-    async def activations(self, run: int, *, open_only: bool = False) -> list[ActivationRecord]:
-        """A run's activations ordered by (scope, node, item); with `open_only` those of open scopes."""
-        ...
-
-    async def activation(self, run: int, key: ActivationKey) -> ActivationRecord | None:
-        """One activation."""
-        ...
-
-    async def activations_by_key(self, keys: Sequence[tuple[int, ActivationKey]]) -> list[ActivationRecord]:
-        """Many activations of many runs in one call; those that are gone are left out."""
-        ...
-
-    async def in_state(self, states: Sequence[ActivationState]) -> list[ActivationRecord]:
-        """All activations of all runs that are in one of these states, oldest first."""
-        ...
-
-    async def scopes(self, run: int, *, open_only: bool = False) -> list[ScopeRecord]:
-        """A run's scope instances by number.
-
-        With `open_only`: the open ones, those whose parent is open or the root, and the newest (its number
-        says which one is next).
-        """
-        ...
-
-    async def live(self, runs: Sequence[int]) -> list[ActivationRecord]:
-        """The live (not terminal) activations of all these runs in one call, ordered by run."""
-        ...
-
-    async def result(self, run: int, key: ActivationKey) -> Value | None:
-        """The encoded output of one activation, None when it has none."""
-        ...
-
-    async def results(self, run: int, scope: int, node: str) -> list[tuple[int, Value]]:
-        """(item, output) of every succeeded activation of a node in one scope instance, in item order."""
-        ...
-
-    async def request(self, run: int, key: ActivationKey) -> Value | None:
-        """The encoded request of one activation, None when it has none."""
-        ...
-
-    async def events(self, run: int, *, after: int = 0, limit: int | None = None) -> list[EventRecord]:
-        """The checkpoint log from a position on."""
-        ...
-
-    async def messages(self, runs: Sequence[int] | None = None) -> list[Message]:
-        """Messages not dealt with: of these runs, or of all runs that this executor owns; oldest first."""
-        ...
-
-    def result_now(self, run: int, key: ActivationKey) -> Value | None:
-        """As `result`, blocking the calling thread (for `Context.output`, which is no coroutine)."""
-        ...
-
-
-StoreFactory = Callable[[], Store]
-"""Makes a fresh store; what the conformance kit is given."""
