@@ -170,9 +170,15 @@ class ActivationColumns(TypedDict, total=False):
     failures: int  # attempts that failed since the start or the last manual retry
     wake_at: float | None  # when the next attempt begins
     result: Value | None  # the encoded output
-    taken: bytes | None  # msgpack of the indices of the edges taken; None: not decided yet
+    taken: tuple[int, ...] | None  # the indices of the conditional edges taken; None: not decided yet
     items: int | None  # length of the output list, where the node is the source of a map
     error: bytes | None  # msgpack {"type", "message", ...} of the last attempt that failed
+
+
+Detail: TypeAlias = Literal["absent", "held", "resubmit", "fetching", "run", "deadline", "queue"]
+"""What an operation's state alone does not say. Of `submit_unknown`: the provider does not have it (`absent`), a person
+is to decide (`held`) or has decided (`resubmit`). Of `waiting`: its result is being consumed (`fetching`). Of
+`cancelling`: because the run ends (`run`), or because it took too long (`deadline`, `queue`)."""
 
 
 class OperationColumns(TypedDict, total=False):
@@ -184,10 +190,12 @@ class OperationColumns(TypedDict, total=False):
     state: State
     submission: int  # how many submissions were intended
     unknown: int  # how often a submission's fate was unknown
-    trying_since: float | None  # since when it is being submitted, for `submit_timeout`
+    refused: int  # how often it was certainly not accepted
+    trying_since: float | None  # when it was first submitted, for `submit_timeout` and keys that expire
+    sent_at: float | None  # when it was last submitted
+    accepted_at: float | None  # when its handle became known
     wake_at: float | None  # when to poll, to look for it, or to submit again; None: nothing is due
-    deadline_at: float | None  # when it is given up
-    reason: str | None  # why it is being cancelled: "run", "deadline", "queue"
+    detail: Detail | None  # what the state alone does not say
     request: Value | None  # the encoded request
     token: bytes | None  # the encoded continuation token
     outcome: Value | None  # what the provider gave as its result
@@ -242,7 +250,7 @@ class ActivationRecord:
     wake_at: float | None
     started_at: float
     updated_at: float
-    taken: bytes | None
+    taken: tuple[int, ...] | None
     items: int | None
     error: bytes | None
     has_result: bool
@@ -258,10 +266,12 @@ class OperationRecord:
     state: State
     submission: int
     unknown: int
+    refused: int
     trying_since: float | None
+    sent_at: float | None
+    accepted_at: float | None
     wake_at: float | None
-    deadline_at: float | None
-    reason: str | None
+    detail: Detail | None
     started_at: float
     updated_at: float
     token: bytes | None

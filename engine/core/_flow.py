@@ -1,0 +1,346 @@
+"""`Step`: how values flow through the graph in one call of `advance`. Pure as everything here.
+
+Activations are created and moved, gates count, skips propagate (dead-path elimination), scopes open and close, and the
+run ends. What an event means for an attempt or an operation is in `_attempts.py` and `_operations.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import assert_never
+
+from ...checkpoints.records import ActivationColumns, ActivationKey, RunStatus, State
+from ._table import ACTIVATIONS, Move
+from .addresses import Address, OperationAddress
+from .commands import (
+    Call,
+    CancelCall,
+    CancelRemote,
+    Command,
+    Finish,
+    SaveActivation,
+    SaveOperation,
+    SaveScope,
+)
+from .errors import IllegalEventError
+from .plan import EdgeKind, PlanEdge
+from .state import Activation, Gate, Operation, RunState, Scope, place
+
+S = State
+
+
+def fires(edge: PlanEdge, source: Activation) -> bool:
+    """Whether the edge delivers something, given that its source is decided."""
+    if source.state is not S.SUCCEEDED or source.taken is None:
+        return False
+    return not (edge.conditional or edge.otherwise) or edge.index in source.taken
+
+
+class Step:
+    """One call of `advance`: the commands so far, and the decided activations whose edges are to follow."""
+
+    __slots__ = ("agenda", "commands", "state")
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+        self.commands: list[Command] = []
+        self.agenda: deque[tuple[Scope, Address, Activation]] = deque()
+
+    @property
+    def ending(self) -> bool:
+        """Whether what is under way is to be cancelled."""
+        outcome = self.state.outcome
+        return outcome is RunStatus.CANCELLED or (
+            outcome is RunStatus.FAILED and self.state.plan.on_failure == "cancel"
+        )
+
+    # -- activations -------------------------------------------------------------------------------------
+
+    def locate(self, event: object, address: Address) -> tuple[Scope, Activation]:
+        """The activation and its scope. Raises `IllegalEventError` where there is none."""
+        scope = self.state.scope_of(address)
+        activation = None if scope is None else scope.activations.get(place(address))
+        if scope is None or activation is None:
+            raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: it is unknown.")
+        return scope, activation
+
+    def next_state(self, move: Move, event: object, activation: Activation, address: Address) -> State:
+        """Where the move leads the activation. Raises `IllegalEventError` where it leads nowhere."""
+        to = ACTIVATIONS[move].get(activation.state)
+        if to is None:
+            raise IllegalEventError(
+                f"{type(event).__name__} of {address} is impossible: it is {activation.state}."
+            )
+        return to
+
+    def move(
+        self,
+        scope: Scope,
+        activation: Activation,
+        address: Address,
+        to: State,
+        columns: ActivationColumns | None = None,
+    ) -> None:
+        """The activation's own state changes, and with it these columns of its row."""
+        was = activation.state
+        counts = self.state.counts
+        counts[was] -= 1
+        counts[to] += 1
+        activation.state = to
+        if columns is None:
+            columns = {"state": to}
+        else:
+            columns["state"] = to
+        self.commands.append(SaveActivation(ActivationKey(scope.number, *place(address)), columns))
+        if scope.parent is not None:
+            self._limit(scope, address, was.terminal, to.terminal)
+
+    def follow(self, activation: Activation, to: State) -> None:
+        """The activation's state is its open operation's; its row does not say it."""
+        counts = self.state.counts
+        counts[activation.state] -= 1
+        counts[to] += 1
+        activation.state = to
+
+    def _limit(self, scope: Scope, address: Address, was_terminal: bool, is_terminal: bool) -> None:
+        """Keep count of a map's target; one that ends makes room for the next item."""
+        if was_terminal == is_terminal:
+            return
+        entry = self.state.plan.scopes[scope.scope].edge
+        if entry is not None and self.state.plan.edges[entry].target == address.node:
+            scope.active += 1 if was_terminal else -1
+            if is_terminal:
+                self.fill(scope)
+
+    def create(self, scope: Scope, address: Address, to: State) -> Activation:
+        """A new activation; its place in `unresolved` is the caller's to count."""
+        key = place(address)
+        assert key not in scope.activations, f"{address} exists already"
+        activation = Activation(to)
+        scope.activations[key] = activation
+        self.state.counts[to] += 1
+        self.commands.append(SaveActivation(ActivationKey(scope.number, *key), {"state": to}))
+        return activation
+
+    def activate(self, scope: Scope, address: Address) -> None:
+        """All inputs are there: start, or hold back (for a retry, if there can be one) when the run is ending."""
+        if self.state.outcome is None:
+            self.create(scope, address, S.RUNNING)
+            self.commands.append(Call(address))
+        else:
+            self.create(scope, address, S.CANCELLED if self.state.outcome is RunStatus.CANCELLED else S.READY)
+
+    def fill(self, scope: Scope) -> None:
+        """Start the next items of a map, as many as its limit allows."""
+        plan = self.state.plan
+        index = plan.scopes[scope.scope].edge
+        assert index is not None
+        edge = plan.edges[index]
+        while (
+            scope.next < scope.size
+            and (edge.concurrency is None or scope.active < edge.concurrency)
+            and self.state.outcome is None
+        ):
+            item = scope.next
+            scope.next += 1
+            scope.active += 1
+            self.activate(scope, Address(edge.target, (*scope.path, item)))
+
+    # -- the flow ----------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Follow the edges of everything that was decided, until nothing more follows."""
+        while self.agenda:
+            scope, address, activation = self.agenda.popleft()
+            for edge in self.state.plan.outgoing[address.node]:
+                self._follow_edge(edge, scope, address, activation)
+            for waiter in sorted(self.state.waiters.pop(address, ())):
+                for edge in self.state.plan.incoming[waiter.node]:
+                    if edge.source == address.node:
+                        inner = self.state.scope_of(waiter)
+                        assert inner is not None, f"{waiter} waits in a scope that is closed"
+                        self._arrive(inner, waiter, fires(edge, activation))
+            self._resolve_one(scope)
+
+    def _follow_edge(self, edge: PlanEdge, scope: Scope, address: Address, source: Activation) -> None:
+        plan, taken = self.state.plan, fires(edge, source)
+        match edge.kind:
+            case EdgeKind.PLAIN:
+                self._deliver(scope, Address(edge.target, address.path), taken)
+            case EdgeKind.JOIN:
+                depth = plan.scopes[plan.node[edge.target].scope].depth
+                if depth == len(address.path):  # deeper ones wait in `waiters`
+                    self._deliver(scope, Address(edge.target, address.path), taken)
+            case EdgeKind.MAP:
+                self._open(edge, scope, address, source) if taken else self._skip_scope(edge, scope, address)
+            case EdgeKind.COLLECT:
+                scope.collecting[edge.index] -= 1
+                if scope.collecting[edge.index] == 0:
+                    assert scope.parent is not None, "a collect edge leaves the root scope"
+                    self._deliver(self.state.scopes[scope.parent], Address(edge.target, scope.path), True)
+            case _:
+                assert_never(edge.kind)
+
+    def _deliver(self, scope: Scope, target: Address, taken: bool) -> None:
+        """One incoming edge of the target, which lies in this scope, is decided."""
+        if len(self.state.plan.incoming[target.node]) == 1:  # nothing to wait for, so no gate
+            scope.unresolved += 1
+            self._pass(scope, target, taken)
+            return
+        key = place(target)
+        if key not in scope.gates:
+            scope.gates[key] = self._gate(target)
+            scope.unresolved += 1
+        self._arrive(scope, target, taken)
+
+    def _gate(self, target: Address) -> Gate:
+        """A new gate. Sources in enclosing scopes count if they are decided, else they will notify."""
+        plan, gate = self.state.plan, Gate(0)
+        for edge in plan.incoming[target.node]:
+            gate.pending += 1
+            depth = plan.scopes[plan.node[edge.source].scope].depth
+            if edge.kind is EdgeKind.JOIN and depth < len(target.path):
+                outer = Address(edge.source, target.path[:depth])
+                source = self.state.find(outer)
+                if source is None or not source.decided:
+                    self.state.waiters.setdefault(outer, set()).add(target)
+                else:
+                    gate.pending -= 1
+                    gate.taken += fires(edge, source)
+        return gate
+
+    def _arrive(self, scope: Scope, target: Address, taken: bool) -> None:
+        key = place(target)
+        gate = scope.gates[key]
+        gate.pending -= 1
+        gate.taken += taken
+        if gate.pending == 0:
+            del scope.gates[key]
+            self._pass(scope, target, gate.taken > 0)
+
+    def _pass(self, scope: Scope, target: Address, taken: bool) -> None:
+        """All incoming edges of the target are decided; `taken` says whether any delivered."""
+        if taken:
+            self.activate(scope, target)
+            return
+        self.agenda.append((scope, target, self.create(scope, target, S.SKIPPED)))
+        if target.node == self.state.plan.end and self.state.outcome is None:
+            self.state.outcome = RunStatus.FAILED
+            if self.ending:
+                self.cancel_all()
+
+    # -- scopes ------------------------------------------------------------------------------------------
+
+    def _open(self, edge: PlanEdge, outer: Scope, address: Address, source: Activation) -> None:
+        state = self.state
+        assert edge.scope is not None
+        assert source.items is not None, f"the output of {address} is mapped and its length unknown"
+        scope = Scope(
+            number=state.next_number,
+            scope=edge.scope,
+            parent=outer.number,
+            path=address.path,
+            size=source.items,
+            unresolved=source.items + 1,  # one for this very step, taken away below
+        )
+        state.next_number += 1
+        state.scopes[scope.number] = scope
+        state.numbers[edge.scope, address.path] = scope.number
+        outer.inner.add((edge.scope, address.path))
+        outer.unresolved += 1
+        self.commands.append(SaveScope(scope, open=True))
+        for collect in state.plan.collects[edge.scope]:
+            scope.collecting[collect.index] = scope.size
+            if scope.size == 0:
+                self._deliver(outer, Address(collect.target, address.path), True)
+        self.fill(scope)
+        self._resolve_one(scope)
+
+    def _skip_scope(self, edge: PlanEdge, outer: Scope, address: Address) -> None:
+        """The map's source was skipped: what collects it is skipped too."""
+        assert edge.scope is not None
+        for collect in self.state.plan.collects[edge.scope]:
+            self._deliver(outer, Address(collect.target, address.path), False)
+
+    def _resolve_one(self, scope: Scope) -> None:
+        """One thing in the scope is decided; a scope in which everything is gets closed."""
+        state = self.state
+        scope.unresolved -= 1
+        while scope.unresolved == 0 and scope.parent is not None:
+            for inner in scope.inner:
+                del state.numbers[inner]
+            for activation in scope.activations.values():
+                state.counts[activation.state] -= 1
+            del state.scopes[scope.number]
+            self.commands.append(SaveScope(scope, open=False))
+            scope = state.scopes[scope.parent]
+            scope.unresolved -= 1
+
+    # -- ends --------------------------------------------------------------------------------------------
+
+    def fail(
+        self, scope: Scope, activation: Activation, address: Address, to: State, columns: ActivationColumns
+    ) -> None:
+        """This fails the run; what is under way is cancelled, unless the workflow lets it finish."""
+        first = self.state.outcome is None
+        if first:
+            self.state.outcome = RunStatus.FAILED  # before the move, which would start the next item of a map
+        self.move(scope, activation, address, to, columns)
+        if first and self.ending:
+            self.cancel_all()
+
+    def cancel_all(self) -> None:
+        """Stop everything that can move. A submission is left to end first, so that its handle is known."""
+        movable = {S.RUNNING, S.WAITING, S.BACKOFF}
+        if self.state.outcome is RunStatus.CANCELLED:
+            movable |= {S.READY, S.SUBMIT_UNKNOWN}
+        for address in list(self.state.addresses(movable)):
+            scope, activation = self.locate(self, address)
+            open_ = self.state.open_operation(address)
+            if open_ is not None:
+                self._cancel_operation(scope, activation, open_)
+            elif activation.state is S.RUNNING:
+                self.move(scope, activation, address, S.CANCELLING)
+                self.commands.append(CancelCall(address))
+            else:
+                activation.wake_at = None
+                self.move(scope, activation, address, S.CANCELLED, {"wake_at": None})
+
+    def _cancel_operation(self, scope: Scope, activation: Activation, address: OperationAddress) -> None:
+        operation = self.operation(activation, address)
+        if operation.state is S.WAITING:
+            self.save_operation(address, operation, S.CANCELLING, detail="run")
+            self.follow(activation, S.CANCELLING)
+            self.commands.append(CancelRemote(address))
+        else:
+            self.save_operation(address, operation, S.CANCELLED)
+            self.move(scope, activation, address.address, S.CANCELLED)
+
+    def operation(self, activation: Activation, address: OperationAddress) -> Operation:
+        """The operation, which is one of the activation's."""
+        assert activation.operations is not None, f"{address} has no operation"
+        return activation.operations[address.chain, address.number]
+
+    def save_operation(
+        self, address: OperationAddress, operation: Operation, to: State, **changed: object
+    ) -> None:
+        """The operation is in this state now, with these of its fields changed; all others that wait are cleared."""
+        operation.state = to
+        operation.wake_at = None
+        operation.detail = None
+        for name, value in changed.items():
+            setattr(operation, name, value)
+        changed.pop("has_outcome", None)
+        columns = {"state": to, "wake_at": None, "detail": None, **changed}
+        self.commands.append(SaveOperation(self.state.operation_key(address), columns))  # pyright: ignore[reportArgumentType]  # names are the record's
+
+    def finish(self) -> None:
+        """Say so when the run has ended."""
+        state = self.state
+        if state.live:
+            return
+        if state.outcome is None:
+            end = state.scopes[0].activations.get((state.plan.end, 0))
+            succeeded = end is not None and end.state is S.SUCCEEDED
+            state.outcome = RunStatus.SUCCEEDED if succeeded else RunStatus.FAILED
+        self.commands.append(Finish(state.outcome))

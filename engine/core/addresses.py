@@ -1,0 +1,55 @@
+"""Where in a run something is: activations, their operations, and the keys that go out with them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+_ADDRESS = re.compile(r"(?P<node>[^\[\]]+?)(?:\[(?P<path>\d+(?:\s*,\s*\d+)*)\])?")
+
+
+class Address(NamedTuple):
+    """Which activation: a node's name and its item path, outermost map first; `()` in the root scope."""
+
+    node: str
+    path: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.node}[{', '.join(map(str, self.path))}]" if self.path else self.node
+
+
+class OperationAddress(NamedTuple):
+    """Which operation of an activation: of which attempt, in which chain (empty: the node's own), at which place."""
+
+    address: Address
+    attempt: int = 1
+    chain: str = ""
+    number: int = 0
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+
+def parse_address(text: str) -> Address | None:
+    """The address that is written so (`research[3]`), None when it is none."""
+    match = _ADDRESS.fullmatch(text.strip())
+    if match is None:
+        return None
+    path = match["path"]
+    return Address(match["node"].strip(), tuple(map(int, path.split(","))) if path else ())
+
+
+def idempotency_key(nonce: str, address: Address) -> str:
+    """The same for every attempt and after every crash of an activation, different for all others.
+
+    `nonce` is random and made with the run, so that two databases with one run id never meet at a provider.
+    """
+    text = f"{nonce}\0{address.node}\0{','.join(map(str, address.path))}"
+    return f"perdure-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def submission_key(nonce: str, operation: OperationAddress) -> str:
+    """The key that all submissions of an operation carry: a provider that honours keys makes one run of them."""
+    key = f"{idempotency_key(nonce, operation.address)}-{operation.attempt}"
+    return f"{key}-{operation.chain}-{operation.number}" if operation.chain or operation.number else key

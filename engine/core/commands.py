@@ -1,0 +1,171 @@
+"""The commands: the closed list of what `machine.advance` and `pending.pending` ask a driver to do.
+
+The `Save…` commands belong into the transition that is committed; all others begin after its COMMIT has returned. Each
+has a performer in the driver, which gives back the events that came of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from ...checkpoints.records import (
+    ActivationColumns,
+    ActivationKey,
+    OperationColumns,
+    OperationKey,
+    RunStatus,
+    SubmissionColumns,
+    SubmissionKey,
+)
+from .addresses import Address, OperationAddress
+from .state import Scope
+
+
+class SaveActivation(NamedTuple):
+    """The activation changed: these columns of its row belong into this transition."""
+
+    key: ActivationKey
+    columns: ActivationColumns
+
+
+class SaveOperation(NamedTuple):
+    """The operation changed: these columns of its row belong into this transition."""
+
+    key: OperationKey
+    columns: OperationColumns
+
+
+class SaveSubmission(NamedTuple):
+    """The submission changed: these columns of its row belong into this transition."""
+
+    key: SubmissionKey
+    columns: SubmissionColumns
+
+
+class SaveScope(NamedTuple):
+    """A scope instance was opened or closed: its row belongs into this transition."""
+
+    scope: Scope
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run the activation's node: its function, or the one that makes its request and then wants a submission."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """Make the activation's output of what its operation gave, which is stored."""
+
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateEdges:
+    """Evaluate the outgoing edges of this activation, whose output is stored, once more."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Send the operation's request. Its intent is committed."""
+
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmit:
+    """Get the operation a place for another submission, then intend it."""
+
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Ask the provider whether it has this operation, whose submission is of unknown fate."""
+
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Ask after the operation."""
+
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Poll an operation whose result can be had once."""
+
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCall:
+    """Cancel what the activation's function does, here."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRemote:
+    """Cancel the operation at its provider, until that is acknowledged."""
+
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class CancelStray:
+    """Cancel a submission that does not count at its provider, until that is acknowledged."""
+
+    operation: OperationAddress
+    submission: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Look at the activation, or at its operation where one is given, at this moment: see `pending.due`."""
+
+    at: float
+    address: Address
+    operation: OperationAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The submission's fate is for a person to decide: say so."""
+
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run has ended; nothing of it is live."""
+
+    status: RunStatus
+
+
+Save: TypeAlias = SaveActivation | SaveOperation | SaveSubmission | SaveScope
+Effect: TypeAlias = (
+    Call
+    | Decode
+    | EvaluateEdges
+    | Submit
+    | Resubmit
+    | Find
+    | Poll
+    | Fetch
+    | CancelCall
+    | CancelRemote
+    | CancelStray
+    | Wake
+    | Hold
+    | Finish
+)
+Command: TypeAlias = Save | Effect

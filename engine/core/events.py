@@ -1,0 +1,261 @@
+"""The events of a run: the closed list of what `machine.advance` is given.
+
+An event is what a driver observed, with the moment `at` (seconds since the epoch) and, where something may be spread
+in time because of it, a `jitter` in [0, 1) that the driver drew. It says nothing about what follows: that is decided by
+`advance`. Payloads (outputs, tokens, errors) are rows that the same transaction writes, and never reach the core.
+
+The journal holds exactly these events, so folding it gives the state back; `journal.py` has its form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from ...checkpoints.records import Source
+from .addresses import Address, OperationAddress
+from .policy import Policy
+
+Ending: TypeAlias = Literal["failed", "incomplete", "expired", "cancelled", "undecodable"]
+"""How an attempt went wrong. `undecodable`: the operation succeeded, its result is kept, our decoding of it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The run exists; its start node runs. `policies` are those of its nodes that are not the default."""
+
+    at: float
+    policies: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+
+
+@dataclass(frozen=True, slots=True)
+class PoliciesChanged:
+    """The code that drives the run now has other policies."""
+
+    at: float
+    policies: Mapping[str, Policy]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRetried:
+    """A failed run goes on from where it failed."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants the run to end."""
+
+    at: float
+
+
+# -- activations -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The output is committed with this event; where an operation gave it, that has succeeded too.
+
+    `taken` holds the indices of those conditional and `otherwise` edges that fire; unconditional ones always do. None:
+    evaluating them failed, so the edges are undecided and the run fails. `items` is the length of the output where it
+    is mapped.
+    """
+
+    at: float
+    address: Address
+    taken: tuple[int, ...] | None = ()
+    items: int | None = None
+    operation: OperationAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgesDecided:
+    """The edges of an activation that had succeeded with undecided edges are decided now."""
+
+    at: float
+    address: Address
+    taken: tuple[int, ...] = ()
+    items: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgesFailed:
+    """Evaluating the undecided edges of a succeeded activation failed once more."""
+
+    at: float
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt of an activation failed, by itself or because its operation ended so."""
+
+    at: float
+    address: Address
+    jitter: float = 0.0
+    ending: Ending = "failed"
+    retryable: bool = True
+    retry_after: float | None = None
+    operation: OperationAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackoffEnded:
+    """The wait before an activation's next attempt is over."""
+
+    at: float
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What the activation did is cancelled, at the provider too where there is an operation."""
+
+    at: float
+    address: Address
+    jitter: float = 0.0
+    operation: OperationAddress | None = None
+
+
+# -- operations --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionIntended:
+    """A submission has a place and is about to be sent; its request and key are committed with this event."""
+
+    at: float
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionRefused:
+    """The provider certainly did not accept. `passing`: the same request may be accepted later."""
+
+    at: float
+    operation: OperationAddress
+    jitter: float = 0.0
+    passing: bool = False
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionUnknown:
+    """The provider may have accepted the submission, and its handle is not known."""
+
+    at: float
+    operation: OperationAddress
+    jitter: float = 0.0
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NothingFound:
+    """The provider was asked for the operation and has none, as far as it can tell now."""
+
+    at: float
+    operation: OperationAddress
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The reply gave the handle; the token is committed with this event. `poll_after` is when to ask first, seconds."""
+
+    at: float
+    operation: OperationAddress
+    poll_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An operation that never leaves the process has its token, without a submission."""
+
+    at: float
+    operation: OperationAddress
+    poll_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HandleFound:
+    """A handle that was not known came by another way than the reply. `same`: it is the one that is in use."""
+
+    at: float
+    operation: OperationAddress
+    submission: int
+    source: Source
+    same: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StrayCancelled:
+    """The provider has acknowledged the cancel of a submission that does not count."""
+
+    at: float
+    operation: OperationAddress
+    submission: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A person has decided a submission of unknown fate."""
+
+    at: float
+    operation: OperationAddress
+    reply: Literal["resubmit", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAdvanced:
+    """The provider moved the token (a new handle or cursor) while the operation goes on."""
+
+    at: float
+    operation: OperationAddress
+    poll_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FetchStarted:
+    """A poll that consumes the result is about to be sent."""
+
+    at: float
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The result was consumed; what came is committed with this event, not decoded yet."""
+
+    at: float
+    operation: OperationAddress
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The operation took too long: it is to be cancelled."""
+
+    at: float
+    operation: OperationAddress
+    reason: Literal["deadline", "queue"]
+
+
+ActivationEvent: TypeAlias = Succeeded | EdgesDecided | EdgesFailed | AttemptFailed | BackoffEnded | Cancelled
+OperationEvent: TypeAlias = (
+    SubmissionIntended
+    | SubmissionRefused
+    | SubmissionUnknown
+    | NothingFound
+    | Submitted
+    | Opened
+    | HandleFound
+    | StrayCancelled
+    | Answered
+    | TokenAdvanced
+    | FetchStarted
+    | Fetched
+    | GivenUp
+)
+RunEvent: TypeAlias = RunStarted | PoliciesChanged | RunRetried | CancelRequested
+Event: TypeAlias = RunEvent | ActivationEvent | OperationEvent

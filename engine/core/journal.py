@@ -1,0 +1,113 @@
+"""The journal's form of events: a word, the node and path it is about, and plain data.
+
+`to_journal` and `from_journal` are inverse: folding what was read back gives the state that was live. What is added to
+the data for people (an error, a handle) is left out when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, NamedTuple
+
+from . import events
+from .addresses import Address, OperationAddress
+from .events import Event
+from .policy import policies_from_plain, policies_to_plain
+
+NAMES: Mapping[type[Any], str] = {
+    events.RunStarted: "run_started",
+    events.PoliciesChanged: "policies_changed",
+    events.RunRetried: "run_retried",
+    events.CancelRequested: "cancel_requested",
+    events.Succeeded: "succeeded",
+    events.EdgesDecided: "edges_decided",
+    events.EdgesFailed: "edges_failed",
+    events.AttemptFailed: "attempt_failed",
+    events.BackoffEnded: "backoff_ended",
+    events.Cancelled: "cancelled",
+    events.SubmissionIntended: "submission_intended",
+    events.SubmissionRefused: "submission_refused",
+    events.SubmissionUnknown: "submission_unknown",
+    events.NothingFound: "nothing_found",
+    events.Submitted: "submitted",
+    events.Opened: "opened",
+    events.HandleFound: "handle_found",
+    events.StrayCancelled: "stray_cancelled",
+    events.Answered: "answered",
+    events.TokenAdvanced: "token_advanced",
+    events.FetchStarted: "fetch_started",
+    events.Fetched: "fetched",
+    events.GivenUp: "given_up",
+}
+"""The journal's word for each event."""
+
+_TYPES = {name: kind for kind, name in NAMES.items()}
+_PLAIN = {
+    kind: tuple(
+        (field.name, field.default)
+        for field in fields(kind)
+        if field.name not in ("at", "address", "operation", "policies")
+    )
+    for kind in NAMES
+}
+"""The fields of each event that are plain data, with their defaults."""
+_AT_ADDRESS = frozenset(kind for kind in NAMES if any(field.name == "address" for field in fields(kind)))
+_AT_OPERATION = frozenset(
+    kind for kind in NAMES if any(field.name == "operation" for field in fields(kind))
+)
+_NO_DATA: Mapping[str, Any] = {}
+
+
+class Entry(NamedTuple):
+    """An event as the journal keeps it, beside its moment."""
+
+    type: str
+    node: str | None
+    path: tuple[int, ...]
+    data: Mapping[str, Any]
+
+
+def to_journal(event: Event) -> Entry:
+    """The event's entry. Fields that have their default are left out."""
+    kind = type(event)
+    data: dict[str, Any] = {}
+    for name, default in _PLAIN[kind]:
+        value = getattr(event, name)
+        if value != default or default is MISSING:
+            data[name] = list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType]  # of numbers
+    address: Address | None = getattr(event, "address", None)
+    operation: OperationAddress | None = getattr(event, "operation", None)
+    if operation is not None:
+        address = operation.address
+        if kind in _AT_ADDRESS or operation[1:] != (1, "", 0):
+            data["operation"] = list(operation[1:])
+    policies = getattr(event, "policies", None)
+    if policies:
+        data["policies"] = policies_to_plain(policies)
+    if address is None:
+        return Entry(NAMES[kind], None, (), data)
+    return Entry(NAMES[kind], address.node, address.path, data or _NO_DATA)
+
+
+def from_journal(
+    name: str, at: float, node: str | None, path: tuple[int, ...], data: Mapping[str, Any]
+) -> Event:
+    """The event that was journaled so. Raises `KeyError` for a word that this version does not know."""
+    kind = _TYPES[name]
+    given: dict[str, Any] = {"at": at}
+    for field, default in _PLAIN[kind]:
+        if field in data:
+            value = data[field]
+            given[field] = tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]  # of numbers
+        elif default is MISSING:
+            raise KeyError(field)
+    if node is not None:
+        address = Address(node, path)
+        if kind in _AT_ADDRESS:
+            given["address"] = address
+        if kind in _AT_OPERATION and (kind not in _AT_ADDRESS or "operation" in data):
+            given["operation"] = OperationAddress(address, *data.get("operation", (1, "", 0)))
+    if kind is events.RunStarted or kind is events.PoliciesChanged:
+        given["policies"] = policies_from_plain(data.get("policies", _NO_DATA))
+    return kind(**given)

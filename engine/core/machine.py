@@ -1,0 +1,82 @@
+"""The state machine: `advance(state, event) -> commands`.
+
+It moves activations and operations through their states, decides retries, waits and unknown fates, which nodes start
+(as soon as their own inputs are there, with no barrier), lets skips propagate so that nothing waits for what will not
+come, and says when the run ends. Everything happens in a fixed order, so the same events give the same state and the
+same commands, in any driver.
+
+`advance` changes the state in place; a driver whose commit fails throws the state away and loads it again.
+`restore.py` builds a state from rows, `fold` builds one from the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...checkpoints.records import RunStatus
+
+from ._attempts import advance_activation, retry
+from ._flow import Step
+from ._operations import advance_operation
+from .addresses import Address
+from .commands import Command
+from .errors import IllegalEventError
+from .events import (
+    AttemptFailed,
+    BackoffEnded,
+    Cancelled,
+    CancelRequested,
+    EdgesDecided,
+    EdgesFailed,
+    Event,
+    PoliciesChanged,
+    RunRetried,
+    RunStarted,
+    Succeeded,
+)
+from .plan import Plan
+from .state import RunState, Scope
+
+
+def advance(state: RunState, event: Event) -> list[Command]:
+    """Apply one event. Raises `IllegalEventError`, leaving the state as it was, if it can't happen now."""
+    step = Step(state)
+    if state.outcome is not None and not state.live and not isinstance(event, RunRetried):
+        raise IllegalEventError(f"{type(event).__name__} is impossible: the run is {state.status}.")
+    match event:
+        case Succeeded() | AttemptFailed() | BackoffEnded() | Cancelled() | EdgesDecided() | EdgesFailed():
+            advance_activation(step, event)
+        case RunStarted():
+            if state.scopes:
+                raise IllegalEventError("RunStarted is impossible: the run has started already.")
+            state.policies = event.policies
+            root = state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
+            state.numbers[0, ()] = 0
+            root.unresolved = 1
+            step.activate(root, Address(state.plan.start))
+        case PoliciesChanged():
+            state.policies = event.policies
+        case CancelRequested():
+            if state.outcome is RunStatus.CANCELLED:
+                raise IllegalEventError(f"CancelRequested is impossible: the run is {state.status}.")
+            state.outcome = RunStatus.CANCELLED
+            step.cancel_all()
+        case RunRetried():
+            if state.outcome is not RunStatus.FAILED or state.live:
+                raise IllegalEventError(
+                    f"Only a failed run can be retried; this one is {state.status}."
+                )
+            retry(step, event.at)
+        case _:
+            advance_operation(step, event)
+    step.drain()
+    step.finish()
+    return step.commands
+
+
+def fold(plan: Plan, events: Iterable[Event]) -> RunState:
+    """The state after these events, from the first on."""
+    state = RunState(plan=plan)
+    for event in events:
+        advance(state, event)
+    return state

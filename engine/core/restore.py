@@ -1,0 +1,190 @@
+"""Build a run's state from rows, without folding its history.
+
+Only open scopes are needed: their activations with the operations of the current attempts, the numbers of the instances
+inside them, and the newest instance number. What was decided can be seen from these, so gates are counted anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...checkpoints.records import (
+    ActivationRecord,
+    Loaded,
+    OperationRecord,
+    ScopeRecord,
+    State,
+    SubmissionKey,
+)
+from ._flow import fires
+from .addresses import Address, OperationAddress
+from .plan import EdgeKind, Plan, PlanEdge
+from .policy import Policy
+from .state import Activation, Gate, Operation, RunState, Scope
+
+S = State
+
+
+def restore(plan: Plan, policies: Mapping[str, Policy], loaded: Loaded) -> RunState:
+    """The state that these rows describe: equal to the one that was live when they were written."""
+    state = RunState(plan=plan, policies=policies, outcome=loaded.run.outcome)
+    state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
+    state.numbers[0, ()] = 0
+    for scope_record in sorted(loaded.scopes, key=lambda record: record.number):
+        _add_scope(state, scope_record)
+    for activation_record in loaded.activations:
+        _add_activation(state, activation_record)
+    for operation_record in loaded.operations:
+        _add_operation(state, operation_record)
+    for stray in loaded.strays:
+        state.strays.add(_stray(stray.key, stray.path))
+    for scope in state.scopes.values():
+        scope.unresolved += scope.size - scope.next
+        if scope.parent is not None:
+            state.scopes[scope.parent].unresolved += 1
+        for activation in scope.activations.values():
+            state.counts[activation.state] += 1
+    for target in _awaited(state):
+        _add_gate(state, target)
+    return state
+
+
+def operation_address(record: OperationRecord) -> OperationAddress:
+    """Which operation the row is about."""
+    key = record.key
+    return OperationAddress(Address(key.node, record.path), key.attempt, key.chain, key.number)
+
+
+def operation_of(record: OperationRecord) -> Operation:
+    """The operation that the row describes."""
+    return Operation(
+        state=record.state,
+        submission=record.submission,
+        unknown=record.unknown,
+        refused=record.refused,
+        trying_since=record.trying_since,
+        sent_at=record.sent_at,
+        accepted_at=record.accepted_at,
+        wake_at=record.wake_at,
+        detail=record.detail,
+        has_outcome=record.has_outcome,
+    )
+
+
+def _stray(key: SubmissionKey, path: tuple[int, ...]) -> tuple[OperationAddress, int]:
+    operation = key.operation
+    address = Address(operation.node, path)
+    return OperationAddress(address, operation.attempt, operation.chain, operation.number), key.submission
+
+
+def _add_scope(state: RunState, record: ScopeRecord) -> None:
+    state.next_number = max(state.next_number, record.number + 1)
+    outer = state.scopes.get(record.parent)
+    if outer is None:  # closed inside a closed one: given for its number only
+        return
+    state.numbers[record.scope, record.path] = record.number
+    outer.inner.add((record.scope, record.path))
+    if record.open:
+        state.scopes[record.number] = Scope(
+            number=record.number,
+            scope=record.scope,
+            parent=record.parent,
+            path=record.path,
+            size=record.size,
+            collecting={edge.index: record.size for edge in state.plan.collects[record.scope]},
+        )
+
+
+def _add_activation(state: RunState, record: ActivationRecord) -> None:
+    scope = state.scopes.get(record.key.scope)
+    if scope is None:
+        return
+    activation = Activation(
+        state=record.state,
+        attempt=record.attempt,
+        failures=record.failures,
+        wake_at=record.wake_at,
+        taken=record.taken,
+        items=record.items,
+    )
+    scope.activations[record.key.node, record.key.item] = activation
+    scope.unresolved += not activation.decided
+    state.undecided += record.state is S.SUCCEEDED and record.taken is None
+    entry = state.plan.scopes[scope.scope].edge
+    if entry is not None and state.plan.edges[entry].target == record.key.node:
+        scope.next = max(scope.next, record.key.item + 1)
+        scope.active += not record.state.terminal
+    if activation.decided:
+        for edge in state.plan.outgoing[record.key.node]:
+            if edge.kind is EdgeKind.COLLECT:
+                scope.collecting[edge.index] -= 1
+
+
+def _add_operation(state: RunState, record: OperationRecord) -> None:
+    scope = state.scopes.get(record.key.scope)
+    activation = None if scope is None else scope.activations.get((record.key.node, record.key.item))
+    if activation is None or activation.attempt != record.key.attempt or activation.state is S.SUCCEEDED:
+        return
+    if activation.operations is None:
+        activation.operations = {}
+    activation.operations[record.key.chain, record.key.number] = operation_of(record)
+    if not record.state.terminal:
+        activation.state = record.state
+
+
+def _awaited(state: RunState) -> list[Address]:
+    """Targets to which at least one edge of their own scope has delivered, and which do not exist yet."""
+    targets: dict[Address, None] = {}
+    plan = state.plan
+    for scope in state.scopes.values():
+        for (node, item), activation in scope.activations.items():
+            if not activation.decided:
+                continue
+            path = (*scope.path, item) if scope.parent is not None else ()
+            for edge in plan.outgoing[node]:
+                match edge.kind:
+                    case EdgeKind.PLAIN | EdgeKind.JOIN:
+                        if plan.scopes[plan.node[edge.target].scope].depth == len(path):
+                            targets[Address(edge.target, path)] = None
+                    case EdgeKind.MAP if edge.scope is not None:
+                        for collect in plan.collects[edge.scope]:
+                            if _decided(state, collect, path) is not None:
+                                targets[Address(collect.target, path)] = None
+                    case _:
+                        pass
+    return [target for target in targets if state.find(target) is None]
+
+
+def _decided(state: RunState, edge: PlanEdge, path: tuple[int, ...]) -> bool | None:
+    """Whether the edge into the activation at `path` has delivered (True), skipped (False) or neither."""
+    plan = state.plan
+    if edge.kind is EdgeKind.COLLECT:
+        assert edge.scope is not None
+        number = state.numbers.get((edge.scope, path))
+        if number is not None:
+            scope = state.scopes.get(number)
+            return True if scope is None or scope.collecting[edge.index] == 0 else None
+        entry = plan.scopes[edge.scope].edge
+        assert entry is not None
+        source = state.find(Address(plan.edges[entry].source, path))
+        return False if source is not None and source.state is S.SKIPPED else None
+    depth = plan.scopes[plan.node[edge.source].scope].depth
+    source = state.find(Address(edge.source, path[:depth]))
+    return None if source is None or not source.decided else fires(edge, source)
+
+
+def _add_gate(state: RunState, target: Address) -> None:
+    scope = state.scope_of(target)
+    assert scope is not None
+    gate = Gate(0)
+    for edge in state.plan.incoming[target.node]:
+        decided = _decided(state, edge, target.path)
+        if decided is not None:
+            gate.taken += decided
+            continue
+        gate.pending += 1
+        depth = state.plan.scopes[state.plan.node[edge.source].scope].depth
+        if edge.kind is EdgeKind.JOIN and depth < len(target.path):
+            state.waiters.setdefault(Address(edge.source, target.path[:depth]), set()).add(target)
+    scope.gates[target.node, target.path[-1] if target.path else 0] = gate
+    scope.unresolved += 1

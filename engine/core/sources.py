@@ -1,0 +1,174 @@
+"""Which stored values an activation is made from, and which it may ask for. Pure: names of values, never values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ...checkpoints.records import ActivationKey, State
+from ._flow import fires
+from .addresses import Address
+from .plan import EdgeKind, PlanEdge
+from .state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput:
+    """The input of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The output of one activation of the node `source`."""
+
+    source: str
+    key: ActivationKey
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of an output that is a list."""
+
+    source: str
+    key: ActivationKey
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The outputs of all activations of a node in one scope instance that succeeded, in item order."""
+
+    source: str
+    scope: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """One output per position; None where the source was skipped."""
+
+    positions: tuple[Whole | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Alternatives that were taken together, so nobody can say which value is the input."""
+
+    sources: tuple[str, ...]
+
+
+Given: TypeAlias = RunInput | Whole | Item | Collected | Joined | Ambiguous
+"""How the input of an activation is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """An output that an activation may not ask for, and the reason as it follows «asks for the output of X»."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """An output that is not there: the source was skipped."""
+
+    address: Address
+
+
+def delivered(state: RunState, address: Address) -> tuple[PlanEdge, ...]:
+    """The incoming edges that delivered something to the activation at that address, in order."""
+    found: list[PlanEdge] = []
+    plan = state.plan
+    for edge in plan.incoming[address.node]:
+        if edge.kind is EdgeKind.COLLECT:
+            assert edge.scope is not None
+            taken = (edge.scope, address.path) in state.numbers
+        else:
+            path = address.path[: plan.scopes[plan.node[edge.source].scope].depth]
+            source = state.find(Address(edge.source, path))
+            taken = source is not None and fires(edge, source)
+        if taken:
+            found.append(edge)
+    return tuple(found)
+
+
+def given(state: RunState, address: Address) -> Given:
+    """How the input of the activation at that address is made."""
+    plan = state.plan
+    if address.node == plan.start:
+        return RunInput()
+    edges = plan.incoming[address.node]
+    if edges[0].kind is EdgeKind.JOIN:
+        return _joined(state, address, delivered(state, address))
+    if len(edges) > 1:  # alternatives; a single edge has delivered, or this would not have started
+        edges = delivered(state, address)
+        if len(edges) > 1:
+            return Ambiguous(tuple(edge.source for edge in edges))
+    edge = edges[0]
+    match edge.kind:
+        case EdgeKind.COLLECT:
+            assert edge.scope is not None
+            return Collected(edge.source, state.numbers[edge.scope, address.path])
+        case EdgeKind.MAP:
+            key = state.key(Address(edge.source, address.path[:-1]))
+            return Item(edge.source, key, address.path[-1])
+        case _:
+            return Whole(edge.source, state.key(Address(edge.source, address.path)))
+
+
+def _joined(state: RunState, address: Address, edges: tuple[PlanEdge, ...]) -> Joined:
+    plan = state.plan
+    by_position = {edge.position: edge for edge in edges}
+    positions: list[Whole | None] = []
+    for position in range(len(plan.incoming[address.node])):
+        edge = by_position.get(position)
+        if edge is None:
+            positions.append(None)
+            continue
+        depth = plan.scopes[plan.node[edge.source].scope].depth
+        positions.append(Whole(edge.source, state.key(Address(edge.source, address.path[:depth]))))
+    return Joined(tuple(positions))
+
+
+def visible(state: RunState, address: Address, name: str) -> Whole | Absent | Hidden:
+    """The output of the node `name` that the activation at that address may ask for with `ctx.output`.
+
+    Ancestors in the same or an enclosing scope are visible; the plan alone decides which these are.
+    """
+    plan = state.plan
+    if name not in plan.ancestors[address.node]:
+        return Hidden(
+            f"which is not upstream of it in workflow {plan.workflow}: add an edge (or a join) from {name}, or don't "
+            "ask for it."
+        )
+    scope = plan.scopes[plan.node[name].scope]
+    own = plan.node[address.node].scope
+    while own != scope.index:
+        parent = plan.scopes[own].parent
+        if parent is None:
+            return Hidden(f"which lies inside a map that {address.node} is not in: collect it.")
+        own = parent
+    source = Address(name, address.path[: scope.depth])
+    activation = state.find(source)
+    if activation is None or activation.state is not State.SUCCEEDED:
+        return Absent(source)
+    return Whole(name, state.key(source))
+
+
+
+def deciding_edges(state: RunState) -> str:
+    """Why the end was skipped: the conditional edges on its ways that were not taken."""
+    plan = state.plan
+    lines: list[str] = []
+    seen: set[str] = set()
+    rest = [plan.end]
+    while rest:
+        for edge in plan.incoming[rest.pop()]:
+            source = state.find(Address(edge.source))
+            if source is None or edge.source in seen:
+                continue
+            if source.state is State.SUCCEEDED:
+                lines.append(f"the edge from {edge.source} to {edge.target} was not taken")
+            else:
+                seen.add(edge.source)
+                rest.append(edge.source)
+    return "; ".join(lines) or "no edge on its way was taken"

@@ -1,0 +1,199 @@
+"""The state of one run: activations with their operations, gates and open scopes. Data only; `machine.py` moves it.
+
+A scope instance is one entry into a map (the root is instance 0). It holds the activations of its items and the gates
+of nodes that still wait for some of their inputs. When nothing in it can move any more it is closed and forgotten, so
+that memory and recovery cost what is open, not what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State
+from .addresses import Address, OperationAddress
+from .plan import Plan
+from .policy import DEFAULT, Policy
+
+S = State
+NONE = dict.fromkeys(State, 0)
+"""No activation in any state."""
+
+
+@dataclass(slots=True)
+class Operation:
+    """One long-running operation of an activation's current attempt."""
+
+    state: State
+    submission: int = 0
+    unknown: int = 0
+    refused: int = 0
+    trying_since: float | None = None
+    sent_at: float | None = None
+    accepted_at: float | None = None
+    wake_at: float | None = None
+    detail: Detail | None = None
+    has_outcome: bool = False
+
+
+@dataclass(slots=True)
+class Activation:
+    """One execution of a node at one place in the scopes. While it has an open operation, `state` is that one's."""
+
+    state: State
+    attempt: int = 1
+    failures: int = 0
+    wake_at: float | None = None
+    taken: tuple[int, ...] | None = None
+    items: int | None = None
+    operations: dict[tuple[str, int], Operation] | None = None  # by (chain, number), of the current attempt
+
+    @property
+    def decided(self) -> bool:
+        """Whether its outgoing edges are decided, i.e. nothing more can come of it."""
+        return self.state is S.SKIPPED or (self.state is S.SUCCEEDED and self.taken is not None)
+
+
+@dataclass(slots=True)
+class Gate:
+    """Counts the incoming edges of an activation that does not exist yet."""
+
+    pending: int
+    taken: int = 0
+
+
+@dataclass(slots=True)
+class Scope:
+    """One instance of a scope."""
+
+    number: int
+    scope: int  # index in the plan
+    parent: int | None  # number of the enclosing instance
+    path: tuple[int, ...]  # of the activation that opened it
+    size: int
+    next: int = 0  # the first item whose activation was not started yet
+    active: int = 0  # activations of the map's target that are under way, for the limit
+    unresolved: int = 0  # gates, activations that are not decided, open scopes inside, items not started
+    collecting: dict[int, int] = field(default_factory=dict[int, int])  # collect edge -> items not decided
+    activations: dict[tuple[str, int], Activation] = field(default_factory=dict[tuple[str, int], Activation])
+    gates: dict[tuple[str, int], Gate] = field(default_factory=dict[tuple[str, int], Gate])
+    inner: set[tuple[int, tuple[int, ...]]] = field(default_factory=set[tuple[int, tuple[int, ...]]])
+
+
+def place(address: Address) -> tuple[str, int]:
+    """Where an activation or gate is kept in its scope: its node and item."""
+    node, path = address
+    return (node, path[-1]) if path else (node, 0)
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run as the core sees it."""
+
+    plan: Plan
+    policies: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+    outcome: RunStatus | None = None  # what the run is on its way to; None while it is undecided
+    scopes: dict[int, Scope] = field(default_factory=dict[int, Scope])  # open instances by number
+    numbers: dict[tuple[int, tuple[int, ...]], int] = field(
+        default_factory=dict[tuple[int, tuple[int, ...]], int]
+    )  # (scope, path) -> number, of open instances and of those closed inside open ones
+    next_number: int = 1
+    undecided: int = 0  # activations that succeeded and whose edges could not be evaluated
+    counts: dict[State, int] = field(default_factory=NONE.copy)
+    waiters: dict[Address, set[Address]] = field(default_factory=dict[Address, set[Address]])
+    # joins inside a scope that wait for a source outside of it
+    strays: set[tuple[OperationAddress, int]] = field(default_factory=set[tuple[OperationAddress, int]])
+    # submissions that do not count and whose cancel is not acknowledged
+
+    @property
+    def live(self) -> int:
+        """How many activations can still move.
+
+        A run that fails waits neither for submissions of unknown fate nor for edges that can't be evaluated.
+        """
+        counts = self.counts
+        live = (
+            counts[S.RUNNING]
+            + counts[S.SUBMITTING]
+            + counts[S.WAITING]
+            + counts[S.BACKOFF]
+            + counts[S.CANCELLING]
+        )
+        match self.outcome:
+            case None:
+                return live + counts[S.SUBMIT_UNKNOWN] + self.undecided
+            case RunStatus.FAILED:
+                return live
+            case _:
+                return live + counts[S.SUBMIT_UNKNOWN]
+
+    @property
+    def status(self) -> RunStatus:
+        """The run's status, derived: it runs while this process is at work on one of its activations."""
+        if self.outcome is None:
+            busy = self.counts[S.RUNNING] or self.counts[S.SUBMITTING]
+            return RunStatus.RUNNING if busy else RunStatus.WAITING
+        if not self.live:
+            return self.outcome
+        return RunStatus.FAILING if self.outcome is RunStatus.FAILED else RunStatus.CANCELLING
+
+    def policy(self, node: str) -> Policy:
+        """The policy of a node."""
+        return self.policies.get(node, DEFAULT)
+
+    def scope_of(self, address: Address) -> Scope | None:
+        """The open scope instance in which the address lies."""
+        node, path = address
+        if not path:
+            return self.scopes.get(0)
+        known = self.plan.node.get(node)
+        number = None if known is None else self.numbers.get((known.scope, path[:-1]))
+        return None if number is None else self.scopes.get(number)
+
+    def find(self, address: Address) -> Activation | None:
+        """The activation at that address, if it exists and its scope is open."""
+        scope = self.scope_of(address)
+        if scope is None:
+            return None
+        return scope.activations.get(place(address))
+
+    def operation(self, address: OperationAddress) -> Operation | None:
+        """The operation at that address, if it is one of its activation's current attempt."""
+        activation = self.find(address.address)
+        if activation is None or activation.operations is None or activation.attempt != address.attempt:
+            return None
+        return activation.operations.get((address.chain, address.number))
+
+    def open_operation(self, address: Address) -> OperationAddress | None:
+        """The operation of an activation that has not ended; of several the first by chain."""
+        activation = self.find(address)
+        if activation is None or activation.operations is None:
+            return None
+        for chain, number in sorted(activation.operations):
+            if not activation.operations[chain, number].state.terminal:
+                return OperationAddress(address, activation.attempt, chain, number)
+        return None
+
+    def key(self, address: Address) -> ActivationKey:
+        """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""
+        node, path = address
+        if not path:
+            return ActivationKey(scope=0, node=node, item=0)
+        return ActivationKey(
+            scope=self.numbers[self.plan.node[node].scope, path[:-1]], node=node, item=path[-1]
+        )
+
+    def operation_key(self, operation: OperationAddress) -> OperationKey:
+        """Where the operation's row is. Valid as `key` is."""
+        return OperationKey(
+            *self.key(operation.address), operation.attempt, operation.chain, operation.number
+        )
+
+    def addresses(self, states: Iterable[State]) -> Iterator[Address]:
+        """The addresses of all activations in these states, in a fixed order."""
+        wanted = frozenset(states)
+        for number in sorted(self.scopes):
+            scope = self.scopes[number]
+            for (node, item), activation in sorted(scope.activations.items(), key=lambda entry: entry[0]):
+                if activation.state in wanted:
+                    yield Address(node, (*scope.path, item) if scope.scope else ())
