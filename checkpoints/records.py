@@ -175,9 +175,10 @@ class ActivationColumns(TypedDict, total=False):
     error: bytes | None  # msgpack {"type", "message", ...} of the last attempt that failed
 
 
-Detail: TypeAlias = Literal["absent", "held", "resubmit", "fetching", "run", "deadline", "queue"]
+Detail: TypeAlias = Literal["absent", "held", "resubmit", "fetching", "fetched", "run", "deadline", "queue"]
 """What an operation's state alone does not say. Of `submit_unknown`: the provider does not have it (`absent`), a person
-is to decide (`held`) or has decided (`resubmit`). Of `waiting`: its result is being consumed (`fetching`). Of
+is to decide (`held`) or has decided (`resubmit`). Of `waiting`: its result is being consumed (`fetching`) or was and is
+not decoded yet (`fetched`). Of
 `cancelling`: because the run ends (`run`), or because it took too long (`deadline`, `queue`)."""
 
 

@@ -11,33 +11,33 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
-from ..checkpoints import (
-    NewRun,
-    RunExistsError,
-    RunRecord,
-    RunStatus,
-    Store,
-    StoreError,
-    Value,
-    ValueNotStorableError,
-    pack,
-)
-from . import addresses
-from .admission import require_granted, require_same_input, require_same_workflow, why_not, workflow_of
-from .driver import Driver
-from .errors import (
-    ExecutorStoppedError,
-    RunNotRetryableError,
-)
-from .events import RunStarted
+from ..checkpoints.codec import pack
+from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableError
+from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
+from ..checkpoints.store import Store
+from ._run_ids import check_run_id, waiting_for_answer
+from .core import events
+from .core.commands import Effect
+from .core.plan import Plan
+from .core.state import RunState
+from .errors import ExecutorStoppedError, RunNotRetryableError
 from .graph import Workflow
-from .inbox import Inbox
-from .plan import Plan
-from .recovery import answer, recover, request_cancel, retried
+from .graph.plan_form import plan_record
 from .run import Run
-from .runtime import Runtime
-from .signals import TermSignal
-from .state import State
+from .runtime import _signals as signals
+from .runtime._admission import (
+    require_granted,
+    require_same_input,
+    require_same_workflow,
+    why_not,
+    workflow_of,
+)
+from .runtime._driver import Driver
+from .runtime._recovery import recover, retry
+from .runtime._runtime import Runtime
+from .runtime._shared import Change
+from .runtime._signal_watch import SignalWatch
+from .runtime._term_signal import TermSignal
 
 log = logging.getLogger("perdure")
 
@@ -58,7 +58,7 @@ class Resumed:
     left: dict[str, str]
 
 
-def to_the_end(
+def shielded(
     verb: Callable[Concatenate[Executor, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Executor, P], Coroutine[Any, Any, T]]:
     """Let a verb run to its end also when its caller is cancelled: what it has committed must be followed up."""
@@ -93,11 +93,10 @@ class Executor:
         self._grace = grace
         self._new_id = new_id
         self._runtime = Runtime(store)
-        self._inbox = Inbox(self._runtime)
-        self._signal = TermSignal()
-        self._taking = (
-            asyncio.Lock()
-        )  # one taking-up at a time: a second claim would make the first one stale
+        self._signals = SignalWatch(self._runtime)
+        self._term = TermSignal()
+        # One taking-up at a time: a second claim would make the first one stale.
+        self._taking = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
         self._verbs: set[asyncio.Task[Any]] = set()
@@ -108,7 +107,7 @@ class Executor:
     # -- life --------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        if self._group is not None or self._runtime.stopping:
+        if self._group is not None or self._runtime.shared.stopping:
             raise ExecutorStoppedError("An executor can be entered once: make another for another time.")
         await self._store.__aenter__()
         try:
@@ -117,8 +116,8 @@ class Executor:
             await self._store.__aexit__(None, None, None)
             raise
         self._group = self._runtime.tasks = await asyncio.TaskGroup().__aenter__()
-        self._watch = self._runtime.create_task(self._inbox.watch())
-        self._signal.install()
+        self._watch = self._runtime.create_task(self._signals.watch())
+        self._term.install()
         return self
 
     async def __aexit__(
@@ -136,6 +135,7 @@ class Executor:
                 await group.__aexit__(None, None, None)
             finally:
                 self._runtime.tasks = None
+                self._runtime.shared.views.close()
                 try:
                     await self._store.unregister()
                 except StoreError as late:
@@ -145,14 +145,14 @@ class Executor:
                     log.warning("the runs could not be given back: %s", late)
                 finally:
                     await self._store.__aexit__(kind, error, traceback)
-                    self._signal.remove()
+                    self._term.remove()
 
     async def _stop(self) -> None:
         """Begin nothing any more, let submissions end (bounded), give everything else up."""
         runtime = self._runtime
-        runtime.stopping = True
-        runtime.poller.close()
-        runtime.hub.stop_all(
+        runtime.shared.stopping = True
+        runtime.shared.wake_queue.close()
+        runtime.shared.waiters.stop_all(
             ExecutorStoppedError(
                 "The executor stopped before the run ended. Everything is committed: resume it with "
                 "executor.resume(run_id) or `perdure resume RUN`."
@@ -164,10 +164,11 @@ class Executor:
             await asyncio.wait(busy, timeout=self._grace)
         for task in list(runtime.working):
             task.cancel()
-        runtime.functions.close()
+        runtime.shared.threads.close()
 
     # -- runs --------------------------------------------------------------------------------------------
 
+    @shielded
     async def start(self, workflow: Workflow[I, O], value: I, *, run_id: str | None = None) -> Run[O]:
         """Start a run, or take up the one with that id.
 
@@ -178,7 +179,7 @@ class Executor:
         """
         self._running()
         plan = self._runtime.know(workflow)
-        run_id = self._new_id() if run_id is None else addresses.check_run_id(run_id)
+        run_id = self._new_id() if run_id is None else check_run_id(run_id)
         try:
             encoded = Value(workflow.node(plan.start).input_codec.encode(value))
         except ValueNotStorableError as error:
@@ -187,9 +188,9 @@ class Executor:
             ) from error
         record = await self._create(workflow, plan, run_id, encoded)
         if record is None:
-            record = await self._store.run(run_id)
+            record = await self._find(run_id)
             require_same_input(record, plan, encoded)
-            require_same_workflow(record, plan, await self._runtime.plan(record.signature))
+            require_same_workflow(record, workflow, await self._runtime.plan(record.signature))
             async with self._taking:
                 if not record.status.finished and await self._free(record):
                     claim = await self._store.claim(run_id)
@@ -201,12 +202,13 @@ class Executor:
         self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
     ) -> RunRecord | None:
         """Insert the run with its first transition; None when there is one with that id."""
-        now = self._runtime.clock()
+        now = self._runtime.shared.clock()
         blank = RunRecord(
             key=0,
             id=run_id,
             workflow=plan.workflow,
-            signature=plan.signature,
+            signature=workflow.signature,
+            nonce=secrets.token_hex(8),
             status=RunStatus.RUNNING,
             outcome=None,
             created_at=now,
@@ -217,16 +219,24 @@ class Executor:
             fence=1,
             position=0,
             error=None,
+            policies=None,
         )
-        driver = Driver(self._runtime, blank, workflow, State(plan=plan))
-        transition, effects = driver.step([(RunStarted(), {}, {})])
-        new = NewRun(id=run_id, workflow=plan.workflow, signature=plan.signature, input=value)
+        owned = self._runtime.owned_run(blank, plan, workflow)
+        driver = Driver(self._runtime, owned, blank, RunState(plan=plan))
+        transition, effects = driver.step([Change(events.RunStarted(now, owned.policies))])
+        new = NewRun(
+            id=run_id,
+            workflow=plan.workflow,
+            signature=workflow.signature,
+            nonce=blank.nonce,
+            input=value,
+        )
         starting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._starting.setdefault(run_id, starting)
         try:
-            record = await self._store.create(new, plan.record, transition)
-            driver.born(record, value)
-            self._runtime.own(record, plan, workflow)
+            record = await self._store.create(new, plan_record(plan), transition)
+            driver.created(record, value)
+            self._runtime.keep(owned)
             self._runtime.adopt(driver)
         except RunExistsError:
             return None
@@ -237,7 +247,7 @@ class Executor:
         driver.perform(effects)
         return record
 
-    @to_the_end
+    @shielded
     async def resume(self, run_id: str) -> Run[Any]:
         """Drive a run on from its last checkpoint. One that has ended is returned as it is.
 
@@ -245,7 +255,7 @@ class Executor:
         `WorkflowUnknownError`, `WorkflowChangedError`.
         """
         self._running()
-        record = await self._store.run(run_id)
+        record = await self._find(run_id)
         workflow = await workflow_of(self._runtime, record)
         async with self._taking:
             if not record.status.finished and await self._free(record):
@@ -254,35 +264,33 @@ class Executor:
                     await recover(self._runtime, [claim.run])
         return Run(self._runtime, record, workflow)
 
-    @to_the_end
+    @shielded
     async def resume_all(self) -> Resumed:
         """Drive on every unfinished run of this executor's workflows that nobody alive drives.
 
         Runs of other workflows, changed workflows and other owners are left alone and reported.
         """
         self._running()
+        runtime = self._runtime
         async with self._taking:
-            claims = await self._store.claim_all(list(self._runtime.workflows))
-            ours = [
-                claim.run for claim in claims if claim.granted and claim.run.key not in self._runtime.owned
-            ]
-            await recover(self._runtime, ours)
+            claims = await self._store.claim_all(list(runtime.workflows), exclude=runtime.owned.keys())
+            ours = [claim.run for claim in claims if claim.granted]
+            await recover(runtime, ours)
         left = {claim.run.id: f"{claim.holder} drives it" for claim in claims if not claim.granted}
-        unfinished = [status for status in RunStatus if not status.finished]
-        for record in await self._store.runs(status=unfinished):
-            if record.signature not in self._runtime.workflows:
-                left[record.id] = await why_not(self._runtime, record)
-        runs = [Run[Any](self._runtime, run, self._runtime.workflows[run.signature]) for run in ours]
+        for record in await self._store.read(lambda view: view.unfinished()):
+            if record.signature not in runtime.workflows:
+                left[record.id] = await why_not(runtime, record)
+        runs = [Run[Any](runtime, run, runtime.workflows[run.signature]) for run in ours]
         return Resumed(runs=tuple(runs), left=left)
 
-    @to_the_end
+    @shielded
     async def retry(self, run_id: str) -> Run[Any]:
         """Drive a failed run on from where it failed; what succeeded is kept. One under way is resumed.
 
         Raises as `resume`, and `RunNotRetryableError` for a run that succeeded or was cancelled.
         """
         self._running()
-        record = await self._store.run(run_id)
+        record = await self._find(run_id)
         if not record.status.finished:
             return await self.resume(run_id)
         workflow = await workflow_of(self._runtime, record)
@@ -297,35 +305,31 @@ class Executor:
                     self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
                     driver = await self._runtime.driver(claim.run.key)
                     assert driver is not None, f"run {run_id} was claimed and is not there"
-                    messages = await self._store.messages([claim.run.key])
                     with driver.pinned():
-                        await retried(self._runtime, driver, messages)
+                        await retry(self._runtime, driver)
         return Run(self._runtime, record, workflow)
 
-    @to_the_end
+    @shielded
     async def cancel(self, run_id: str) -> None:
         """Cancel a run, at the providers too. Returns when that is committed, or left to the run's owner.
 
         A run that has ended is left as it is. Works without the run's workflow.
         """
         self._running()
-        record = await self._store.run(run_id)
+        record = await self._find(run_id)
         if record.status.finished:
             return
         async with self._taking:
             if await self._free(record):
                 claim = await self._store.claim(run_id)
                 if claim.granted or not claim.run.status.finished:
-                    await self._store.post(record.key, "cancel", None, (), pack({}))
+                    await self._store.signal(record.key, "cancel", None, (), pack({}))
                 if claim.granted:
                     await recover(self._runtime, [claim.run])
                 return
-        driver = await self._runtime.driver(record.key)
-        if driver is not None:
-            with driver.pinned():
-                await request_cancel(driver)
+        await self._act(record, signals.request_cancel)
 
-    @to_the_end
+    @shielded
     async def answer(self, run_id: str, node: str, reply: str) -> None:
         """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
@@ -333,24 +337,32 @@ class Executor:
         answer is left to it. Raises `AnswerError` when nothing waits for an answer there.
         """
         self._running()
-        record = await self._store.run(run_id)
-        address = await addresses.waiting_for_answer(self._store, record, node)
+        record = await self._find(run_id)
+        address = await self._store.read(lambda view: waiting_for_answer(view, record, node))
         async with self._taking:
             if await self._free(record):
-                if await self._store.holder(record) is None:
-                    await workflow_of(
-                        self._runtime, record
-                    )  # nobody drives it, and without its workflow we can't either
+                if await self._store.read(lambda view: view.holder(record)) is None:
+                    # Nobody drives it, and without its workflow we can't either.
+                    await workflow_of(self._runtime, record)
                 message = pack({"answer": reply})
-                await self._store.post(record.key, "answer", address.node, address.path, message)
+                await self._store.signal(record.key, "answer", address.node, address.path, message)
                 claim = await self._store.claim(run_id)
                 if claim.granted:
                     await recover(self._runtime, [claim.run])
                 return
+        await self._act(record, lambda driver: signals.answer(driver, address, reply))
+
+    async def _act(
+        self, record: RunRecord, action: Callable[[Driver], Coroutine[Any, Any, list[Effect]]]
+    ) -> None:
+        """Do this to a run that is driven here, and begin what follows."""
         driver = await self._runtime.driver(record.key)
         if driver is not None:
             with driver.pinned():
-                await answer(self._runtime, driver, address, reply)
+                driver.perform(await action(driver))
+
+    async def _find(self, run_id: str) -> RunRecord:
+        return await self._store.read(lambda view: view.run(run_id))
 
     def drives(self, run_id: str) -> bool:
         """Whether this executor drives the run now."""
@@ -366,7 +378,7 @@ class Executor:
             tasks = {task for task in runtime.working if task is not self._watch}
             if tasks:
                 await asyncio.wait(tasks)
-            elif runtime.poller.due:
+            elif runtime.shared.wake_queue.due:
                 await asyncio.sleep(0.001)  # its timer fires in this very moment
             else:
                 return
@@ -386,7 +398,7 @@ class Executor:
     # -- checks ------------------------------------------------------------------------------------------
 
     def _running(self) -> None:
-        if self._group is None or self._runtime.stopping:
+        if self._group is None or self._runtime.shared.stopping:
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."
             )

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..checkpoints import EventRecord, unpack
-from .events import Address
+from ..checkpoints.codec import unpack
+from ..checkpoints.records import EventRecord
+from .core.addresses import Address
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """What happened to a run at one position of its checkpoint log.
 
-    `type` is one of the words in `engine.events.NAMES`; `data` is plain data that depends on it.
+    `type` is one of the words in `engine.core.journal.NAMES`; `data` is plain data that depends on it.
     """
 
     run_id: str

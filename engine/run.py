@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from ..checkpoints import ActivationKey, RunRecord, RunStatus, StaleFenceError, unpack
+from ..checkpoints.codec import unpack
+from ..checkpoints.errors import StaleFenceError
+from ..checkpoints.records import ActivationKey, RunRecord, RunStatus
 from .errors import RunCancelledError, RunFailedError
-from .failure import Failure, sentence
-from .hub import Outcome
+from .failures import Failure, sentence
+from .graph import Workflow
 from .journal import Event
-
-if TYPE_CHECKING:
-    from .graph import Workflow
-    from .runtime import Runtime
+from .runtime._runtime import Runtime
+from .runtime._waiters import RunOutcome
 
 Out = TypeVar("Out", covariant=True)
 
@@ -45,7 +45,7 @@ class Run(Generic[Out]):
 
     async def status(self) -> RunStatus:
         """The run's status as it is committed."""
-        return (await self._runtime.store.run(self._id)).status
+        return (await self._record()).status
 
     async def result(self) -> Out:
         """Wait for the end and return the output of the workflow's end node.
@@ -56,27 +56,27 @@ class Run(Generic[Out]):
         can be resumed.
         """
         if self._key in self._runtime.owned:
-            return await self._ended(await self._runtime.hub.outcome(self._key))
+            return await self._ended(await self._runtime.shared.waiters.outcome(self._key))
         while True:
-            record = await self._runtime.store.run(self._id)
+            record = await self._record()
             if record.status.finished:
                 failure: Failure | None = None if record.error is None else unpack(record.error)
-                return await self._ended(Outcome(status=record.status, failure=failure))
+                return await self._ended(RunOutcome(status=record.status, failure=failure))
             if self._key in self._runtime.owned:
-                return await self._ended(await self._runtime.hub.outcome(self._key))
-            error = self._runtime.hub.error(self._key)
+                return await self._ended(await self._runtime.shared.waiters.outcome(self._key))
+            error = self._runtime.shared.waiters.error(self._key)
             if error is not None:
                 raise error
             await asyncio.sleep(FOLLOW)
 
-    async def _ended(self, outcome: Outcome) -> Out:
+    async def _ended(self, outcome: RunOutcome) -> Out:
         match outcome.status:
             case RunStatus.SUCCEEDED:
                 value = outcome.value
                 end = self._workflow.plan.end
                 if value is None:
                     key = ActivationKey(scope=0, node=end, item=0)
-                    value = await self._runtime.store.result(self._key, key)
+                    value = await self._runtime.shared.store.read(lambda view: view.value(self._key, key))
                 assert value is not None, f"run {self._id} succeeded without a result"
                 return self._workflow.node(end).output_codec.decode(value.data)
             case RunStatus.CANCELLED:
@@ -101,20 +101,26 @@ class Run(Generic[Out]):
         of the database, so a reader that remembers the last one goes on right after it, in this process or
         another.
         """
-        store = self._runtime.store
+        store = self._runtime.shared.store
         while True:
-            ended = (await store.run(self._id)).status.finished
-            records = await store.events(self._key, after=after, limit=PAGE)
+            ended = (await self._record()).status.finished
+            seen = after
+            records = await store.read(
+                lambda view: view.events(self._key, after=seen, limit=PAGE)  # noqa: B023  # awaited at once
+            )
             for record in records:
                 after = record.position
                 yield Event.read(self._id, record)
             if not records:
                 if ended:
                     return
-                error = self._runtime.hub.error(self._key)
+                error = self._runtime.shared.waiters.error(self._key)
                 if error is not None and not isinstance(error, StaleFenceError):
                     raise error
-                await self._runtime.hub.change(self._key, at_most=FOLLOW)
+                await self._runtime.shared.waiters.change(self._key, at_most=FOLLOW)
+
+    async def _record(self) -> RunRecord:
+        return await self._runtime.shared.store.read(lambda view: view.run(self._id))
 
     def __repr__(self) -> str:
         return f"<run {self._id}>"

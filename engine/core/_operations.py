@@ -90,11 +90,9 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
             )
             step.commands.append(Fetch(event.operation))
         case Fetched():
-            _, activation, operation = _expect(step, event, Move.SUCCEED)
-            if operation.state is S.SUCCEEDED:
-                raise _illegal(event, operation.state)
-            step.save_operation(event.operation, operation, S.SUCCEEDED, has_outcome=True)
-            step.follow(activation, S.RUNNING)
+            _, _, operation = _expect(step, event, Move.GO_ON)
+            detail = operation.detail if operation.state is S.CANCELLING else "fetched"
+            step.save_operation(event.operation, operation, operation.state, detail=detail, has_outcome=True)
             step.commands.append(Decode(event.operation))
         case GivenUp():
             _, activation, operation = _expect(step, event, Move.CANCEL)

@@ -75,6 +75,8 @@ def _pending_operation(state: RunState, address: OperationAddress, operation: Op
     match operation.state:
         case S.CANCELLING:
             return CancelRemote(address)
+        case S.WAITING if operation.detail == "fetched":
+            return Decode(address)
         case S.WAITING | S.BACKOFF:
             return Wake(operation.wake_at or 0.0, address.address, address)
         case S.SUBMIT_UNKNOWN if operation.detail == "held":
@@ -88,6 +90,8 @@ def _pending_operation(state: RunState, address: OperationAddress, operation: Op
 def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effect | None:
     """What to do for an operation whose moment has come; None where it does not wait for one any more."""
     match operation.state:
+        case S.WAITING if operation.detail == "fetched":
+            return Decode(address)
         case S.WAITING:
             return Poll(address)
         case S.CANCELLING:
@@ -115,7 +119,7 @@ def idle_wakes(
     wakes: list[Wake] = []
     waiting: set[tuple[object, int]] = set()
     for record in operations:
-        if record.state is not S.WAITING and record.state is not S.BACKOFF:
+        if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetched":
             return None
         address = Address(record.key.node, record.path)
         operation = OperationAddress(address, record.key.attempt, record.key.chain, record.key.number)

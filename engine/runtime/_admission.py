@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..checkpoints import Claim, RunRecord, Value
-from .errors import InputMismatchError, RunOwnedError, WorkflowChangedError, WorkflowUnknownError
-from .plan import Plan, differences
-
-if TYPE_CHECKING:
-    from .graph import Workflow
-    from .runtime import Runtime
+from ...checkpoints.records import RunRecord, Value
+from ...checkpoints.store import Claim
+from ..core.plan import Plan, differences
+from ..errors import InputMismatchError, RunOwnedError, WorkflowChangedError, WorkflowUnknownError
+from ..graph import Workflow
+from ._runtime import Runtime
 
 
 def require_granted(claim: Claim) -> Claim:
@@ -41,10 +40,11 @@ def require_same_input(record: RunRecord, plan: Plan, value: Value) -> None:
         )
 
 
-def require_same_workflow(record: RunRecord, plan: Plan, stored: Plan) -> None:
+def require_same_workflow(record: RunRecord, workflow: Workflow[Any, Any], stored: Plan) -> None:
     """Raises `WorkflowChangedError` when the workflow has another shape than the run was started with."""
-    if record.signature == plan.signature:
+    if record.signature == workflow.signature:
         return
+    plan = workflow.plan
     changes = tuple(differences(stored, plan))
     raise WorkflowChangedError(
         f"Workflow {plan.workflow} has changed since run {record.id} was started: {'; '.join(changes)}. Resume it "
@@ -61,7 +61,7 @@ async def workflow_of(runtime: Runtime, record: RunRecord) -> Workflow[Any, Any]
         return workflow
     for known in runtime.workflows.values():
         if known.name == record.workflow:
-            require_same_workflow(record, known.plan, await runtime.plan(record.signature))
+            require_same_workflow(record, known, await runtime.plan(record.signature))
     names = ", ".join(sorted({known.name for known in runtime.workflows.values()})) or "none"
     raise WorkflowUnknownError(
         f"Run {record.id} belongs to workflow {record.workflow}, which this executor does not have (it has: "

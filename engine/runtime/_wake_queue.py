@@ -1,7 +1,7 @@
-"""The poller: one heap over everything that waits. No task and no state per waiting activation.
+"""`WakeQueue`: one heap over everything that waits. No task and no state per waiting activation or operation.
 
-An entry says when which activation is due; an activation has one time, the last that was given. All that are due
-together are handed over in one batch, so that their tokens are read in one call.
+An entry says what is due when; each has one time, the last that was given. All that are due together are handed over in
+one batch, so that their rows are read in one call.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import heapq
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..checkpoints import ActivationKey
+from ...checkpoints.records import ActivationKey, OperationKey
 
-Due: TypeAlias = tuple[int, ActivationKey]
-"""A run's key and an activation in it."""
+Due: TypeAlias = tuple[int, ActivationKey | OperationKey]
+"""A run's key, and an activation or operation in it."""
 
-LONGEST_SLEEP = 60.0
+LONGEST_SLEEP = 30.0
 """Seconds after which the wall clock is looked at again, in case it was set."""
 
 
-class Poller:
+class WakeQueue:
     """Calls `wake` with what is due, on the running event loop, at the times given (seconds since the epoch)."""
 
     def __init__(self, clock: Callable[[], float], wake: Callable[[list[Due]], None]) -> None:
         self._clock = clock
         self._wake = wake
-        self._heap: list[tuple[float, int, int, ActivationKey]] = []
+        self._heap: list[tuple[float, int, int, ActivationKey | OperationKey]] = []
         self._times: dict[Due, float] = {}  # an entry of the heap with another time is out of date
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -38,8 +38,8 @@ class Poller:
     def __len__(self) -> int:
         return len(self._times)
 
-    def add(self, at: float, run: int, key: ActivationKey) -> None:
-        """Wake this activation at that time, and not at a time that was given before."""
+    def add(self, at: float, run: int, key: ActivationKey | OperationKey) -> None:
+        """Wake this at that time, and not at a time that was given before."""
         self._count += 1
         self._times[run, key] = at
         heapq.heappush(self._heap, (at, self._count, run, key))

@@ -1,15 +1,15 @@
-"""Names that people type: run ids, and activations as they are shown (`research[3]`)."""
+"""Names that people type: run ids, and activations that wait for an answer."""
 
 from __future__ import annotations
 
 import re
 
-from ..checkpoints import ActivationState, RunRecord, Store
+from ..checkpoints.records import RunRecord, State
+from ..checkpoints.view import View
+from .core.addresses import Address, parse_address
 from .errors import AnswerError, RunIdError
-from .events import Address
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,199}")
-_ADDRESS = re.compile(r"(?P<node>[^\[\]]+?)(?:\[(?P<path>\d+(?:\s*,\s*\d+)*)\])?")
 
 
 def check_run_id(run_id: str) -> str:
@@ -23,27 +23,18 @@ def check_run_id(run_id: str) -> str:
     return run_id
 
 
-def parse(text: str) -> Address | None:
-    """The address that is written so, None when it is none."""
-    match = _ADDRESS.fullmatch(text.strip())
-    if match is None:
-        return None
-    path = match["path"]
-    return Address(match["node"].strip(), tuple(map(int, path.split(","))) if path else ())
-
-
-async def waiting_for_answer(store: Store, run: RunRecord, text: str) -> Address:
+def waiting_for_answer(view: View, run: RunRecord, text: str) -> Address:
     """The activation that is meant. Raises `AnswerError` when it waits for no answer.
 
     A node's bare name will do when only one of its activations waits. A submission that was under way when its
     process ended waits as well: whoever takes the run up finds its fate unknown.
     """
-    wanted = parse(text)
-    states = {ActivationState.SUBMIT_UNKNOWN}
-    if await store.holder(run) is None:
-        states.add(ActivationState.SUBMITTING)
-    records = [record for record in await store.activations(run.key) if record.state in states]
-    waiting = [Address(record.key.node, record.path) for record in records]
+    wanted = parse_address(text)
+    states = {State.SUBMIT_UNKNOWN}
+    if view.holder(run) is None:
+        states.add(State.SUBMITTING)
+    _, operations = view.live([run.key])
+    waiting = [Address(record.key.node, record.path) for record in operations if record.state in states]
     if wanted in waiting:
         assert wanted is not None
         return wanted

@@ -1,16 +1,16 @@
-"""The hub: who waits in this process for news of a run. Costs nothing for runs that nobody watches."""
+"""Who waits in this process for news of a run. Costs nothing for runs that nobody watches."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
 
-from ..checkpoints import RunStatus, Value
-from .failure import Failure
+from ...checkpoints.records import RunStatus, Value
+from ..failures import Failure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class RunOutcome:
     """How a run ended in this process. `cause` is the node's own exception where it was raised here."""
 
     status: RunStatus
@@ -19,11 +19,11 @@ class Outcome:
     cause: BaseException | None = None
 
 
-class Hub:
+class Waiters:
     """Futures of those who wait for a run's end, and for its next commit."""
 
     def __init__(self) -> None:
-        self._outcomes: dict[int, list[asyncio.Future[Outcome]]] = {}
+        self._outcomes: dict[int, list[asyncio.Future[RunOutcome]]] = {}
         self._changes: dict[int, asyncio.Future[None]] = {}
         self._errors: dict[int, BaseException] = {}
         self._over: BaseException | None = None
@@ -36,12 +36,12 @@ class Hub:
         """The run is driven here from now on (again)."""
         self._errors.pop(run, None)
 
-    async def outcome(self, run: int) -> Outcome:
+    async def outcome(self, run: int) -> RunOutcome:
         """Wait for the end of a run that this process drives. Raises what stopped the driving."""
         error = self.error(run)
         if error is not None:
             raise error
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[RunOutcome] = asyncio.get_running_loop().create_future()
         self._outcomes.setdefault(run, []).append(future)
         return await future
 
@@ -59,7 +59,7 @@ class Hub:
             if future is not None:
                 future.set_result(None)
 
-    def finished(self, run: int, outcome: Outcome) -> None:
+    def finished(self, run: int, outcome: RunOutcome) -> None:
         """The run has ended."""
         for future in self._outcomes.pop(run, ()):
             if not future.done():  # its waiter may have been cancelled

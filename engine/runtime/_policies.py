@@ -1,0 +1,42 @@
+"""The policies of a workflow's nodes, read off the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...nodes.function import FunctionNode
+from ...nodes.node import Node
+from ...nodes.operation_node import OperationNode
+from ...nodes.operations.capabilities import Findable, Idempotent, Local, Once
+from ..core.policy import DEFAULT, Policy
+from ..graph import Workflow
+
+
+def policies_of(workflow: Workflow[Any, Any]) -> Mapping[str, Policy]:
+    """The policies of its nodes that are not the default, by node."""
+    found = {node.name: policy_of(workflow.node(node.name)) for node in workflow.plan.nodes}
+    return {name: policy for name, policy in found.items() if policy != DEFAULT}
+
+
+def policy_of(node: Node[Any, Any]) -> Policy:
+    """How the node is tried, asked after and given up."""
+    if isinstance(node, FunctionNode):
+        return Policy(retries=node.retries)
+    if not isinstance(node, OperationNode):
+        return DEFAULT
+    adapter, polling = node.operation, node.polling
+    local = isinstance(adapter, Local)
+    return Policy(
+        retries=node.retries,
+        on_unknown_submit=node.on_unknown_submit,
+        submit_timeout=node.submit_timeout,
+        deadline=None if local else polling.deadline,
+        queue_limit=None if local else polling.queue_limit,
+        first_poll=polling.first,
+        longest_poll=polling.cap,
+        spread=polling.jitter,
+        idempotent_for=adapter.idempotent_for if isinstance(adapter, Idempotent) else 0.0,
+        find_after=adapter.settles_within + adapter.submit_takes if isinstance(adapter, Findable) else None,
+        once=isinstance(adapter, Once),
+    )

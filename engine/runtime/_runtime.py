@@ -1,0 +1,421 @@
+"""`Runtime`: the runs of one executor. It loads and evicts them, wakes what is due, and gives up what it may not drive.
+
+It keeps per run that it owns one small entry, per waiting activation or operation one entry of the wake queue's heap,
+and a driver only for runs in which something is busy now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from ...checkpoints.codec import unpack
+from ...checkpoints.errors import StaleFenceError
+from ...checkpoints.records import Loaded, OperationKey, OperationRecord, RunRecord, State
+from ...checkpoints.store import Store
+from ...nodes.errors import OperationError
+from ..core import events
+from ..core.addresses import Address
+from ..core.commands import Poll
+from ..core.pending import due
+from ..core.plan import Plan
+from ..core.policy import Policy, policies_from_plain
+from ..core.restore import operation_address, operation_of, restore
+from ..errors import ExecutorStoppedError
+from ..graph.plan_form import decode_plan
+from ._driver import Driver
+from ._driver_cache import DriverCache
+from ._policies import policies_of
+from ._shared import AnyWorkflow, Change, OwnedRun, Shared, Work
+from ._wake_queue import Due, WakeQueue
+from .performers._poll import ask
+
+log = logging.getLogger("perdure")
+
+BATCH = 256
+"""How many operations that are due are read from the store in one call."""
+
+
+@lru_cache(maxsize=64)
+def _policies_from(stored: bytes) -> Mapping[str, Policy]:
+    return policies_from_plain(unpack(stored))
+
+
+def stored_policies(record: RunRecord) -> Mapping[str, Policy]:
+    """The policies that the run was driven with last."""
+    return _policies_from(record.policies) if record.policies else {}
+
+
+class Runtime:
+    """The runs that an executor drives."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], float] = time.time, random: Random | None = None):
+        self.shared = Shared(
+            store=store,
+            clock=clock,
+            random=Random() if random is None else random,  # noqa: S311  # jitter, not a secret
+            wake_queue=WakeQueue(clock, self._due),
+        )
+        self.workflows: dict[str, AnyWorkflow] = {}  # by signature
+        self.plans: dict[str, Plan] = {}
+        self._policies: dict[int, Mapping[str, Policy]] = {}  # by the workflow's identity
+        self.drivers: dict[int, Driver] = {}
+        self.owned: dict[int, OwnedRun] = {}
+        self.tasks: asyncio.TaskGroup | None = None
+        self.working: set[asyncio.Task[None]] = set()
+        self._loading: dict[int, asyncio.Future[None]] = {}  # runs that are being loaded
+        self._wanted: list[int] = []  # those of them whose load has not begun
+        self._leaving: dict[int, asyncio.Task[None]] = {}  # runs that are about to be given back
+        self._cache = DriverCache()
+
+    # -- workflows ---------------------------------------------------------------------------------------
+
+    def know(self, workflow: AnyWorkflow) -> Plan:
+        """Check a workflow, freeze it, and drive runs of it from now on. Of those of one shape the last counts."""
+        plan = workflow.plan
+        signature = workflow.signature
+        self.workflows[signature] = workflow
+        self.plans.setdefault(signature, plan)
+        return plan
+
+    async def plan(self, signature: str) -> Plan:
+        """The plan of that signature, from a workflow or from the store."""
+        if signature not in self.plans:
+            record = await self.shared.store.read(lambda view: view.plan(signature))
+            self.plans[signature] = decode_plan(record.plan)
+        return self.plans[signature]
+
+    def policies(self, workflow: AnyWorkflow | None) -> Mapping[str, Policy]:
+        """The policies of a workflow's nodes that are not the default."""
+        if workflow is None:
+            return {}
+        known = self._policies.get(id(workflow))
+        if known is None:
+            known = self._policies[id(workflow)] = policies_of(workflow)
+        return known
+
+    # -- tasks -------------------------------------------------------------------------------------------
+
+    def create_task(
+        self,
+        work: Coroutine[Any, Any, None],
+        done: Callable[[asyncio.Task[None]], object] | None = None,
+        variables: contextvars.Context | None = None,
+    ) -> asyncio.Task[None]:
+        """A task of the executor."""
+        if self.tasks is None:
+            work.close()
+            raise ExecutorStoppedError(
+                "The executor is not running: use it inside `async with Executor(...)`."
+            )
+        task = self.tasks.create_task(work, context=variables)
+        self.working.add(task)
+        task.add_done_callback(self.working.discard)
+        if done is not None:
+            task.add_done_callback(done)
+        return task
+
+    def busy(self) -> set[asyncio.Task[Any]]:
+        """Tasks that a stop waits for: submissions under way, and plain functions, which can't be stopped."""
+        return self.shared.shielded | set(self.shared.threads.tasks.values())
+
+    def cancel_idle(self) -> None:
+        """Cancel all tasks but those."""
+        for task in self.working - self.busy():
+            task.cancel()
+
+    # -- runs --------------------------------------------------------------------------------------------
+
+    def owned_run(
+        self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None
+    ) -> OwnedRun:
+        """What performers know of a run."""
+        policies = stored_policies(record) if workflow is None else self.policies(workflow)
+        return OwnedRun(
+            shared=self.shared,
+            run=record.key,
+            run_id=record.id,
+            fence=record.fence,
+            workflow=workflow,
+            plan=plan,
+            policies=policies,
+            load=self.work,
+        )
+
+    def own(
+        self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None = None
+    ) -> OwnedRun:
+        """The run is ours to drive, with that very workflow where it is given."""
+        owned = self.owned_run(record, plan, workflow or self.workflows.get(record.signature))
+        self.keep(owned)
+        return owned
+
+    def keep(self, owned: OwnedRun) -> None:
+        """The run is ours to drive."""
+        self.shared.waiters.driven(owned.run)
+        self.owned[owned.run] = owned
+
+    async def work(self, run: int) -> Work | None:
+        """What performers know of a run in memory, loaded if it was evicted; None when it is not ours any more."""
+        driver = await self.driver(run)
+        return None if driver is None else driver.work
+
+    async def driver(self, run: int) -> Driver | None:
+        """The driver of an owned run, loaded if it was evicted; None when the run is not ours any more.
+
+        Whoever asks while it is being loaded waits for that load.
+        """
+        while run in self.owned:
+            driver = self.drivers.get(run)
+            if driver is not None:
+                return driver
+            loaded = self._loading.get(run)
+            if loaded is None:
+                loop = asyncio.get_running_loop()
+                loaded = self._loading[run] = loop.create_future()
+                if not self._wanted:
+                    loop.call_soon(self._load_wanted)
+                self._wanted.append(run)
+            await asyncio.shield(loaded)
+        return None
+
+    def _load_wanted(self) -> None:
+        """Load all runs that were asked for in this turn of the loop, in one call of the store."""
+        wanted, self._wanted = self._wanted, []
+        if self.tasks is None or self.shared.stopping:
+            self._not_loaded(wanted)
+        else:
+            self.create_task(self._load(wanted), lambda _: self._not_loaded(wanted))
+
+    async def _load(self, wanted: list[int]) -> None:
+        try:
+            loaded = await self.shared.store.read(lambda view: view.load(wanted))
+        except Exception as error:  # noqa: BLE001  # the boundary: those who asked get it
+            for run in wanted:
+                self._loaded(run, error)
+            return
+        found = {one.run.key: one for one in loaded}
+        for run in wanted:
+            try:
+                if run not in self.drivers:
+                    self._restore(run, found.get(run))
+            except Exception as error:  # noqa: BLE001  # the boundary: rows of one run that can't be read
+                self._loaded(run, error)
+            else:
+                self._loaded(run, None)
+
+    def _loaded(self, run: int, error: Exception | None) -> None:
+        future = self._loading.pop(run, None)
+        if future is None or future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+            future.exception()  # retrieved: whoever asked may be gone
+
+    def _not_loaded(self, wanted: Iterable[int]) -> None:
+        """Whoever still waits after a load waits for nothing: the executor stops."""
+        for run in wanted:
+            self._loaded(
+                run, ExecutorStoppedError("The executor stopped before the run was loaded.")
+            )
+
+    def _restore(self, run: int, loaded: Loaded | None) -> None:
+        owned = self.owned.get(run)
+        if owned is None:
+            return
+        if loaded is None:
+            self._lost(run, owned.run_id)
+        elif loaded.run.fence != owned.fence:
+            self._lost(run, loaded.run.id)
+        else:
+            state = restore(owned.plan, stored_policies(loaded.run), loaded)
+            self.adopt(Driver(self, owned, loaded.run, state))
+
+    def adopt(self, driver: Driver) -> None:
+        """Keep a driver until its run is evicted or ends."""
+        self.drivers[driver.run] = driver
+
+    # -- what drivers tell -------------------------------------------------------------------------------
+
+    def idle(self, driver: Driver) -> None:
+        """Nothing of the run is busy: forget all but that it is ours, unless it is too large to be read again."""
+        if self.drivers.get(driver.run) is not driver:
+            return
+        given_up = self._cache.keep(driver.run, driver.size)
+        for run in [driver.run] if given_up is None else given_up:
+            kept = self.drivers.get(run)
+            if kept is not None and not kept.busy:
+                del self.drivers[run]
+
+    def ended(self, driver: Driver) -> None:
+        """The run has ended."""
+        self._cache.forget(driver.run)
+        self.drivers.pop(driver.run, None)
+        self.owned.pop(driver.run, None)
+
+    def aborted(self, driver: Driver, error: BaseException) -> None:
+        """The run can't be driven on here; it stays as it was committed."""
+        self._cache.forget(driver.run)
+        self.drivers.pop(driver.run, None)
+        owned = self.owned.pop(driver.run, None)
+        if isinstance(error, StaleFenceError):
+            log.warning("run %s: %s", driver.run_id, error)
+        else:
+            log.error("run %s is not driven on: %s: %s", driver.run_id, type(error).__name__, error)
+        self.shared.waiters.stopped(driver.run, error)
+        if owned is not None and not self.shared.stopping:
+            self._leave(owned, driver)
+
+    def stop_driving(self, run: int, error: BaseException) -> None:
+        """Leave a run as it is committed, and tell those who wait for it why."""
+        driver = self.drivers.get(run)
+        if driver is not None:
+            driver.abort(error)
+            return
+        owned = self.owned.pop(run, None)
+        if owned is None:
+            return
+        log.error("run %s is not driven on: %s: %s", owned.run_id, type(error).__name__, error)
+        self.shared.waiters.stopped(run, error)
+        if not self.shared.stopping:
+            self._leave(owned, None)
+
+    def _leave(self, owned: OwnedRun, driver: Driver | None) -> None:
+        """Give a run back once nothing of it is under way here."""
+        run = owned.run
+        self._leaving[run] = self.create_task(
+            self._release(owned, driver), lambda task: self._left(run, task)
+        )
+
+    def _left(self, run: int, task: asyncio.Task[None]) -> None:
+        if self._leaving.get(run) is task:
+            del self._leaving[run]
+
+    async def _release(self, owned: OwnedRun, driver: Driver | None) -> None:
+        try:
+            if driver is not None:
+                await driver.quiet()
+            store = self.shared.store
+            records = await store.read(lambda view: view.runs_by_key([owned.run]))
+            await store.release([record for record in records if record.fence == owned.fence])
+        except Exception as error:  # noqa: BLE001  # the run has its error already
+            log.warning(
+                "run %s could not be given back, so others can't take it before this process ends: %s",
+                owned.run_id,
+                error,
+            )
+
+    async def left(self, run: int) -> None:
+        """Return when this executor has given the run back, if it is about to: only then may it take it again."""
+        task = self._leaving.get(run)
+        if task is not None:
+            await asyncio.wait([task])
+
+    def _lost(self, run: int, run_id: str) -> None:
+        self.owned.pop(run, None)
+        error = StaleFenceError(f"Run {run_id} was taken over by another executor.")
+        log.warning("%s", error)
+        self.shared.waiters.stopped(run, error)
+
+    async def check_ownership(self, runs: Iterable[int]) -> None:
+        """Give up those of these runs that were taken over meanwhile, which tells those who wait for them."""
+        keys = list(runs)
+        fences = await self.shared.store.read(lambda view: view.fences(keys))
+        for run, fence in fences.items():
+            owned = self.owned.get(run)
+            if owned is None or owned.fence == fence:
+                continue
+            driver = self.drivers.get(run)
+            if driver is None:
+                self._lost(run, owned.run_id)
+            else:
+                driver.abort(StaleFenceError(f"Run {owned.run_id} was taken over by another executor."))
+
+    # -- waking ------------------------------------------------------------------------------------------
+
+    def _due(self, woken: list[Due]) -> None:
+        if self.shared.stopping:
+            return
+        operations: list[tuple[int, OperationKey]] = []
+        for run, key in woken:
+            if run not in self.owned:
+                continue
+            if isinstance(key, OperationKey):
+                operations.append((run, key))
+            else:
+                self.create_task(self._end_backoff(run, key.scope, key.node, key.item))
+        for start in range(0, len(operations), BATCH):
+            self.create_task(self._wake(operations[start : start + BATCH]))
+
+    async def _wake(self, woken: Sequence[tuple[int, OperationKey]]) -> None:
+        try:
+            records = await self.shared.store.read(lambda view: view.operations_by_key(woken))
+        except Exception as error:  # noqa: BLE001  # the boundary: all these runs get the error
+            for run in {run for run, _ in woken}:
+                self.stop_driving(run, error)
+            return
+        for record in records:
+            owned = self.owned.get(record.run)
+            if owned is not None and not self.shared.stopping:
+                self.create_task(self._woken(owned, record))
+
+    async def _woken(self, owned: OwnedRun, record: OperationRecord) -> None:
+        """What is due for an operation, done without its run in memory where that is possible."""
+        try:
+            effect = due(operation_of(record), operation_address(record), owned.policy(record.key.node))
+            match effect:
+                case None:
+                    await self.check_ownership([record.run])  # an old entry, or somebody else moved it
+                case Poll():
+                    change = await ask(owned, record)
+                    if change is not None:
+                        await self._carry_out(owned, change)
+                case _:
+                    driver = await self.driver(owned.run)
+                    if driver is not None and _same(driver, record):
+                        await driver.guard(driver.carry_out(effect))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            told = (
+                f"Asking after {operation_address(record)} was cancelled by its own adapter, not by us. Resume the run "
+                "to ask again."
+            )
+            self.stop_driving(record.run, OperationError(told, code="cancelled_by_adapter"))
+        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
+            self.stop_driving(record.run, error)
+
+    async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
+        driver = await self.driver(owned.run)
+        if driver is not None:
+            await driver.guard(driver.carry_out(change))
+
+    async def _end_backoff(self, run: int, scope: int, node: str, item: int) -> None:
+        try:
+            driver = await self.driver(run)
+            if driver is None:
+                return
+            instance = driver.state.scopes.get(scope)
+            activation = None if instance is None else instance.activations.get((node, item))
+            if instance is None or activation is None or activation.state is not State.BACKOFF:
+                return  # an old entry
+            address = Address(node, (*instance.path, item) if instance.scope else ())
+            change = Change(events.BackoffEnded(self.shared.clock(), address))
+            await driver.guard(driver.carry_out(change))
+        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
+            self.stop_driving(run, error)
+
+
+def _same(driver: Driver, record: OperationRecord) -> bool:
+    """Whether the operation is still as its row was read."""
+    known = driver.state.operation(operation_address(record))
+    return known is not None and known.state is record.state and known.submission == record.submission

@@ -1,0 +1,153 @@
+"""What the performers of one executor share, and what they know of the run that they work for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from ...checkpoints.records import (
+    ActivationColumns,
+    ActivationKey,
+    OperationColumns,
+    OperationKey,
+    OperationRecord,
+    SubmissionColumns,
+    Value,
+)
+from ...checkpoints.store import Store
+from ...nodes.node import Node
+from ..core.addresses import Address, OperationAddress
+from ..core.events import Event
+from ..core.plan import Plan
+from ..core.policy import DEFAULT, Policy
+from ..core.state import RunState
+from ..graph import Workflow
+from ._values import Budget, Values
+from ._views import Views
+from ._waiters import Waiters
+from ._wake_queue import WakeQueue
+
+T = TypeVar("T")
+AnyWorkflow: TypeAlias = Workflow[Any, Any]
+
+SUBMISSIONS = 64
+"""How many submissions an executor has under way at once."""
+POLLS = 64
+"""How many polls and look-ups an executor has under way at once."""
+THREADS = 32
+"""How many plain functions may run at once."""
+
+
+class Change(NamedTuple):
+    """What a performer found out: an event, and the payloads that belong into the same transition."""
+
+    event: Event
+    activation: ActivationColumns | None = None
+    operation: OperationColumns | None = None
+    submission: SubmissionColumns | None = None
+    note: Mapping[str, Any] | None = None
+    """What the journal tells people beside the event."""
+    cause: BaseException | None = None
+    """The exception itself, for those who wait for the run in this process."""
+
+
+class Threads:
+    """Plain functions that run now."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self.tasks: dict[tuple[int, Address], asyncio.Task[Any]] = {}
+        """The tasks that wait for them, by (run, address)."""
+
+    async def call(self, run: int, address: Address, work: Callable[[], T]) -> T:
+        """Do the work in a thread. A thread can't be stopped: whoever wants it to end waits for its return."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="perdure-node")
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks[run, address] = task
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            del self.tasks[run, address]
+
+    def close(self) -> None:
+        """Start nothing any more."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(slots=True)
+class Shared:
+    """What one executor has: its store, its clock, its limits."""
+
+    store: Store
+    clock: Callable[[], float]
+    random: Random
+    wake_queue: WakeQueue
+    waiters: Waiters = field(default_factory=Waiters)
+    budget: Budget = field(default_factory=Budget)
+    threads: Threads = field(default_factory=Threads)
+    submissions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SUBMISSIONS))
+    polls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POLLS))
+    shielded: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    """Tasks between the commit of an intent and that of its token: nothing cancels them."""
+    views: Views = field(init=False)
+    stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.views = Views(self.store)
+
+
+@dataclass(slots=True)
+class Work:
+    """What performers know of a run that is in memory. Its state is the driver's: they only read it."""
+
+    nonce: str
+    state: RunState
+    values: Values
+    calls: dict[Address, asyncio.Task[Any]] = field(default_factory=dict[Address, "asyncio.Task[Any]"])
+    """Tasks of async functions that can be cancelled now."""
+    requests: dict[OperationAddress, Value] = field(default_factory=dict[OperationAddress, Value])
+    """Requests whose submission is about to be sent."""
+
+
+@dataclass(slots=True, eq=False)
+class OwnedRun:
+    """A run that this executor drives, whether it is in memory or not."""
+
+    shared: Shared
+    run: int
+    run_id: str
+    fence: int
+    workflow: AnyWorkflow | None
+    plan: Plan
+    policies: Mapping[str, Policy]
+    load: Callable[[int], Awaitable[Work | None]]
+    """The run in memory, loaded if it was evicted; None when it is not ours any more."""
+
+    def node(self, name: str) -> Node[Any, Any]:
+        """The user's node."""
+        assert self.workflow is not None, f"run {self.run_id} is driven without its workflow"
+        return self.workflow.node(name)
+
+    def policy(self, name: str) -> Policy:
+        """The policy of a node."""
+        return self.policies.get(name, DEFAULT)
+
+    async def work(self) -> Work | None:
+        """As `load`, for this run."""
+        return await self.load(self.run)
+
+    async def record(self, key: OperationKey) -> OperationRecord | None:
+        """The operation's row."""
+        found = await self.shared.store.read(lambda view: view.operations_by_key([(self.run, key)]))
+        return found[0] if found else None
+
+    def wake(self, delay: float, key: ActivationKey | OperationKey) -> None:
+        """Have it looked at again after so many seconds."""
+        self.shared.wake_queue.add(self.shared.clock() + delay, self.run, key)

@@ -1,0 +1,77 @@
+"""`SignalWatch`: looks for signals while anything is driven. Each run has a queue of its own, so none holds another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from ...checkpoints.errors import StoreError
+from ...checkpoints.records import Signal
+from . import _signals
+from ._runtime import Runtime
+
+log = logging.getLogger("perdure")
+
+INTERVAL = 1.0
+"""Seconds between two looks."""
+STALL = 0.5
+"""Seconds by which a look may be late. Later than that, the process was stopped or swapped out, and its lease may have
+run out meanwhile."""
+
+
+class SignalWatch:
+    """Has each signal of a run that is driven here acted on once, in order."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._acting: set[int] = set()
+        self._left: set[int] = set()  # signals that can't be acted on here; they stay in the store
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        runtime = self._runtime
+        while True:
+            due = time.monotonic() + INTERVAL
+            await asyncio.sleep(INTERVAL)
+            if not runtime.owned:
+                continue
+            try:
+                if time.monotonic() > due + STALL:
+                    # What waits for a person moves by no commit that could be refused.
+                    await runtime.check_ownership(runtime.owned)
+                self._begin(await runtime.shared.store.read(lambda view: view.signals(list(runtime.owned))))
+            except StoreError as error:
+                log.warning("the signals could not be read: %s", error)
+
+    def _begin(self, signals: Sequence[Signal]) -> None:
+        by_run: dict[int, list[Signal]] = {}
+        for signal in signals:
+            if signal.run not in self._acting and signal.id not in self._left:
+                by_run.setdefault(signal.run, []).append(signal)
+        for run, queue in by_run.items():
+            self._acting.add(run)
+            self._runtime.create_task(self._act(run, queue), lambda _, run=run: self._acting.discard(run))
+
+    async def _act(self, run: int, queue: Sequence[Signal]) -> None:
+        try:
+            driver = await self._runtime.driver(run)
+        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for this run gets the error
+            self._runtime.stop_driving(run, error)
+            return
+        if driver is None:
+            return
+        with driver.pinned():
+            for signal in queue:
+                if driver.stopped is not None:
+                    return
+                try:
+                    effects = await _signals.act(driver, signal)
+                except StoreError as error:
+                    driver.abort(error)
+                    return
+                if effects is None:
+                    self._left.add(signal.id)
+                else:
+                    driver.perform(effects)

@@ -1,0 +1,162 @@
+"""Signals: what other processes left for the runs that are driven here. Each is acted on once.
+
+A signal is deleted by the transition that records what it led to. Kinds that this version does not know stay where
+they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ...checkpoints.codec import pack, unpack
+from ...checkpoints.errors import StoreError
+from ...checkpoints.records import RunStatus, Signal, State
+from ...nodes.operation_node import OperationNode
+from ...nodes.operations import operation_for
+from ...nodes.operations.capabilities import Adoptable, Cancellable
+from ...nodes.operations.tokens import ContinuationToken
+from ..core import events
+from ..core.addresses import Address, OperationAddress
+from ..core.commands import Effect
+from ..core.errors import IllegalEventError
+from ..errors import AnswerError
+from ._driver import Driver
+from ._shared import Change, OwnedRun
+from .performers._submit import handle_text
+
+log = logging.getLogger("perdure")
+
+
+async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
+    """Commit what the signal leads to; what follows is the caller's to begin. None: it stays where it is.
+
+    A signal that can't be acted on stops no run: that is logged, and the signal is kept for a person to look at.
+    """
+    try:
+        return await _act(driver, signal)
+    except StoreError:  # the run itself can't go on
+        raise
+    except Exception:  # the boundary of one signal
+        log.exception("run %s: signal %d can't be acted on and is left", driver.run_id, signal.id)
+        return None
+
+
+async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
+    address = None if signal.node is None else Address(signal.node, signal.path)
+    data: dict[str, Any] = unpack(signal.data)
+    match signal.kind:
+        case "cancel":
+            return await request_cancel(driver, (signal.id,))
+        case "handle" if address is not None:
+            token = ContinuationToken.from_dict(data["token"])
+            operation = OperationAddress(address, *data["operation"])
+            return await _late_handle(driver, operation, data["submission"], token, signal.id)
+        case "answer" if address is not None:
+            try:
+                return await answer(driver, address, data["answer"], (signal.id,))
+            except AnswerError as error:  # it came too late: nobody is waiting for this exception
+                log.warning("%s", error)
+                return await driver.commit(signals=(signal.id,))
+        case _:
+            log.warning(
+                "run %s: a signal of kind %r is unknown to this version and is left", driver.run_id, signal.kind
+            )
+            return None
+
+
+async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[Effect]:
+    """Commit that the run is to end."""
+    state = driver.state
+    if state.outcome is RunStatus.CANCELLED or (state.outcome is not None and not state.live):
+        return await driver.commit(signals=signals)
+    return await driver.commit(Change(events.CancelRequested(driver.shared.clock())), signals=signals)
+
+
+async def answer(
+    driver: Driver, address: Address, reply: str, signals: tuple[int, ...] = ()
+) -> list[Effect]:
+    """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
+
+    Raises `AnswerError` when nothing waits for an answer there.
+    """
+    operation = driver.state.open_operation(address)
+    known = None if operation is None else driver.state.operation(operation)
+    if operation is None or known is None or known.state is not State.SUBMIT_UNKNOWN:
+        activation = driver.state.find(address)
+        now = "unknown" if activation is None else activation.state
+        raise AnswerError(
+            f"Run {driver.run_id}: {address} waits for no answer any more, it is {now}.", run_id=driver.run_id
+        )
+    at = driver.shared.clock()
+    note = {"answer": reply}
+    if reply == "resubmit" or reply == "fail":
+        failure = pack({"type": "SubmissionUnknownError", "message": _FAILED.format(known.unknown)})
+        columns = {"error": failure} if reply == "fail" else None
+        change = Change(events.Answered(at, operation, reply), columns, note=note)  # pyright: ignore[reportArgumentType]  # a TypedDict's literal
+        return await driver.commit(change, signals=signals)
+    token = _adopted(driver.owned, operation, reply)
+    return await driver.commit(
+        Change(
+            events.HandleFound(at, operation, known.submission, "person"),
+            operation={"token": pack(token.to_dict())},
+            submission={"handle": handle_text(token)},
+            note={**note, "token": token.to_dict()},
+        ),
+        signals=signals,
+    )
+
+
+_FAILED = (
+    "The fate of {} submission(s) is unknown, and the provider may have accepted them: a person decided to fail the node."
+)
+
+
+def _adopted(owned: OwnedRun, operation: OperationAddress, handle: str) -> ContinuationToken:
+    node = owned.node(operation.address.node)
+    adapter = node.operation if isinstance(node, OperationNode) else None
+    if not isinstance(adapter, Adoptable):
+        raise AnswerError(
+            f"Run {owned.run_id}: {operation} can't adopt {handle!r}: answer resubmit or fail.", run_id=owned.run_id
+        )
+    return adapter.adopt(handle)
+
+
+async def _late_handle(
+    driver: Driver, operation: OperationAddress, submission: int, token: ContinuationToken, signal: int
+) -> list[Effect]:
+    """A handle that a former owner got too late: what it means is the core's to say."""
+    if await _in_use(driver, operation, token):  # the provider knew the key
+        return await driver.commit(signals=(signal,))
+    data = token.to_dict()
+    known = driver.state.operation(operation)
+    wanted = known is not None and known.state is State.SUBMIT_UNKNOWN
+    packed = pack(data)
+    change = Change(
+        events.HandleFound(driver.shared.clock(), operation, submission, "former_owner"),
+        operation={"token": packed} if wanted else None,
+        submission={"handle": handle_text(token)} if wanted else {"handle": handle_text(token), "token": packed},
+        note={"token": data},
+    )
+    try:
+        return await driver.commit(change, signals=(signal,))
+    except IllegalEventError:  # its activation is gone, or the run has ended
+        await _cancel(driver.owned, operation, token)
+        return await driver.commit(signals=(signal,))
+
+
+async def _in_use(driver: Driver, operation: OperationAddress, token: ContinuationToken) -> bool:
+    if driver.state.operation(operation) is None:
+        return False
+    record = await driver.owned.record(driver.state.operation_key(operation))
+    if record is None or record.token is None:
+        return False
+    return dict(unpack(record.token)["handle"]) == dict(token.handle)
+
+
+async def _cancel(owned: OwnedRun, operation: OperationAddress, token: ContinuationToken) -> None:
+    node = None if owned.workflow is None else owned.node(operation.address.node)
+    adapter = node.operation if isinstance(node, OperationNode) else operation_for(token.provider)
+    if isinstance(adapter, Cancellable):
+        await adapter.cancel(token)
+        log.warning("run %s: the late handle of %s was cancelled at its provider", owned.run_id, operation)

@@ -1,0 +1,188 @@
+"""`Call`: run a node. Functions are called; nodes with an operation say what to submit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import Any
+
+from ....checkpoints.codec import pack
+from ....checkpoints.errors import StoreError
+from ....checkpoints.records import State, Value
+from ....nodes.context import Context
+from ....nodes.function import FunctionNode
+from ....nodes.node import Node
+from ....nodes.operation_node import OperationNode
+from ....nodes.operations.capabilities import Local, Paced
+from ...core import events
+from ...core.addresses import Address, OperationAddress, idempotency_key, submission_key
+from ...core.commands import Call
+from ...errors import NodeTimeoutError, OperationUnknownError
+from .._shared import Change, OwnedRun, Work
+from ._results import encode, failed, succeeded
+
+
+async def perform(owned: OwnedRun, command: Call) -> Change | None:
+    """One attempt of the activation's node."""
+    work = await owned.work()
+    address = command.address
+    if work is None or not _running(work, address):
+        return None
+    node = owned.node(address.node)
+    if isinstance(node, FunctionNode):
+        return await _function(owned, work, address, node)
+    if isinstance(node, OperationNode):
+        return await _request(owned, work, address, node)
+    raise OperationUnknownError(
+        f"Run {owned.run_id}: {address} is a {node.kind}, which this version can't run.", run_id=owned.run_id
+    )
+
+
+def _running(work: Work, address: Address) -> bool:
+    activation = work.state.find(address)
+    return activation is not None and activation.state is State.RUNNING
+
+
+def _context(owned: OwnedRun, work: Work, address: Address) -> Context:
+    """What the activation's function may ask of its run."""
+    activation = work.state.find(address)
+    assert activation is not None
+
+    def load(node: Node[Any, Any], default: object, /) -> object:
+        return work.values.output_now(address, node, default)
+
+    return Context(
+        run_id=owned.run_id,
+        node=address.node,
+        path=address.path,
+        attempt=activation.attempt,
+        idempotency_key=idempotency_key(work.nonce, address),
+        load=load,
+    )
+
+
+# -- functions ---------------------------------------------------------------------------------------------
+
+
+async def _function(
+    owned: OwnedRun, work: Work, address: Address, node: FunctionNode[Any, Any]
+) -> Change | None:
+    task = asyncio.current_task()
+    assert task is not None
+    try:
+        if node.is_async:
+            work.calls[address] = task
+        try:
+            value, given = await work.values.input(address)
+            if not _running(work, address):  # cancelled while its input was read
+                return _cancelled(owned, work, address)
+            output = await _invoke(owned, work, address, node, value)
+            encoded = encode(node, output, given)
+        finally:
+            work.calls.pop(address, None)
+    except asyncio.CancelledError as error:
+        if _being_cancelled(work, address):
+            task.uncancel()
+            return _cancelled(owned, work, address)
+        if task.cancelling():
+            raise
+        return failed(owned, address, error)  # the function raised it by itself
+    except (KeyboardInterrupt, GeneratorExit):  # somebody ends the process, or the event loop itself
+        raise
+    except StoreError:  # its input could not be read: no fault of the node's
+        raise
+    except BaseException as error:  # noqa: BLE001  # the boundary: every error of a node is committed,
+        # a SystemExit too: else one node that exits would end all other runs, again after each resume
+        return failed(owned, address, error)
+    return succeeded(owned, work, address, encoded)
+
+
+def _being_cancelled(work: Work, address: Address) -> bool:
+    activation = work.state.find(address)
+    return activation is not None and activation.state is State.CANCELLING
+
+
+def _cancelled(owned: OwnedRun, work: Work, address: Address) -> Change | None:
+    if not _being_cancelled(work, address):
+        return None
+    return Change(events.Cancelled(owned.shared.clock(), address))
+
+
+async def _invoke(
+    owned: OwnedRun, work: Work, address: Address, node: FunctionNode[Any, Any], value: Any
+) -> object:
+    about = _context(owned, work, address) if node.wants_context else None
+    if not node.is_async:
+        return await _in_thread(owned, address, node, value, about)
+    coroutine: Any = node.invoke(value, about)
+    if node.timeout is None:
+        return await coroutine
+    limit = asyncio.timeout(node.timeout)
+    try:
+        async with limit:
+            return await coroutine
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise NodeTimeoutError(f"{address} took longer than its timeout of {node.timeout:g} s.") from error
+
+
+async def _in_thread(
+    owned: OwnedRun, address: Address, node: FunctionNode[Any, Any], value: Any, about: Context | None
+) -> object:
+    variables = contextvars.copy_context()
+
+    def call() -> tuple[object, BaseException | None]:
+        # What is raised is handed over by hand: a future can't hold a StopIteration, and makes a TimeoutError anew,
+        # without its traceback.
+        try:
+            return variables.run(node.invoke, value, about), None
+        except BaseException as error:  # noqa: BLE001  # raised again below
+            return None, error
+
+    output, error = await owned.shared.threads.call(owned.run, address, call)
+    if error is not None:
+        raise error
+    return output
+
+
+# -- operations --------------------------------------------------------------------------------------------
+
+
+async def _request(
+    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any]
+) -> Change | None:
+    """Build the request. A local operation is opened at once; another one is intended."""
+    await node.operation.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
+    try:
+        value, _ = await work.values.input(address)
+        plain = dict(node.request(value, _context(owned, work, address)))
+        request = Value(pack(plain))
+    except StoreError:  # its input could not be read: no fault of the node's
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: every error of a node is committed
+        return failed(owned, address, error, retryable=False)
+    activation = work.state.find(address)
+    if activation is None or activation.state is not State.RUNNING:
+        return None
+    operation = OperationAddress(address, activation.attempt)
+    at = owned.shared.clock()
+    adapter = node.operation
+    if isinstance(adapter, Local):
+        try:
+            token = adapter.open(plain, submission_key(work.nonce, operation), at)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary, as above
+            return failed(owned, address, error, retryable=False)
+        poll_after = adapter.poll_after(token) if isinstance(adapter, Paced) else 0.0
+        data = token.to_dict()
+        return Change(
+            events.Opened(at, operation, poll_after),
+            operation={"request": request, "token": pack(data)},
+            note={"token": data},
+        )
+    work.requests[operation] = request
+    return Change(
+        events.SubmissionIntended(at, operation),
+        operation={"request": request},
+        note={"key": submission_key(work.nonce, operation)},
+    )

@@ -1,0 +1,137 @@
+"""`CancelCall`, `CancelRemote`, `CancelStray`: end what is under way, here or at a provider, until it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from ....checkpoints.codec import unpack
+from ....checkpoints.records import State, SubmissionKey, SubmissionRecord
+from ....nodes.errors import OperationCancelledError
+from ....nodes.operation_node import OperationNode
+from ....nodes.operations import operation_for
+from ....nodes.operations.capabilities import Cancellable, Local
+from ....nodes.operations.outcomes import Cancelled, Expired, Running
+from ....nodes.operations.protocol import Operation
+from ....nodes.operations.tokens import ContinuationToken
+from ...core import events
+from ...core.addresses import OperationAddress
+from ...core.commands import CancelCall, CancelRemote, CancelStray
+from ...core.policy import poll_interval
+from ...errors import OperationUnknownError
+from .._shared import Change, OwnedRun, Work
+from ._results import conclude, failed
+
+log = logging.getLogger("perdure")
+
+
+async def call(owned: OwnedRun, command: CancelCall) -> Change | None:
+    """Cancel an async function. A plain one in its thread is waited for: its end is what came of it."""
+    work = await owned.work()
+    if work is None:
+        return None
+    task = work.calls.get(command.address)
+    if task is not None:
+        task.cancel()
+        return None
+    if (owned.run, command.address) in owned.shared.threads.tasks:
+        return None
+    return Change(events.Cancelled(owned.shared.clock(), command.address))
+
+
+async def remote(owned: OwnedRun, command: CancelRemote) -> Change | None:
+    """Send the cancel once; if it is not acknowledged, have it sent again."""
+    work = await owned.work()
+    if work is None:
+        return None
+    operation = command.operation
+    record = await owned.record(work.state.operation_key(operation))
+    if record is None or record.state is not State.CANCELLING or record.token is None:
+        return None
+    token = ContinuationToken.from_dict(unpack(record.token))
+    node = None if owned.workflow is None else owned.node(operation.address.node)
+    adapter = _adapter(owned, operation, token)
+    at, jitter = owned.shared.clock(), owned.shared.random.random()
+    if isinstance(adapter, Local) and not isinstance(adapter, Cancellable):
+        return Change(events.Cancelled(at, operation.address, jitter, operation))
+    if not isinstance(adapter, Cancellable):
+        log.warning(
+            "run %s: %s can't be cancelled at %s and runs on there", owned.run_id, operation, token.provider
+        )
+        note = {"provider": "can't be cancelled there; runs on"}
+        return Change(events.Cancelled(at, operation.address, jitter, operation), note=note)
+    outcome = await adapter.cancel(token)
+    if isinstance(outcome, Running):
+        if outcome.problem is not None:
+            log.warning("run %s: cancelling %s: %s", owned.run_id, operation, outcome.problem)
+        wait = outcome.retry_after
+        if wait is None:
+            wait = poll_interval(owned.policy(operation.address.node), at - record.updated_at, jitter)
+        owned.wake(wait, record.key)
+        return None
+    if record.detail in ("deadline", "queue") and isinstance(outcome, Cancelled | Expired):
+        age = at - (at if record.accepted_at is None else record.accepted_at)
+        what = (
+            f"still ran after {age:.0f} seconds, its deadline"
+            if record.detail == "deadline"
+            else f"was still queued after {age:.0f} seconds"
+        )
+        code = "deadline_exceeded" if record.detail == "deadline" else "stuck_in_queue"
+        error = OperationCancelledError(
+            f"{operation} {what}, and was cancelled. Set Polling(deadline=..., queue_limit=...) to wait longer.",
+            code=code,
+        )
+        return failed(owned, operation.address, error, operation=operation, ending="cancelled")
+    if isinstance(node, OperationNode):
+        return await conclude(owned, work, operation, outcome)
+    return Change(events.Cancelled(at, operation.address, jitter, operation))
+
+
+async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
+    """Cancel a submission that does not count, until that is acknowledged."""
+    work = await owned.work()
+    if work is None:
+        return None
+    record = await _submission(owned, work, command)
+    if record is None or record.token is None:
+        return None
+    token = ContinuationToken.from_dict(unpack(record.token))
+    adapter = _adapter(owned, command.operation, token)
+    if isinstance(adapter, Cancellable):
+        began = owned.shared.clock()
+        while isinstance(outcome := await adapter.cancel(token), Running):
+            wait = outcome.retry_after
+            if wait is None:
+                age = owned.shared.clock() - began
+                wait = poll_interval(
+                    owned.policy(command.operation.address.node), age, owned.shared.random.random()
+                )
+            await asyncio.sleep(wait)
+    log.warning(
+        "run %s: a second submission of %s (%s) was cancelled at its provider",
+        owned.run_id,
+        command.operation,
+        record.handle,
+    )
+    return Change(events.StrayCancelled(owned.shared.clock(), command.operation, command.submission))
+
+
+async def _submission(owned: OwnedRun, work: Work, command: CancelStray) -> SubmissionRecord | None:
+    key = SubmissionKey(work.state.operation_key(command.operation), command.submission)
+    submissions = await owned.shared.store.read(lambda view: view.submissions(owned.run))
+    return next((record for record in submissions if record.key == key), None)
+
+
+def _adapter(owned: OwnedRun, operation: OperationAddress, token: ContinuationToken) -> Operation:
+    """The adapter that understands the token, from the workflow or, without it, from its provider's name."""
+    node = None if owned.workflow is None else owned.node(operation.address.node)
+    if isinstance(node, OperationNode):
+        return node.operation
+    adapter = operation_for(token.provider)
+    if adapter is None:
+        raise OperationUnknownError(
+            f"Run {owned.run_id}: {operation} waits at provider {token.provider!r}, which this process has no adapter "
+            "for. Name the workflow with --app, or pass it to the executor.",
+            run_id=owned.run_id,
+        )
+    return adapter

@@ -1,0 +1,56 @@
+"""`Find`: ask the provider whether it has an operation whose submission is of unknown fate."""
+
+from __future__ import annotations
+
+import logging
+from typing import assert_never
+
+from ....checkpoints.codec import pack, unpack
+from ....checkpoints.records import Request
+from ....nodes.operation_node import OperationNode
+from ....nodes.operations.capabilities import Absent, Findable, Found, Unavailable
+from ...core import events
+from ...core.addresses import submission_key
+from ...core.commands import Find
+from ...core.policy import backoff
+from .._shared import Change, OwnedRun
+from ._submit import handle_text
+
+log = logging.getLogger("perdure")
+
+
+async def perform(owned: OwnedRun, command: Find) -> Change | None:
+    """Look for it once. Of several that are found the first is adopted; the others are for the core to cancel."""
+    work = await owned.work()
+    operation = command.operation
+    found = None if work is None else work.state.operation(operation)
+    if work is None or found is None:
+        return None
+    node = owned.node(operation.address.node)
+    assert isinstance(node, OperationNode)
+    adapter = node.operation
+    assert isinstance(adapter, Findable), f"{operation} was to be looked for, and its adapter can't"
+    key = work.state.operation_key(operation)
+    request = await work.values.stored(Request(key))
+    assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
+    async with owned.shared.polls:
+        answer = await adapter.find(unpack(request.data), submission_key(work.nonce, operation))
+    at, jitter = owned.shared.clock(), owned.shared.random.random()
+    match answer:
+        case Found(tokens=tokens):
+            token = tokens[0]
+            data = token.to_dict()
+            return Change(
+                events.HandleFound(at, operation, found.submission, "found"),
+                operation={"token": pack(data)},
+                submission={"handle": handle_text(token)},
+                note={"token": data},
+            )
+        case Absent():
+            return Change(events.NothingFound(at, operation, jitter))
+        case Unavailable(problem=problem, retry_after=retry_after):
+            log.warning("run %s: looking for %s was inconclusive: %s", owned.run_id, operation, problem)
+            owned.wake(backoff(found.unknown, jitter) if retry_after is None else retry_after, key)
+            return None
+        case _:
+            assert_never(answer)
