@@ -25,7 +25,7 @@ from perdure.nodes import (
     Succeeded,
     node,
 )
-from perdure.nodes.simulator import Answer, HttpError, Match, Rule, Simulator
+from perdure.simulator import Answer, HttpError, Match, Rule, Simulator
 from pydantic import BaseModel
 
 

@@ -33,7 +33,7 @@ from perdure.nodes import (
     Succeeded,
     operation_for,
 )
-from perdure.nodes.simulator import (
+from perdure.simulator import (
     Answer,
     BrokenReply,
     Call,

@@ -20,7 +20,7 @@ from perdure.nodes import (
     SubmissionRejectedError,
     SubmissionUnknownError,
 )
-from perdure.nodes.simulator import Answer, BrokenReply, ConnectionLost, HttpError, Rule, Simulator, SlowReply
+from perdure.simulator import Answer, BrokenReply, ConnectionLost, HttpError, Rule, Simulator, SlowReply
 
 REQUEST: Mapping[str, Json] = {
     "model": "m",
