@@ -13,14 +13,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from ..store import Store
-
-StoreFactory: TypeAlias = Callable[[], Store]
-"""Makes a store that holds nothing."""
+from . import _activations, _claims, _operations, _runs, _scopes, _signals, _transitions, _views
+from .examples import StoreFactory
 
 StoreCheck: TypeAlias = Callable[[StoreFactory], Awaitable[None]]
 
-STORE_CHECKS: tuple[StoreCheck, ...] = ()
+STORE_CHECKS: tuple[StoreCheck, ...] = (
+    *_runs.CHECKS,
+    *_transitions.CHECKS,
+    *_activations.CHECKS,
+    *_operations.CHECKS,
+    *_scopes.CHECKS,
+    *_signals.CHECKS,
+    *_claims.CHECKS,
+    *_views.CHECKS,
+)
 """One promise each; the name says which."""
 
 
@@ -28,3 +35,6 @@ async def check_store(factory: StoreFactory) -> None:
     """Run all checks. Raises the first failure."""
     for check in STORE_CHECKS:
         await check(factory)
+
+
+__all__ = ["STORE_CHECKS", "StoreCheck", "StoreFactory", "check_store"]

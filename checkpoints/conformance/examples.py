@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Unpack
+from typing import TypeAlias, TypeVar, Unpack
 
 from ..errors import PerdureError
 from ..records import (
@@ -27,6 +27,12 @@ from ..records import (
     Value,
 )
 from ..store import Store
+from ..view import View
+
+T = TypeVar("T")
+
+StoreFactory: TypeAlias = Callable[[], Store]
+"""Makes a store that holds nothing."""
 
 PLAN = PlanRecord(signature="0123456789abcdef", workflow="chain", plan=b"\x80")
 SMALL = Value(b"s" * INLINE_LIMIT)
@@ -49,13 +55,26 @@ async def raises(error: type[PerdureError], doing: Awaitable[object], what: str)
     raise AssertionError(f"{what}: expected {error.__name__}, got {got!r}")
 
 
-def raises_now(error: type[PerdureError], doing: Callable[[], object], what: str) -> PerdureError:
-    """`raises` for a plain function."""
-    try:
-        got = doing()
-    except error as raised:
-        return raised
-    raise AssertionError(f"{what}: expected {error.__name__}, got {got!r}")
+async def look(store: Store, work: Callable[[View], T]) -> T:
+    """What `work` reads through `Store.read`; fails unless a view of its own shows the same."""
+    found = await store.read(work)
+    with store.view() as view:
+        same(work(view), found, "a view of its own shows what the store reads")
+    return found
+
+
+async def look_raises(
+    error: type[PerdureError], store: Store, work: Callable[[View], object], what: str
+) -> PerdureError:
+    """`raises` for a read, through `Store.read` and through a view of its own."""
+    with store.view() as view:
+        try:
+            work(view)
+        except error:
+            pass
+        else:
+            raise AssertionError(f"{what}: a view of its own raised no {error.__name__}")
+    return await raises(error, store.read(work), what)
 
 
 def make_change(
