@@ -1,66 +1,95 @@
-"""Checkpoints: records, the codec of stored values, and the stores that hold them. Imports nothing of ours.
+"""Checkpoints: records, the codec of stored values, the stores that hold them and the views that read them.
 
-The stores are loaded when they are first asked for: asyncio and sqlite3 would be half of a short command's time.
+Imports nothing of ours. All names are imported lazily: the records need the standard library alone, and asyncio
+and sqlite3 would be half of a short command's time.
 """
 
 from typing import TYPE_CHECKING
 
-from .codec import Codec, codec_for, join, pack, split, unpack
-from .errors import (
-    AmbiguousRunError,
-    DatabaseCorruptError,
-    DatabaseLockedError,
-    DatabaseMissingError,
-    DatabaseReadOnlyError,
-    PerdureError,
-    RunExistsError,
-    RunNotFoundError,
-    SchemaTooNewError,
-    StaleFenceError,
-    StoreError,
-    TypeNotStorableError,
-    ValueNotStorableError,
-    ValueUnreadableError,
-)
-from .records import (
-    ActivationChange,
-    ActivationColumns,
-    ActivationKey,
-    ActivationRecord,
-    ActivationState,
-    EventRecord,
-    Message,
-    NewRun,
-    PlanRecord,
-    RunRecord,
-    RunStatus,
-    ScopeRecord,
-    Transition,
-    Value,
-)
-from .store import Claim, Loaded, Store, StoreFactory
-
 if TYPE_CHECKING:
-    from .conformance import STORE_CHECKS, StoreCheck, check_store
-    from .maintenance import DatabaseInfo
+    from .codec import Codec, codec_for, join, pack, split, unpack
+    from .conformance import STORE_CHECKS, StoreCheck, StoreFactory, check_store
+    from .errors import (
+        AmbiguousRunError,
+        DatabaseCorruptError,
+        DatabaseLockedError,
+        DatabaseMissingError,
+        DatabaseReadOnlyError,
+        PerdureError,
+        RunExistsError,
+        RunNotFoundError,
+        SchemaTooNewError,
+        StaleFenceError,
+        StoreError,
+        TypeNotStorableError,
+        ValueNotStorableError,
+        ValueUnreadableError,
+    )
     from .memory import MemoryStore
-    from .sqlite import SQLiteStore
+    from .records import (
+        ActivationChange,
+        ActivationColumns,
+        ActivationKey,
+        ActivationRecord,
+        ClaimEnd,
+        ClaimRecord,
+        EventRecord,
+        Fate,
+        Loaded,
+        NewRun,
+        OperationChange,
+        OperationColumns,
+        OperationKey,
+        OperationRecord,
+        Outcome,
+        PlanRecord,
+        Request,
+        RunRecord,
+        RunStatus,
+        ScopeRecord,
+        Signal,
+        Source,
+        State,
+        SubmissionChange,
+        SubmissionColumns,
+        SubmissionKey,
+        SubmissionRecord,
+        Transition,
+        Value,
+        ValueRef,
+    )
+    from .sqlite import SQLiteStore, SQLiteView
+    from .store import Claim, Store
+    from .view import DatabaseInfo, View
 else:
-    _ROOMS = {
-        "DatabaseInfo": "maintenance",
-        "MemoryStore": "memory",
-        "SQLiteStore": "sqlite",
-        "STORE_CHECKS": "conformance",
-        "StoreCheck": "conformance",
-        "check_store": "conformance",
+    _NAMES = {
+        "codec": "Codec codec_for join pack split unpack",
+        "conformance": "STORE_CHECKS StoreCheck StoreFactory check_store",
+        "errors": (
+            "AmbiguousRunError DatabaseCorruptError DatabaseLockedError DatabaseMissingError "
+            "DatabaseReadOnlyError PerdureError RunExistsError RunNotFoundError SchemaTooNewError "
+            "StaleFenceError StoreError TypeNotStorableError ValueNotStorableError ValueUnreadableError"
+        ),
+        "memory": "MemoryStore",
+        "records": (
+            "ActivationChange ActivationColumns ActivationKey ActivationRecord ClaimEnd ClaimRecord EventRecord "
+            "Fate Loaded NewRun OperationChange OperationColumns OperationKey OperationRecord Outcome PlanRecord "
+            "Request RunRecord RunStatus ScopeRecord Signal Source State SubmissionChange SubmissionColumns "
+            "SubmissionKey SubmissionRecord Transition Value ValueRef"
+        ),
+        "sqlite": "SQLiteStore SQLiteView",
+        "store": "Claim Store",
+        "view": "DatabaseInfo View",
     }
+    _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
     def __getattr__(name):
-        if name not in _ROOMS:
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+        value = globals()[name] = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        return value
 
 
 __all__ = [
@@ -69,9 +98,10 @@ __all__ = [
     "ActivationColumns",
     "ActivationKey",
     "ActivationRecord",
-    "ActivationState",
     "AmbiguousRunError",
     "Claim",
+    "ClaimEnd",
+    "ClaimRecord",
     "Codec",
     "DatabaseCorruptError",
     "DatabaseInfo",
@@ -79,29 +109,45 @@ __all__ = [
     "DatabaseMissingError",
     "DatabaseReadOnlyError",
     "EventRecord",
+    "Fate",
     "Loaded",
     "MemoryStore",
-    "Message",
     "NewRun",
+    "OperationChange",
+    "OperationColumns",
+    "OperationKey",
+    "OperationRecord",
+    "Outcome",
     "PerdureError",
     "PlanRecord",
+    "Request",
     "RunExistsError",
     "RunNotFoundError",
     "RunRecord",
     "RunStatus",
     "SQLiteStore",
+    "SQLiteView",
     "SchemaTooNewError",
     "ScopeRecord",
+    "Signal",
+    "Source",
     "StaleFenceError",
+    "State",
     "Store",
     "StoreCheck",
     "StoreError",
     "StoreFactory",
+    "SubmissionChange",
+    "SubmissionColumns",
+    "SubmissionKey",
+    "SubmissionRecord",
     "Transition",
     "TypeNotStorableError",
     "Value",
     "ValueNotStorableError",
+    "ValueRef",
     "ValueUnreadableError",
+    "View",
     "check_store",
     "codec_for",
     "join",

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
+import weakref
 from collections.abc import Callable
+from uuid import uuid4
 
-from .sqlite import SQLiteStore
+from .sqlite._database import Database
+from .sqlite._store import DatabaseStore
 
 
-class MemoryStore(SQLiteStore):
-    """State of runs in this process's memory: gone with the process, and no other process can see it.
+class MemoryStore(DatabaseStore):
+    """State of runs in this process's memory: gone with the object, and no other process can see it.
 
-    Between two uses in `async with` the object keeps what was stored.
+    Between two uses in `async with` the object keeps what was stored. Its views are less free than those of a
+    file: a view waits while a group of transitions is being written, and writing waits while a snapshot is open.
+
+    - `busy_timeout`: seconds that either waits for the other, then `DatabaseLockedError`.
+    - `clock`: the time, seconds since the Unix epoch, for what is not stamped by a transition.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        super().__init__(":memory:", clock=clock)
-        self._image: bytes | None = None
-
-    def _open(self) -> sqlite3.Connection:
-        connection = super()._open()
-        if self._image is not None:
-            connection.deserialize(self._image)
-        return connection
-
-    def _closing(self, connection: sqlite3.Connection) -> None:
-        self._image = connection.serialize()
+    def __init__(self, *, busy_timeout: float = 10.0, clock: Callable[[], float] = time.time) -> None:
+        database = Database(path=None, memory=f"perdure-{uuid4().hex}", busy_timeout=busy_timeout)
+        super().__init__(database, lease=0.0, clock=clock)
+        # The database lives for as long as it has a connection: this one.
+        weakref.finalize(self, database.connect().close)

@@ -1,4 +1,4 @@
-"""A database file: where it is, how it is opened, what its settings are. Runs on the connection's thread.
+"""A database: where it is, how it is opened to write and to read, what its settings are.
 
 One rule: a database that may be open in this process is never opened as a plain file. Closing any descriptor of
 it would drop SQLite's own locks (https://www.sqlite.org/howtocorrupt.html, 2.2).
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
-from . import schema
-from .errors import DatabaseMissingError, DatabaseReadOnlyError, StoreError
-from .sqlite_faults import explain, primary_code
+from ..errors import DatabaseMissingError, DatabaseReadOnlyError, StoreError
+from . import _schema as schema
+from ._faults import explain, primary_code
 
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
@@ -36,13 +36,17 @@ WAL_BYTES = 4_500_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
-    """Where a database is and how it is to be opened. `path` None: in memory. `busy_timeout` is in seconds."""
+    """Where a database is and how it is to be opened.
+
+    `path` is its file; None: it is in this process's memory, where `memory` is its name. It is there for as long
+    as it has a connection. `busy_timeout` is in seconds.
+    """
 
     path: str | None
-    synchronous: Synchronous
+    memory: str = ""
     busy_timeout: float
-    create: bool
-    read_only: bool
+    synchronous: Synchronous = "FULL"
+    create: bool = True
 
     @property
     def name(self) -> str:
@@ -54,20 +58,52 @@ class Database:
         return explain(error, self.name, self.busy_timeout)
 
     def open(self) -> sqlite3.Connection:
-        """Open it, and for writers make it and bring its schema up to date.
+        """Open it to write, make it where it is missing, bring its schema up to date.
 
         Raises the errors of stores that `errors.py` lists, or SQLite's own, which `explain` explains.
         """
-        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-            raise StoreError(
-                f"SQLite {sqlite3.sqlite_version} is too old: Perdure needs 3.37 or newer. Use a newer Python build."
-            )
+        _require_sqlite()
         if self.path is None:
-            return self._prepared(sqlite3.connect(":memory:", isolation_level=None), _prepare_in_memory)
-        self._look(self.path)
-        if self.read_only:
-            return self._open_to_read(self.path)
-        return self._prepared(self._connect(self.path, "mode=rw"), self._prepare_to_write)
+            return _prepared(self.connect(), self._prepare_in_memory)
+        self._look(self.path, create=self.create)
+        return _prepared(self._connect(self.path, "mode=rw"), self._prepare_to_write)
+
+    def open_to_read(self) -> sqlite3.Connection:
+        """Open it to read, in any one thread at a time. Never makes a database, works on read-only media.
+
+        Raises as `open` does.
+        """
+        _require_sqlite()
+        if self.path is None:
+            return _prepared(self.connect(), self._prepare_to_read)
+        self._look(self.path, create=False)
+        try:
+            connection = self._connect(self.path, "mode=rw", shared=True)
+            return _prepared(connection, self._prepare_to_read)
+        except sqlite3.OperationalError as error:
+            # On read-only media SQLite can't make the files beside the database. Without a WAL nothing is
+            # missing from the database itself, and nobody can write to it while we read.
+            wal = Path(f"{self.path}-wal")
+            unwritable = primary_code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            if (
+                not unwritable
+                or os.access(Path(self.path).parent, os.W_OK)
+                or (wal.exists() and wal.stat().st_size)
+            ):
+                raise
+        connection = self._connect(self.path, "mode=ro", "immutable=1", shared=True)
+        return _prepared(connection, self._prepare_to_read)
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection to a database in memory, with nothing set."""
+        # memdb: connections of one process share the database, which `:memory:` can't do.
+        return sqlite3.connect(
+            f"file:/{self.memory}?vfs=memdb",
+            uri=True,
+            isolation_level=None,
+            timeout=self.busy_timeout,
+            check_same_thread=False,
+        )
 
     def extend_wal(self, connection: sqlite3.Connection) -> None:
         """Give the WAL its full size now, so that commits need not enlarge the file.
@@ -87,7 +123,7 @@ class Database:
         finally:
             connection.execute("ROLLBACK")
 
-    def _look(self, path: str) -> None:
+    def _look(self, path: str, *, create: bool) -> None:
         """Find the file, or make an empty one that only this user can read."""
         folder = Path(path).parent
         try:
@@ -99,7 +135,7 @@ class Database:
                 raise DatabaseMissingError(f"{path}: this is a folder. Name a file.")
             if Path(path).exists():
                 return
-            if self.read_only or not self.create:
+            if not create:
                 raise DatabaseMissingError(
                     f"{path}: there is no database. Name the right one with --db or PERDURE_DB."
                 )
@@ -113,24 +149,14 @@ class Database:
                 f"Get the right to use {folder}, or name another path."
             ) from error
 
-    def _connect(self, path: str, *options: str) -> sqlite3.Connection:
+    def _connect(self, path: str, *options: str, shared: bool = False) -> sqlite3.Connection:
         return sqlite3.connect(
             f"file:{quote(path)}?{'&'.join(options)}",
             uri=True,
             isolation_level=None,
             timeout=self.busy_timeout,
-            check_same_thread=True,
+            check_same_thread=not shared,
         )
-
-    def _prepared(
-        self, connection: sqlite3.Connection, prepare: Callable[[sqlite3.Connection], None]
-    ) -> sqlite3.Connection:
-        try:
-            prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _prepare_to_write(self, connection: sqlite3.Connection) -> None:
         # Before anything is set: somebody else's database is not changed.
@@ -159,29 +185,32 @@ class Database:
                 "Put the database on a local disk."
             )
 
-    def _open_to_read(self, path: str) -> sqlite3.Connection:
-        try:
-            return self._prepared(self._connect(path, "mode=rw"), self._prepare_to_read)
-        except sqlite3.OperationalError as error:
-            # On read-only media SQLite can't make the files beside the database. Without a WAL nothing is
-            # missing from the database itself, and nobody can write to it while we read.
-            wal = Path(f"{path}-wal")
-            unwritable = primary_code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-            if (
-                not unwritable
-                or os.access(Path(path).parent, os.W_OK)
-                or (wal.exists() and wal.stat().st_size)
-            ):
-                raise
-        return self._prepared(self._connect(path, "mode=ro", "immutable=1"), self._prepare_to_read)
+    def _prepare_in_memory(self, connection: sqlite3.Connection) -> None:
+        schema.migrate(connection, self.name)
 
     def _prepare_to_read(self, connection: sqlite3.Connection) -> None:
         schema.require_current(connection, self.name)
         connection.execute("PRAGMA query_only = ON")
 
 
-def _prepare_in_memory(connection: sqlite3.Connection) -> None:
-    schema.migrate(connection, "the database in memory")
+def _require_sqlite() -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(
+            f"SQLite {sqlite3.sqlite_version} is too old: Perdure needs 3.37 or newer. Use a newer Python build."
+        )
+
+
+def _prepared(
+    connection: sqlite3.Connection, prepare: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    try:
+        # Functions and virtual tables that a schema names are called only where SQLite knows them as harmless.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _extend(wal: str) -> None:

@@ -1,6 +1,6 @@
 """Who drives which run: registering executors, taking runs, giving them back. Runs on the connection's thread.
 
-Each function that writes is one transaction. Whether an owner lives is asked of the kernel (`lease.py`), inside
+Each function that writes is one transaction. Whether an owner lives is asked of the kernel (`_lease.py`), inside
 the transaction, so that of several who want a dead one's run exactly one gets it.
 """
 
@@ -10,15 +10,17 @@ import json
 import os
 import platform
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import lease, queries, rows
-from .errors import RunNotFoundError
-from .lease import Health, Lease
-from .records import RunRecord, RunStatus
-from .store import Claim
+from ..errors import RunNotFoundError
+from ..records import ClaimEnd, RunRecord, RunStatus
+from ..store import Claim
+from . import _lease as lease
+from . import _queries as queries
+from . import _rows as rows
+from ._lease import Health, Lease
 
 
 @contextmanager
@@ -66,9 +68,10 @@ class Owners:
             raise
         return held
 
-    def unregister(self, connection: sqlite3.Connection, executor: str) -> None:
+    def unregister(self, connection: sqlite3.Connection, executor: str, *, at: float) -> None:
         """Give back all of the executor's runs and forget it."""
         with writing(connection):
+            connection.execute(queries.END_ALL_CLAIMS, {"at": at, "executor": executor})
             connection.execute(queries.RELEASE_ALL, (executor,))
             connection.execute(queries.DELETE_EXECUTOR, (executor,))
 
@@ -81,13 +84,8 @@ class Owners:
             return None
         return f"process {row[1]}"
 
-    def holder(self, connection: sqlite3.Connection, run: int) -> str | None:
-        """Who drives the run with this key now, None when nobody does."""
-        row = connection.execute(queries.RUN_BY_KEY, (run,)).fetchone()
-        return None if row is None else self.living(connection, rows.run_from(row).owner)
-
     def claim(
-        self, connection: sqlite3.Connection, run_id: str, executor: str, *, failed: bool = False
+        self, connection: sqlite3.Connection, run_id: str, executor: str, *, at: float, failed: bool = False
     ) -> Claim:
         """As `Store.claim`. Raises `RunNotFoundError`."""
         with writing(connection):
@@ -97,38 +95,72 @@ class Owners:
                     f"run {run_id}: there is none with this id. `perdure runs` lists them."
                 )
             run = rows.run_from(row)
-            holder = self.living(connection, run.owner)
             if run.status.finished and not (failed and run.status is RunStatus.FAILED):
                 return Claim(run=run, granted=False)
-            return self._claim(connection, run, executor, holder)
+            return self._claim(connection, run, executor, self.living(connection, run.owner), at=at)
 
     def claim_all(
-        self, connection: sqlite3.Connection, signatures: Sequence[str], executor: str
+        self,
+        connection: sqlite3.Connection,
+        signatures: Sequence[str],
+        executor: str,
+        *,
+        exclude: Collection[int],
+        at: float,
     ) -> list[Claim]:
         """As `Store.claim_all`: runs that this executor owns already are left alone and left out."""
+        # First without the write lock, which is not needed when there is nothing to take.
+        found = self._claimable(connection, signatures, executor, exclude)
+        if all(holder is not None for _, holder in found):
+            return [Claim(run=run, granted=False, holder=holder) for run, holder in found]
         with writing(connection):
-            unfinished = connection.execute(queries.UNFINISHED_RUNS, (json.dumps(list(signatures)),))
-            runs = [run for run in map(rows.run_from, unfinished.fetchall()) if run.owner != executor]
-            living = {owner: self.living(connection, owner) for owner in {run.owner for run in runs}}
-            return [self._claim(connection, run, executor, living[run.owner]) for run in runs]
+            found = self._claimable(connection, signatures, executor, exclude)
+            return [self._claim(connection, run, executor, holder, at=at) for run, holder in found]
 
-    def release(self, connection: sqlite3.Connection, runs: Sequence[RunRecord], executor: str) -> None:
+    def release(
+        self, connection: sqlite3.Connection, runs: Sequence[RunRecord], executor: str, *, at: float
+    ) -> None:
         """As `Store.release`."""
         with writing(connection):
-            connection.executemany(queries.RELEASE_RUN, [(run.key, run.fence, executor) for run in runs])
+            for run in runs:
+                if connection.execute(queries.RELEASE_RUN, (run.key, run.fence, executor)).rowcount:
+                    self._end_claim(connection, run, "released", at=at)
+
+    def _claimable(
+        self,
+        connection: sqlite3.Connection,
+        signatures: Sequence[str],
+        executor: str,
+        exclude: Collection[int],
+    ) -> list[tuple[RunRecord, str | None]]:
+        """The unfinished runs of these workflows that others own or nobody, each with its holder."""
+        found = connection.execute(
+            queries.CLAIMABLE_RUNS, {"signatures": json.dumps(list(signatures)), "executor": executor}
+        )
+        runs = [rows.run_from(row) for row in found.fetchall() if row[0] not in exclude]
+        living = {owner: self.living(connection, owner) for owner in {run.owner for run in runs}}
+        return [(run, living[run.owner]) for run in runs]
 
     def _claim(
-        self, connection: sqlite3.Connection, run: RunRecord, executor: str, holder: str | None
+        self, connection: sqlite3.Connection, run: RunRecord, executor: str, holder: str | None, *, at: float
     ) -> Claim:
         if holder is not None and run.owner != executor:
             return Claim(run=run, granted=False, holder=holder)
-        taken = connection.execute(queries.TAKE_RUN, (executor, run.key)).fetchone()
+        connection.execute(queries.TAKE_RUN, (executor, run.key))
+        # Read anew: what RETURNING gives has integers where a REAL holds a whole number.
+        taken = rows.run_from(connection.execute(queries.RUN_BY_KEY, (run.key,)).fetchone())
         former = run.owner if run.owner != executor else None
+        if run.owner is not None:
+            self._end_claim(connection, run, "released" if former is None else "lost", at=at)
+        connection.execute(queries.INSERT_CLAIM, (taken.key, taken.fence, at, executor))
         return Claim(
-            run=rows.run_from(taken),
+            run=taken,
             granted=True,
             taken_over=None if former is None else self._name(connection, former),
         )
+
+    def _end_claim(self, connection: sqlite3.Connection, run: RunRecord, end: ClaimEnd, *, at: float) -> None:
+        connection.execute(queries.END_CLAIM, (at, end, run.key, run.fence))
 
     def _name(self, connection: sqlite3.Connection, executor: str) -> str:
         row = connection.execute(queries.EXECUTOR, (executor,)).fetchone()

@@ -1,36 +1,38 @@
 """Writes groups of transitions into an open connection: the store's hot path. Runs on the connection's thread.
 
 Each transition's fence and position are checked by the statement that moves its run on. One that is refused
-drops out of the group without harm to the others.
+drops out of the group, and with it what follows of the same run; the others are none the worse.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
-from . import queries, rows
-from .errors import RunExistsError, StaleFenceError, StoreError
-from .records import (
+from ..errors import RunExistsError, StaleFenceError, StoreError
+from ..records import (
     INLINE_LIMIT,
-    ActivationChange,
     ActivationColumns,
-    ActivationState,
     NewRun,
+    OperationColumns,
     PlanRecord,
     RunRecord,
+    State,
+    SubmissionColumns,
     Transition,
     Value,
 )
-from .sqlite_faults import concerns_the_database
+from . import _queries as queries
+from . import _rows as rows
+from ._faults import concerns_the_database
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Creation:
-    """A run to insert for `owner`, with its first transition."""
+    """A run to insert for `owner`, a registered executor, with its first transition."""
 
     run: NewRun
     plan: PlanRecord
@@ -40,12 +42,68 @@ class Creation:
 
 Job: TypeAlias = Transition | Creation
 Outcome: TypeAlias = RunRecord | Exception | None
+_Refused: TypeAlias = "dict[int, Exception]"
+"""The runs of which a transition of this group was refused, and why."""
 
-_VALUES = frozenset(("request", "result"))
-_COLUMNS = frozenset(ActivationColumns.__annotations__)
-_MOSTLY_NEW = frozenset((ActivationState.READY, ActivationState.RUNNING, ActivationState.SKIPPED))
-"""States in which most activations are inserted. Rows in other states are nearly always there already, and an
-UPDATE costs two thirds of an upsert that meets its row."""
+
+class _Table:
+    """A table whose rows are inserted and updated by transitions, with columns that vary.
+
+    `mostly_new` are the states in which most rows are inserted. Rows in other states are nearly always there
+    already, and an UPDATE costs two thirds of an upsert that meets its row.
+    """
+
+    __slots__ = ("allowed", "inserted_at", "key", "mostly_new", "name", "state", "values")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        key: tuple[str, ...],
+        columns: type,
+        values: frozenset[str] = frozenset(),
+        state: str,
+        mostly_new: frozenset[str],
+        inserted_at: str,
+    ) -> None:
+        self.name = name
+        self.key = key
+        self.allowed = frozenset(columns.__annotations__)
+        self.values = values
+        self.state = state
+        self.mostly_new = mostly_new
+        self.inserted_at = inserted_at
+
+
+_ACTIVATION_KEY = ("run", "scope", "node", "item")
+_OPERATION_KEY = (*_ACTIVATION_KEY, "attempt", "chain", "number")
+
+_ACTIVATIONS = _Table(
+    "activations",
+    key=_ACTIVATION_KEY,
+    columns=ActivationColumns,
+    values=frozenset(("result",)),
+    state="state",
+    mostly_new=frozenset((State.READY, State.RUNNING, State.SKIPPED)),
+    inserted_at="started_at",
+)
+_OPERATIONS = _Table(
+    "operations",
+    key=_OPERATION_KEY,
+    columns=OperationColumns,
+    values=frozenset(("request", "outcome")),
+    state="state",
+    mostly_new=frozenset((State.READY, State.SUBMITTING)),
+    inserted_at="started_at",
+)
+_SUBMISSIONS = _Table(
+    "submissions",
+    key=(*_OPERATION_KEY, "submission"),
+    columns=SubmissionColumns,
+    state="fate",
+    mostly_new=frozenset(("sent",)),
+    inserted_at="sent_at",
+)
 
 
 def write_group(
@@ -54,26 +112,38 @@ def write_group(
     """Write the jobs in one transaction, in order; an outcome for each.
 
     When it fails in a way that one job may be to blame for, each is written by itself, so that only the guilty
-    one gets the error, SQLite's in the words of `explain`. What every job would have met (a lock, a failing
-    disk) is raised.
+    one gets the error, SQLite's in the words of `explain`, and what follows of its run. What every job would
+    have met (a lock, a failing disk) is raised.
     """
     try:
-        return _commit(connection, jobs)
+        return _commit(connection, jobs, {})
     except Exception as error:
         if concerns_the_database(error):
             raise
         if len(jobs) == 1:
             return [_refusal(jobs[0], error, explain)]
     outcomes: list[Outcome] = []
+    refused: _Refused = {}
     for job in jobs:
         try:
-            outcomes += _commit(connection, [job])
+            outcomes += _commit(connection, [job], refused)
         except Exception as error:  # noqa: BLE001 it is the job's outcome, which its caller gets
-            outcomes.append(_refusal(job, error, explain))
+            outcome = _refusal(job, error, explain)
+            outcomes.append(outcome)
+            if isinstance(job, Transition):
+                refused[job.run] = outcome
     return outcomes
 
 
-def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]:
+def refused_with(first: Exception) -> StoreError:
+    """What a transition gets that follows, in its run, one that was refused with `first`."""
+    kind = type(first) if isinstance(first, StoreError) else StoreError
+    refusal = kind(f"not written, because the transition before it in its run was not: {first}")
+    refusal.__cause__ = first
+    return refusal
+
+
+def _commit(connection: sqlite3.Connection, jobs: Sequence[Job], refused: _Refused) -> list[Outcome]:
     # One cursor for all: a new one for each statement takes a third of the time of the smallest ones.
     cursor = connection.cursor()
     try:
@@ -81,10 +151,15 @@ def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome
         events: list[tuple[Any, ...]] = []
         outcomes: list[Outcome] = []
         for job in jobs:
-            if isinstance(job, Transition):
-                outcomes.append(_step(cursor, job, events))
-            else:
+            if not isinstance(job, Transition):
                 outcomes.append(_create(cursor, job, events))
+            elif job.run in refused:
+                outcomes.append(refused_with(refused[job.run]))
+            else:
+                outcome = _step(cursor, job, events)
+                if outcome is not None:
+                    refused[job.run] = outcome
+                outcomes.append(outcome)
         if events:
             cursor.executemany(queries.INSERT_EVENT, events)
         cursor.execute("COMMIT")
@@ -98,9 +173,7 @@ def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome
     return outcomes
 
 
-def _step(
-    cursor: sqlite3.Cursor, transition: Transition, events: list[tuple[Any, ...]]
-) -> StaleFenceError | StoreError | None:
+def _step(cursor: sqlite3.Cursor, transition: Transition, events: list[tuple[Any, ...]]) -> StoreError | None:
     run, position = transition.run, transition.position
     after = position + len(transition.events)
     if transition.events and transition.events[-1].position != after:
@@ -108,10 +181,13 @@ def _step(
             f"run {run}: events up to {transition.events[-1].position} after position {position}: "
             "they must be numbered without a gap."
         )
-    if not _move(cursor, transition, run, transition.fence, position, after):
-        return _stale(cursor, transition)
-    _write_parts(cursor, run, transition, events)
-    return None
+    if _move(cursor, transition, run, transition.fence, position, after):
+        _write_parts(cursor, run, transition, events)
+        return None
+    # So that what this group has written before is found as well.
+    cursor.executemany(queries.INSERT_EVENT, events)
+    events.clear()
+    return None if _is_there(cursor, transition) else _stale(cursor, transition)
 
 
 def _move(
@@ -129,6 +205,8 @@ def _move(
     where = (run, fence, position)
     if status.finished:
         moved = cursor.execute(queries.FINISH_RUN, (*values, at, *where)).rowcount
+        if moved:
+            cursor.execute(queries.END_CLAIM, (at, "finished", run, fence))
     else:
         moved = cursor.execute(queries.STEP_RUN, (*values, *where)).rowcount
         if not moved:
@@ -150,6 +228,7 @@ def _create(
             new.id,
             new.workflow,
             new.signature,
+            new.nonce,
             rows.STATUS_TEXT[first.status],
             at,
             at,
@@ -164,6 +243,7 @@ def _create(
         )
     key = inserted.lastrowid
     assert key is not None
+    cursor.execute(queries.INSERT_CLAIM, (key, 1, at, creation.owner))
     if not new.input.inline:
         _put_blob(cursor, new.input)
     cursor.execute(queries.PUT_PLAN, (plan.signature, plan.workflow, plan.plan, at))
@@ -176,12 +256,17 @@ def _write_parts(
     cursor: sqlite3.Cursor, run: int, transition: Transition, events: list[tuple[Any, ...]]
 ) -> None:
     """All of a transition but the run's row; its events are gathered, to be inserted in one call."""
+    at = transition.at
     events += [
         (run, event.position, event.at, event.type, event.node, rows.path_text(event.path), event.data)
         for event in transition.events
     ]
-    for change in transition.activations:
-        _put_activation(cursor, run, transition.at, change)
+    for key, columns in transition.activations:
+        _put(cursor, _ACTIVATIONS, (run, *key), columns, at)
+    for key, columns in transition.operations:
+        _put(cursor, _OPERATIONS, (run, *key), columns, at)
+    for key, columns in transition.submissions:
+        _put(cursor, _SUBMISSIONS, (run, *key.operation, key.submission), columns, at)
     for scope in transition.scopes:
         cursor.execute(
             queries.PUT_SCOPE,
@@ -195,18 +280,23 @@ def _write_parts(
                 scope.open,
             ),
         )
-    for message in transition.messages:
-        cursor.execute(queries.DELETE_MESSAGE, (message, run))
+    for signal in transition.signals:
+        cursor.execute(queries.DELETE_SIGNAL, (signal, run))
+    if transition.policies is not None:
+        cursor.execute(queries.SET_POLICIES, (transition.policies, run))
 
 
-def _put_activation(cursor: sqlite3.Cursor, run: int, at: float, change: ActivationChange) -> None:
-    key, columns = change.key, change.columns
-    state = columns.get("state")
+def _put(
+    cursor: sqlite3.Cursor, table: _Table, key: tuple[Any, ...], columns: Mapping[str, Any], at: float
+) -> None:
+    """Insert or update one row."""
+    state = columns.get(table.state)
     if state is None:
-        raise StoreError(f"{key}: a change must name the activation's state.")
+        raise StoreError(f"{table.name} {key[1:]}: a change must name the {table.state}.")
+    values = table.values
     parameters: list[Any] = [at]
     for name, value in columns.items():
-        if name in _VALUES:
+        if name in values:
             if not isinstance(value, Value):
                 parameters += (None, None)
             elif len(value.data) <= INLINE_LIMIT:
@@ -215,35 +305,35 @@ def _put_activation(cursor: sqlite3.Cursor, run: int, at: float, change: Activat
                 _put_blob(cursor, value)
                 parameters += (None, value.digest)
         elif name == "state":
-            parameters.append(rows.STATE_TEXT[state])
+            parameters.append(rows.STATE_TEXT[value])
         else:
             parameters.append(value)
-    parameters += (run, *key)
-    update, upsert = _activation_statements(tuple(columns))
-    if state in _MOSTLY_NEW or not cursor.execute(update, parameters).rowcount:
+    parameters += key
+    update, upsert = _statements(table, tuple(columns))
+    if state in table.mostly_new or not cursor.execute(update, parameters).rowcount:
         parameters.append(at)
         cursor.execute(upsert, parameters)
 
 
 @cache
-def _activation_statements(names: tuple[str, ...]) -> tuple[str, str]:
+def _statements(table: _Table, names: tuple[str, ...]) -> tuple[str, str]:
     """The UPDATE and the upsert that set exactly these columns. Both bind them, then the key, in one order."""
-    unknown = [name for name in names if name not in _COLUMNS]
+    unknown = [name for name in names if name not in table.allowed]
     if unknown:
-        raise StoreError(f"an activation has no column {', '.join(unknown)}.")
+        raise StoreError(f"{table.name}: there is no column {', '.join(unknown)}.")
     columns = ["updated_at"]
     for name in names:
         columns.append(name)
-        if name in _VALUES:
+        if name in table.values:
             columns.append(f"{name}_digest")
-    key = ("run", "scope", "node", "item")
     update = (
-        f"UPDATE activations SET {', '.join(f'{name} = ?' for name in columns)} "  # noqa: S608 our own names
-        f"WHERE {' AND '.join(f'{name} = ?' for name in key)}"
+        f"UPDATE {table.name} SET {', '.join(f'{name} = ?' for name in columns)} "  # noqa: S608 our own names
+        f"WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
     )
+    inserted = (*columns, *table.key, table.inserted_at)
     upsert = (
-        f"INSERT INTO activations ({', '.join((*columns, *key))}, started_at) "  # noqa: S608 our own names
-        f"VALUES ({', '.join('?' * (len(columns) + 5))}) "
+        f"INSERT INTO {table.name} ({', '.join(inserted)}) "  # noqa: S608 our own names
+        f"VALUES ({', '.join('?' * len(inserted))}) "
         f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns)}"
     )
     return update, upsert
@@ -253,6 +343,18 @@ def _put_blob(cursor: sqlite3.Cursor, value: Value) -> None:
     # Looked up first: binding a megabyte only to find that it is there would copy it.
     if cursor.execute(queries.HAS_BLOB, (value.digest,)).fetchone() is None:
         cursor.execute(queries.INSERT_BLOB, (value.digest, value.data))
+
+
+def _is_there(cursor: sqlite3.Cursor, transition: Transition) -> bool:
+    """Whether this very transition was written before: its caller did not hear of the COMMIT and tries again."""
+    if not transition.events:
+        return False
+    row = cursor.execute(queries.RUN_BY_KEY, (transition.run,)).fetchone()
+    if row is None or rows.run_from(row).fence != transition.fence:
+        return False
+    last = transition.events[-1]
+    row = cursor.execute(queries.EVENT_AT, (transition.run, last.position)).fetchone()
+    return row is not None and rows.event_from(row) == last
 
 
 def _stale(cursor: sqlite3.Cursor, transition: Transition) -> StaleFenceError:

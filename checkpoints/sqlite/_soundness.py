@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
-from . import queries
-from .sqlite_faults import primary_code
-
-_TABLES = ("runs", "activations", "events", "scopes", "workflows", "blobs", "inbox", "executors")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DatabaseInfo:
-    """What `SQLiteStore.info` tells."""
-
-    path: str | None  # None: in memory
-    schema: int
-    bytes: int  # of the database, without its WAL
-    wal_bytes: int
-    free_bytes: int  # of `bytes`: room that deleted rows left
-    journal_mode: str
-    sqlite: str  # the version of the library
-    rows: dict[str, int]  # by table
+from ..view import DatabaseInfo
+from . import _queries as queries
+from ._faults import primary_code
 
 
 def info(connection: sqlite3.Connection, path: str | None) -> DatabaseInfo:
@@ -33,34 +17,34 @@ def info(connection: sqlite3.Connection, path: str | None) -> DatabaseInfo:
     def pragma(name: str) -> int | str:
         return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
-    page = int(pragma("page_size"))
+    runs, activations, operations, events, blobs, signals, blob_bytes = connection.execute(
+        queries.COUNTS
+    ).fetchone()
     wal = Path(f"{path}-wal")
     return DatabaseInfo(
         path=path,
         schema=int(pragma("user_version")),
-        bytes=int(pragma("page_count")) * page,
-        wal_bytes=wal.stat().st_size if path is not None and wal.exists() else 0,
-        free_bytes=int(pragma("freelist_count")) * page,
-        journal_mode=str(pragma("journal_mode")),
         sqlite=sqlite3.sqlite_version,
-        rows={
-            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 our own names
-            for table in _TABLES
-        },
+        journal_mode=str(pragma("journal_mode")),
+        size=int(pragma("page_count")) * int(pragma("page_size")),
+        wal_size=wal.stat().st_size if path is not None and wal.exists() else 0,
+        runs=runs,
+        activations=activations,
+        operations=operations,
+        events=events,
+        blobs=blobs,
+        blob_bytes=blob_bytes,
+        signals=signals,
     )
 
 
 def check(connection: sqlite3.Connection) -> list[str]:
-    """All damage that can be found, a line each. One transaction: a run that goes on meanwhile is no damage."""
-    connection.execute("BEGIN")
-    try:
-        pages = _pages(connection)
-        if pages:
-            # What rows say is worth nothing when the pages that hold them are damaged.
-            return pages
-        return [*_dangling(connection), *_inputs(connection), *_blobs(connection), *_logs(connection)]
-    finally:
-        connection.execute("ROLLBACK")
+    """All damage that can be found, a line each. In a transaction a run that goes on meanwhile is no damage."""
+    pages = _pages(connection)
+    if pages:
+        # What rows say is worth nothing when the pages that hold them are damaged.
+        return pages
+    return [*_dangling(connection), *_inputs(connection), *_blobs(connection), *_journals(connection)]
 
 
 def _pages(connection: sqlite3.Connection) -> list[str]:
@@ -95,8 +79,8 @@ def _blobs(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
-def _logs(connection: sqlite3.Connection) -> list[str]:
+def _journals(connection: sqlite3.Connection) -> list[str]:
     return [
-        f"run {run}: it is at position {position}, but its log has {count} events up to {last}"
-        for run, position, count, last in connection.execute(queries.RUNS_WHOSE_LOG_DIFFERS)
+        f"run {run}: it is at position {position}, but its journal has {count} events up to {last}"
+        for run, position, count, last in connection.execute(queries.RUNS_WHOSE_JOURNAL_DIFFERS)
     ]

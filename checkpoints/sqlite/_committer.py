@@ -2,7 +2,7 @@
 
 While one group is being written the next one gathers. There is no task here that could be cancelled: groups are
 started by callbacks of the event loop, and every waiter gets an answer, also when the connection fails. How a
-group is written stands in `writer.py`.
+group is written stands in `_writer.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from .errors import StoreError
-from .records import RunRecord
-from .writer import Job, Outcome
+from ..errors import StoreError
+from ..records import RunRecord, Transition
+from ._writer import Job, Outcome, refused_with
 
 GROUP_LIMIT = 1_000
 """Most transitions in one transaction, so that other processes wait some tens of milliseconds at most."""
@@ -72,28 +72,30 @@ class Committer:
         try:
             written = self._thread.submit(lambda connection: self._write(connection, jobs))
         except StoreError as error:
-            self._answer(waiters, [error] * len(waiters))
+            self._answer(jobs, waiters, [error] * len(waiters))
         else:
-            written.add_done_callback(partial(self._written, waiters))
+            written.add_done_callback(partial(self._written, jobs, waiters))
 
-    def _written(self, waiters: list[_Waiter], written: asyncio.Future[list[Outcome]]) -> None:
+    def _written(
+        self, jobs: list[Job], waiters: list[_Waiter], written: asyncio.Future[list[Outcome]]
+    ) -> None:
         error = written.exception()
         if error is None:
-            self._answer(waiters, written.result())
+            self._answer(jobs, waiters, written.result())
         elif isinstance(error, Exception):
-            self._answer(waiters, [error] * len(waiters))
+            self._answer(jobs, waiters, [error] * len(waiters))
         else:
             failed = StoreError(f"the writer was interrupted: {error!r}")
-            self._answer(waiters, [failed] * len(waiters))
+            self._answer(jobs, waiters, [failed] * len(waiters))
 
-    def _answer(self, waiters: list[_Waiter], outcomes: list[Outcome]) -> None:
-        for waiter, outcome in zip(waiters, outcomes, strict=True):
-            if waiter.done():  # its caller was cancelled
-                continue
-            if isinstance(outcome, Exception):
-                waiter.set_exception(outcome)
-            else:
-                waiter.set_result(outcome)
+    def _answer(self, jobs: list[Job], waiters: list[_Waiter], outcomes: list[Outcome]) -> None:
+        refused: dict[int, Exception] = {}
+        for job, waiter, outcome in zip(jobs, waiters, outcomes, strict=True):
+            _tell(waiter, outcome)
+            if isinstance(outcome, Exception) and isinstance(job, Transition):
+                refused.setdefault(job.run, outcome)
+        if refused and self._jobs:
+            self._refuse(refused)
         if self._jobs:
             # After the tasks that were just woken, so that what they commit at once joins this group.
             self._loop.call_soon(self._start)
@@ -103,3 +105,22 @@ class Committer:
         for future in idle:
             if not future.done():
                 future.set_result(None)
+
+    def _refuse(self, refused: dict[int, Exception]) -> None:
+        """Take what waits behind a refused transition of its run out of the queue: it builds on it."""
+        queue, self._jobs, self._waiters = list(zip(self._jobs, self._waiters, strict=True)), [], []
+        for job, waiter in queue:
+            if isinstance(job, Transition) and job.run in refused:
+                _tell(waiter, refused_with(refused[job.run]))
+            else:
+                self._jobs.append(job)
+                self._waiters.append(waiter)
+
+
+def _tell(waiter: _Waiter, outcome: Outcome) -> None:
+    if waiter.done():  # its caller was cancelled
+        return
+    if isinstance(outcome, Exception):
+        waiter.set_exception(outcome)
+    else:
+        waiter.set_result(outcome)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from .errors import DatabaseCorruptError, SchemaTooNewError, StoreError
+from ..errors import DatabaseCorruptError, SchemaTooNewError, StoreError
 
 APPLICATION_ID = 0x50455244
 """The letters PERD: marks a SQLite file as Perdure's."""
@@ -19,8 +19,7 @@ APPLICATION_ID = 0x50455244
 @cache
 def migrations() -> tuple[str, ...]:
     """The scripts in order; the first leads from nothing to version 1."""
-    files = sorted((Path(__file__).parent / "migrations").glob("[0-9][0-9][0-9][0-9].sql"))
-    return tuple(file.read_text(encoding="utf-8") for file in files)
+    return (Path(__file__).with_name("schema.sql").read_text(encoding="utf-8"),)
 
 
 def statements(script: str) -> Iterator[str]:

@@ -1,34 +1,38 @@
-"""What the checks in `conformance.py` are made of, also for tests of a store's own."""
+"""Small runs, transitions and changes: what the checks are made of, also for tests of a store's own."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Unpack
 
-from .errors import (
-    PerdureError,
-)
-from .records import (
+from ..errors import PerdureError
+from ..records import (
     INLINE_LIMIT,
     ActivationChange,
     ActivationColumns,
     ActivationKey,
     EventRecord,
     NewRun,
+    OperationChange,
+    OperationColumns,
+    OperationKey,
     PlanRecord,
     RunRecord,
     RunStatus,
     ScopeRecord,
+    SubmissionChange,
+    SubmissionColumns,
+    SubmissionKey,
     Transition,
     Value,
 )
-from .store import Store
+from ..store import Store
 
 PLAN = PlanRecord(signature="0123456789abcdef", workflow="chain", plan=b"\x80")
 SMALL = Value(b"s" * INLINE_LIMIT)
-"""As large as fits into a row."""
+"""As large as a store keeps inline."""
 LARGE = Value(b"l" * (INLINE_LIMIT + 1))
-"""As small as goes into `blobs`."""
+"""As small as goes into a blob."""
 
 
 def same(found: object, promised: object, what: str) -> None:
@@ -45,11 +49,32 @@ async def raises(error: type[PerdureError], doing: Awaitable[object], what: str)
     raise AssertionError(f"{what}: expected {error.__name__}, got {got!r}")
 
 
+def raises_now(error: type[PerdureError], doing: Callable[[], object], what: str) -> PerdureError:
+    """`raises` for a plain function."""
+    try:
+        got = doing()
+    except error as raised:
+        return raised
+    raise AssertionError(f"{what}: expected {error.__name__}, got {got!r}")
+
+
 def make_change(
     node: str, *, scope: int = 0, item: int = 0, **columns: Unpack[ActivationColumns]
 ) -> ActivationChange:
     """A change of an activation."""
     return ActivationChange(key=ActivationKey(scope=scope, node=node, item=item), columns=columns)
+
+
+def make_operation(key: OperationKey, **columns: Unpack[OperationColumns]) -> OperationChange:
+    """A change of an operation."""
+    return OperationChange(key=key, columns=columns)
+
+
+def make_submission(
+    operation: OperationKey, submission: int = 1, /, **columns: Unpack[SubmissionColumns]
+) -> SubmissionChange:
+    """A change of a submission."""
+    return SubmissionChange(key=SubmissionKey(operation, submission), columns=columns)
 
 
 def make_scope(
@@ -70,8 +95,11 @@ def make_step(
     error: bytes | None = None,
     events: Sequence[str] = ("step",),
     activations: Sequence[ActivationChange] = (),
+    operations: Sequence[OperationChange] = (),
+    submissions: Sequence[SubmissionChange] = (),
     scopes: Sequence[ScopeRecord] = (),
-    messages: Sequence[int] = (),
+    signals: Sequence[int] = (),
+    policies: bytes | None = None,
 ) -> Transition:
     """A transition with events of these types."""
     return Transition(
@@ -87,8 +115,11 @@ def make_step(
             for number, type_ in enumerate(events, start=1)
         ],
         activations=activations,
+        operations=operations,
+        submissions=submissions,
         scopes=scopes,
-        messages=messages,
+        signals=signals,
+        policies=policies,
     )
 
 
@@ -98,13 +129,26 @@ async def make_run(
     *,
     at: float = 1.0,
     workflow: str = "chain",
+    nonce: str = "nonce",
     input: Value = SMALL,  # noqa: A002 the record's name
     events: Sequence[str] = ("run_created",),
     activations: Sequence[ActivationChange] = (),
+    operations: Sequence[OperationChange] = (),
+    submissions: Sequence[SubmissionChange] = (),
+    policies: bytes | None = None,
 ) -> RunRecord:
     """Make a run of `PLAN` that is under way."""
     return await store.create(
-        NewRun(id=run_id, workflow=workflow, signature=PLAN.signature, input=input),
+        NewRun(id=run_id, workflow=workflow, signature=PLAN.signature, nonce=nonce, input=input),
         PLAN,
-        make_step(0, position=0, at=at, events=events, activations=activations),
+        make_step(
+            0,
+            position=0,
+            at=at,
+            events=events,
+            activations=activations,
+            operations=operations,
+            submissions=submissions,
+            policies=policies,
+        ),
     )

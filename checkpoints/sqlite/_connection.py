@@ -1,4 +1,4 @@
-"""A connection with its own thread: aiosqlite's, plus whole functions as calls and a blocking call.
+"""A connection with its own thread: aiosqlite's, plus whole functions as calls.
 
 All work of one call runs as one function on the connection's thread, so that it costs one hop there and back
 (aiosqlite's public calls cost one hop per statement). This is the only place that leans on how aiosqlite works
@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import Future as BlockingFuture
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
 import aiosqlite
 
-from .errors import StoreError
+from ..errors import StoreError
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
@@ -63,20 +62,6 @@ class Connection(aiosqlite.Connection):
         future: asyncio.Future[T] = self._loop.create_future()
         self._tx.put_nowait((future, lambda: self._work(work, connection)))
         return future
-
-    def call_now(self, work: Work[T]) -> T:
-        """Do the work and block the calling thread, whichever it is but the connection's own, until it is done."""
-        connection = self._open_connection()
-        done: BlockingFuture[T] = BlockingFuture()
-
-        def call() -> None:
-            try:
-                done.set_result(self._work(work, connection))
-            except BaseException as error:  # noqa: BLE001 handed to the caller, who raises it
-                done.set_exception(error)
-
-        self._tx.put_nowait((self._loop.create_future(), call))
-        return done.result()
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
