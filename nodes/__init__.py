@@ -1,47 +1,77 @@
-"""Nodes: what a workflow is made of, and the protocol of operations that outlive the process."""
+"""Nodes: what a workflow is made of, and the protocol of operations that outlive the process.
 
-# Node comes by way of its user: `from .node import Node` here would make type checkers read the name `node` of
-# this package as that file and not as the decorator.
-from .agent import Agent
-from .agent_node import AgentNode
-from .agent_run import AgentResponse, AgentUpdate
-from .context import Context, Node
-from .errors import (
-    NodeDefinitionError,
-    OperationCancelledError,
-    OperationError,
-    OperationExpiredError,
-    OperationFailedError,
-    OperationIncompleteError,
-    OutputInvalidError,
-    OutputRefusedError,
-    OutputUnavailableError,
-    ProviderUnavailableError,
-    SubmissionRejectedError,
-    SubmissionUnknownError,
-)
+- `node`, `function`, `context`: functions as nodes, and what they may ask of their run.
+- `agent`: a model as a node or alone; `timer`: a node that waits.
+- `operation_node`, `operations`: whatever lives outside and is held by a token.
+- `conformance`: checks of adapters, with pytest.
+
+Submodules are imported lazily, except those of decorators: `node` is the name of a module as well, and would be that
+module as soon as it was imported.
+"""
+
+from typing import TYPE_CHECKING
+
+from .context import (
+    Context,
+    Node,
+)  # not from .node, which would make type checkers read `node` as that module
 from .function import FunctionNode, node
-from .operation import (
-    Cancellable,
-    Cancelled,
-    ContinuationToken,
-    Expired,
-    Failed,
-    Incomplete,
-    Json,
-    NeedsInput,
-    Operation,
-    Poll,
-    Running,
-    Streamable,
-    StreamPiece,
-    Succeeded,
-)
-from .operation_node import OnUnknownSubmit, OperationNode
-from .polling import Polling
-from .providers import operation_for
-from .responses import ResponsesOperation
-from .thread import AgentThread
+from .timer import TimerNode, timer
+
+if TYPE_CHECKING:
+    from ._agent_node import AgentNode
+    from ._agent_run import AgentResponse, AgentUpdate
+    from .agent import Agent
+    from .errors import (
+        NodeDefinitionError,
+        OperationCancelledError,
+        OperationError,
+        OperationExpiredError,
+        OperationFailedError,
+        OperationIncompleteError,
+        OutputInvalidError,
+        OutputRefusedError,
+        OutputUnavailableError,
+        ProviderUnavailableError,
+        SubmissionRejectedError,
+        SubmissionUnknownError,
+    )
+    from .operation_node import OnUnknownSubmit, OperationNode
+    from .operations.tokens import ContinuationToken
+    from .polling import Polling
+    from .thread import AgentThread
+else:
+    _MODULES = {
+        "Agent": "agent",
+        "AgentNode": "_agent_node",
+        "AgentResponse": "_agent_run",
+        "AgentThread": "thread",
+        "AgentUpdate": "_agent_run",
+        "ContinuationToken": "operations.tokens",
+        "NodeDefinitionError": "errors",
+        "OnUnknownSubmit": "operation_node",
+        "OperationCancelledError": "errors",
+        "OperationError": "errors",
+        "OperationExpiredError": "errors",
+        "OperationFailedError": "errors",
+        "OperationIncompleteError": "errors",
+        "OperationNode": "operation_node",
+        "OutputInvalidError": "errors",
+        "OutputRefusedError": "errors",
+        "OutputUnavailableError": "errors",
+        "Polling": "polling",
+        "ProviderUnavailableError": "errors",
+        "SubmissionRejectedError": "errors",
+        "SubmissionUnknownError": "errors",
+    }
+
+    def __getattr__(name):
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
 
 __all__ = [
     "Agent",
@@ -49,20 +79,12 @@ __all__ = [
     "AgentResponse",
     "AgentThread",
     "AgentUpdate",
-    "Cancellable",
-    "Cancelled",
     "Context",
     "ContinuationToken",
-    "Expired",
-    "Failed",
     "FunctionNode",
-    "Incomplete",
-    "Json",
-    "NeedsInput",
     "Node",
     "NodeDefinitionError",
     "OnUnknownSubmit",
-    "Operation",
     "OperationCancelledError",
     "OperationError",
     "OperationExpiredError",
@@ -72,16 +94,11 @@ __all__ = [
     "OutputInvalidError",
     "OutputRefusedError",
     "OutputUnavailableError",
-    "Poll",
     "Polling",
     "ProviderUnavailableError",
-    "ResponsesOperation",
-    "Running",
-    "StreamPiece",
-    "Streamable",
     "SubmissionRejectedError",
     "SubmissionUnknownError",
-    "Succeeded",
+    "TimerNode",
     "node",
-    "operation_for",
+    "timer",
 ]

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from typing_extensions import TypeForm
 
-from .agent_node import AgentNode, I, Prompt, PromptDecorator
-from .agent_options import plain_options
-from .agent_run import AgentResponse, AgentUpdate, response_of
+from ._agent_node import AgentNode, I, Prompt, PromptDecorator
+from ._agent_options import plain_options
+from ._agent_run import AgentResponse, AgentUpdate, response_of
 from .errors import NodeDefinitionError, OperationError
 from .node import Node
-from .operation import ContinuationToken, Json, Poll, StreamPiece, Succeeded
 from .operation_node import OnUnknownSubmit
+from .operations.capabilities import StreamPiece
+from .operations.openai import ResponsesOperation
+from .operations.outcomes import Outcome, Succeeded
+from .operations.tokens import ContinuationToken, Json
 from .polling import Polling
-from .responses import ResponsesOperation
 from .thread import AgentThread
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Agent:
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
     """Other parameters of `responses.create`, plain JSON; sent as they are."""
     polling: Polling = field(default_factory=Polling, repr=False)
-    """How often its runs are asked after, and how long they may take."""
+    """How often its runs are polled, and how long they may take."""
     _options: Mapping[str, Json] = field(init=False, repr=False)
     _operation: ResponsesOperation = field(init=False, repr=False)
 
@@ -129,8 +131,8 @@ class Agent:
           the answer comes in the submission's own reply, so a crash meanwhile leaves the fate of the submission
           unknown: `on_unknown_submit` then decides.
         - `on_unknown_submit`: what to do when the provider may have accepted a submission whose handle we do
-          not hold: submit the same request again, fail the node, or ask a person.
-        - `retries`: how many submissions may follow the first, after rejections and failures that may pass.
+          not hold: submit the same request again, fail the node, or hold it until a person decides.
+        - `retries`: how many attempts may follow the first, after failures that may pass.
 
         Raises `NodeDefinitionError` when the function or the output can't be used as they are.
         """
@@ -145,6 +147,7 @@ class Agent:
                 output=output,
                 on_unknown_submit=on_unknown_submit,
                 retries=retries,
+                polling=self.polling,
                 name=name,
             )
 
@@ -205,7 +208,7 @@ class Agent:
         """Ask something, or go on with what was asked before. Nothing is stored: the token is yours to keep.
 
         With a `prompt` a response is created; with `background` the call returns as soon as its handle is
-        known. With a `continuation_token` (or its `to_dict()`) of an earlier answer that one is asked after,
+        known. With a `continuation_token` (or its `to_dict()`) of an earlier answer that one is polled
         once. `thread` carries the conversation on, and advances when a response has completed: hand the same
         one in each time.
 
@@ -247,10 +250,10 @@ class Agent:
         self, request: Mapping[str, Json], key: str, thread: AgentThread | None
     ) -> AgentResponse:
         token, state = await self._operation.begin(request, key)
-        return _answered(token, state, thread)
+        return self._answered(token, state, thread)
 
     async def _ask(self, token: ContinuationToken, thread: AgentThread | None) -> AgentResponse:
-        return _answered(token, await self._operation.poll(token), thread)
+        return self._answered(token, await self._operation.poll(token), thread)
 
     async def _stream(
         self,
@@ -265,11 +268,26 @@ class Agent:
                 if piece.end is None:
                     yield AgentUpdate(text=piece.text, continuation_token=token)
                 elif isinstance(piece.end, Succeeded):
-                    yield AgentUpdate(text=piece.text, response=_answered(piece.token, piece.end, thread))
+                    yield AgentUpdate(
+                        text=piece.text, response=self._answered(piece.token, piece.end, thread)
+                    )
                 else:
                     if piece.text:  # of an incomplete response: what there is belongs to the reader
                         yield AgentUpdate(text=piece.text, continuation_token=token)
-                    response_of(piece.token, piece.end)
+                    response_of(piece.token, piece.end, wait=self._operation.wait)
+
+    def _answered(
+        self, token: ContinuationToken, outcome: Outcome, thread: AgentThread | None
+    ) -> AgentResponse:
+        """The response, and the thread moved on if it has completed."""
+        response = response_of(token, outcome, wait=self._operation.wait)
+        if thread is not None and isinstance(outcome, Succeeded):
+            match outcome.value:
+                case {"previous_response_id": str() | None as after}:
+                    thread.advance(response.id, after=after)
+                case _:
+                    pass
+        return response
 
     def _request(
         self,
@@ -290,15 +308,3 @@ class Agent:
         if previous is not None:
             request["previous_response_id"] = previous
         return {**request, "metadata": dict(metadata), "background": background, "store": True}
-
-
-def _answered(token: ContinuationToken, state: Poll, thread: AgentThread | None) -> AgentResponse:
-    """The response, and the thread moved on if it has completed."""
-    response = response_of(token, state)
-    if thread is not None and isinstance(state, Succeeded):
-        match state.value:
-            case {"previous_response_id": str() | None as after}:
-                thread.advance(response.id, after=after)
-            case _:
-                pass
-    return response

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..checkpoints import PerdureError
+from ..checkpoints.errors import PerdureError
 
 
 class NodeDefinitionError(PerdureError, TypeError):
-    """A function can't be a node as it is written: the message names the function and the mend."""
+    """A function can't be a node as it is written: the message names the function and the fix."""
 
 
 class OutputUnavailableError(PerdureError, LookupError):
@@ -47,7 +47,8 @@ class SubmissionRejectedError(OperationError):
 class SubmissionUnknownError(OperationError):
     """The provider may have accepted the submission, and we do not hold its handle.
 
-    A 5xx, a reset, a read timeout, a crash between the submission and the commit of the token.
+    A 5xx, a reset, a read timeout, a crash between the submission and the commit of the token. `retry_after`
+    (seconds) is when the provider wants to be asked again, where it said so.
     """
 
     def __init__(self, message: str, *, code: str | None = None, retry_after: float | None = None) -> None:
@@ -58,7 +59,7 @@ class SubmissionUnknownError(OperationError):
 class ProviderUnavailableError(OperationError):
     """The provider will not talk to us about a handle (401, 403, another 400): the operation may be alive.
 
-    Raised by `poll` and `cancel`. The engine stops driving the run and leaves everything as it is, so that
+    Raised by `prepare`, `poll`, `find` and `cancel`. The engine stops driving the run and leaves everything as it is, so that
     nothing is submitted again once the cause (a wrong key, most often) is gone.
     """
 
@@ -72,7 +73,7 @@ class OperationFailedError(OperationError):
 
 
 class OperationIncompleteError(OperationError):
-    """The operation ended before its answer was whole; `code` is the reason, `partial` the text so far."""
+    """The operation ended before its answer was complete; `code` is the reason, `partial` the text so far."""
 
     def __init__(self, message: str, *, code: str | None = None, partial: str = "") -> None:
         super().__init__(message, code=code)

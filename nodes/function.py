@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
-from .annotations import read_signature
+from ._signature import read_signature
 from .context import Context
 from .errors import NodeDefinitionError
 from .node import In, Node, Out

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from ..checkpoints import Codec, codec_for
-from .deferred import DeferredType
+from ._deferred import DeferredType
 from .errors import NodeDefinitionError
+
+if TYPE_CHECKING:
+    from ..checkpoints.codec import Codec
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -20,7 +22,7 @@ class Node(Generic[In, Out]):
     """One step of a workflow: takes an `In`, gives an `Out`. Immutable; workflows can share it.
 
     The name is the node's identity in a workflow and in its database: letters, digits, `_`, `-` and `.`,
-    beginning with a letter or `_`. `input` and `output` are types, or deferred ones (`annotations.py`).
+    beginning with a letter or `_`. `input` and `output` are types, or deferred ones (`_deferred.py`).
     """
 
     kind: ClassVar[str] = "node"
@@ -57,16 +59,12 @@ class Node(Generic[In, Out]):
     @property
     def input_codec(self) -> Codec[Any]:
         """Encodes and decodes this node's input (used for the input of a run)."""
-        if "input" not in self._codecs:
-            self._codecs["input"] = codec_for(self.input)
-        return self._codecs["input"]
+        return self._codec("input", self.input)
 
     @property
     def output_codec(self) -> Codec[Any]:
         """Encodes and decodes this node's output, wherever it flows."""
-        if "output" not in self._codecs:
-            self._codecs["output"] = codec_for(self.output)
-        return self._codecs["output"]
+        return self._codec("output", self.output)
 
     def named(self, name: str) -> Self:
         """The same node under another name, to use it twice in one workflow."""
@@ -74,6 +72,13 @@ class Node(Generic[In, Out]):
         twin = copy.copy(self)
         twin._name = name
         return twin
+
+    def _codec(self, which: str, type_: object) -> Codec[Any]:
+        if which not in self._codecs:
+            from ..checkpoints.codec import codec_for  # heavy, and not needed to declare nodes
+
+            self._codecs[which] = codec_for(type_)
+        return self._codecs[which]
 
     def _check_name(self, name: str) -> None:
         if not _NAME.fullmatch(name):

@@ -1,25 +1,37 @@
-"""`OperationNode`: a node whose work is a long-running operation. `Agent.node` makes one kind of it."""
+"""`OperationNode`: a node whose work is a long-running operation. Agents and timers make kinds of it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from .context import Context
+from .errors import NodeDefinitionError
 from .node import In, Node, Out
-from .operation import Json, Operation
+from .operations.protocol import Operation
+from .operations.tokens import Json
+from .polling import Polling
 
-OnUnknownSubmit: TypeAlias = Literal["resubmit", "fail", "ask"]
-"""What to do when the provider may have accepted a submission whose handle we do not hold."""
+OnUnknownSubmit: TypeAlias = Literal["resubmit", "fail", "hold"]
+"""What to do when the provider may have accepted a submission whose handle we do not hold, and a look-up (where the
+operation can be looked for) did not tell: submit the same request again, fail the node, or hold it until a person
+decides."""
+
+SUBMIT_TIMEOUT: Final = 24 * 3600.0
+"""Seconds for which a submission that was certainly not accepted is tried again."""
 
 
 class OperationNode(Node[In, Out]):
     """Builds a request from its input, and its output from what the operation ended with.
 
-    Both functions run on the event loop and must be quick and pure: they may run again after a crash.
+    Both functions run on the event loop and must be quick and pure: they may run again after a crash. The other
+    attributes are the node's policy, which is no part of the workflow's signature.
     """
 
     kind: ClassVar[str] = "operation"
+    passes_on: ClassVar[bool] = False
+    """Whether the node's output is its input; `finish` is then never called."""
 
     def __init__(
         self,
@@ -32,13 +44,35 @@ class OperationNode(Node[In, Out]):
         finish: Callable[[Json], Any],
         retries: int = 3,
         on_unknown_submit: OnUnknownSubmit = "resubmit",
+        submit_timeout: float = SUBMIT_TIMEOUT,
+        polling: Polling | None = None,
+        where: str | None = None,
     ) -> None:
+        """`where` names the declaration in messages. Raises `NodeDefinitionError` for a policy that is none."""
+        where = where or name
+        if retries < 0:
+            raise NodeDefinitionError(
+                f"{where}: retries={retries}, but it counts the attempts after the first: use 0 or more."
+            )
+        if on_unknown_submit not in get_args(OnUnknownSubmit):
+            raise NodeDefinitionError(
+                f"{where}: on_unknown_submit={on_unknown_submit!r}; use 'resubmit', 'fail' or 'hold'."
+            )
+        if not 0 < submit_timeout < math.inf:
+            raise NodeDefinitionError(
+                f"{where}: submit_timeout={submit_timeout}, but it is the seconds for which a submission is tried: "
+                "use a number above 0."
+            )
         super().__init__(name, input=input, output=output)
         self.operation = operation
-        """The adapter that submits, polls, streams and cancels."""
+        """The adapter, with the capabilities that its provider has."""
         self.retries = retries
-        """How many submissions may follow the first, after rejections and failures worth a new attempt."""
+        """How many attempts may follow the first, after failures worth another one."""
         self.on_unknown_submit: OnUnknownSubmit = on_unknown_submit
+        self.submit_timeout = submit_timeout
+        """Seconds for which a submission that was certainly not accepted is tried again; counts time spent trying."""
+        self.polling = polling or Polling()
+        """How often the operation is polled, and when it is given up."""
         self._request = request
         self._finish = finish
 

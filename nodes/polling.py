@@ -1,4 +1,4 @@
-"""`Polling`: how often an operation is asked after, and how long it may take."""
+"""`Polling`: how often an operation is polled, and how long it may take."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ class Polling:
     It keeps no state, so it is the same before and after a crash: the age of the operation alone decides.
     """
 
-    first: float = 2.0
-    """The wait before the second poll of a new operation."""
+    first: float = 0.3
+    """The wait before the first poll of a new operation."""
     cap: float = 20.0
-    """The longest wait between two polls."""
+    """The longest wait between two polls, unless the provider asks for a longer one."""
     jitter: float = 0.2
     """How far a wait may be off, as a share of it, so that many operations do not poll in step."""
     deadline: float = 24 * 3600.0
-    """An operation that still runs at this age is cancelled at the provider and failed, not retried."""
+    """An operation that still runs at this age is cancelled at the provider and fails; it is not retried."""
     queue_limit: float = 3600.0
-    """One that is still queued at this age is cancelled there and failed; a new submission may succeed."""
+    """One that is still queued at this age is cancelled there and fails; a new operation may succeed."""
     timeout: float = 60.0
     """How long one poll, one cancel or one background submission may take, and a stream may be silent."""
 
     def interval(self, age: float, chance: float) -> float:
-        """Seconds until the next poll; `chance` is drawn from 0 to 1.
+        """Seconds until the next poll of an operation of this age; `chance` is drawn from 0 to 1.
 
-        Waiting `first + age / 2` makes the waits 2, 3, 4.5, ... seconds: each 1.5 times the one before.
+        With the defaults the waits are 0.3, 0.6, 1.2, 2, 3, 4.5, ... seconds: they double three times, then each
+        is 1.5 times the one before, up to the cap.
         """
-        wait = min(self.cap, self.first + max(0.0, age) / 2)
+        age = max(0.0, age)
+        wait = min(self.cap, self.first + age, 3.2 * self.first + age / 2)
         return wait * (1 + self.jitter * (2 * chance - 1))

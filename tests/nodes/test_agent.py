@@ -14,17 +14,15 @@ from perdure.nodes import (
     Agent,
     AgentNode,
     Context,
-    Json,
     Node,
     NodeDefinitionError,
     OperationNode,
     OutputInvalidError,
     Polling,
-    Running,
     SubmissionRejectedError,
-    Succeeded,
     node,
 )
+from perdure.nodes.operations import Json, Running, Succeeded
 from perdure.simulator import Answer, HttpError, Match, Rule, Simulator
 from pydantic import BaseModel
 
@@ -109,12 +107,12 @@ def test_metadata_names_the_place_and_is_never_too_long() -> None:
 def test_options_of_the_node() -> None:
     agent = Agent("a", model="m")
 
-    @agent.node(background=False, on_unknown_submit="ask", retries=0, name="other")
+    @agent.node(background=False, on_unknown_submit="hold", retries=0, name="other")
     def research(question: str) -> str:
         return question
 
     made = operation_node(research)
-    assert (made.name, made.retries, made.on_unknown_submit, made.background) == ("other", 0, "ask", False)
+    assert (made.name, made.retries, made.on_unknown_submit, made.background) == ("other", 0, "hold", False)
     assert made.request("x", a_context())["background"] is False
     assert made.named("third").name == "third"
 
@@ -155,7 +153,7 @@ def test_a_node_runs_against_the_provider(simulator: Simulator) -> None:
             for _ in range(100):
                 if not isinstance(state, Running):
                     break
-                await asyncio.sleep(state.retry_after)
+                await asyncio.sleep(0.05)
                 state = await made.operation.poll(token)
             assert isinstance(state, Succeeded)
             assert made.finish(state.value) == Review(text="Fine", score=4)
@@ -268,7 +266,7 @@ def test_wrong_options_of_a_node_are_refused() -> None:
 
     with pytest.raises(NodeDefinitionError, match="retries=-1"):
         agent.node(retries=-1)(research)
-    with pytest.raises(NodeDefinitionError, match="'resubmit', 'fail' or 'ask'"):
+    with pytest.raises(NodeDefinitionError, match="'resubmit', 'fail' or 'hold'"):
         agent.node(on_unknown_submit="maybe")(research)  # pyright: ignore[reportCallIssue, reportArgumentType]
     with pytest.raises(NodeDefinitionError, match="no object"):
         agent.node(output=str)(research)
@@ -325,7 +323,8 @@ def test_the_default_client_does_not_retry(simulator: Simulator, monkeypatch: py
 def test_agents_can_be_declared_without_loading_openai() -> None:
     code = """
 import sys
-from perdure.nodes import Agent, operation_for
+from perdure.nodes import Agent
+from perdure.nodes.operations import operation_for
 agent = Agent("a", model="m")
 @agent.node
 def ask(question: str) -> str: return question

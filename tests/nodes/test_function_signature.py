@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import pytest
 from perdure.nodes import Context, Node, NodeDefinitionError
-from perdure.nodes.annotations import Signature, read_signature
+from perdure.nodes._signature import Signature, read_signature
 
 if TYPE_CHECKING:
     from decimal import Decimal

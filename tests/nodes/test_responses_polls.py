@@ -1,4 +1,4 @@
-"""Polls and cancels: how a response is read, and what an answer that tells nothing comes to."""
+"""Polls and cancels: how a response is read, and what an inconclusive answer comes to."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from perdure.nodes import (
+    OperationError,
+    OperationExpiredError,
+    OperationFailedError,
+    OperationIncompleteError,
+    OutputRefusedError,
+    Polling,
+    ProviderUnavailableError,
+)
+from perdure.nodes.operations import (
     Cancelled,
     ContinuationToken,
     Expired,
     Failed,
     Incomplete,
     Json,
-    OperationError,
-    OperationExpiredError,
-    OperationFailedError,
-    OperationIncompleteError,
-    OutputRefusedError,
-    Poll,
-    Polling,
-    ProviderUnavailableError,
+    Outcome,
     ResponsesOperation,
     Running,
     Succeeded,
@@ -46,7 +49,7 @@ from perdure.simulator import (
 )
 
 FAST = Polling(first=0.05, cap=0.1, jitter=0.0, timeout=0.5)
-T = TypeVar("T", bound=Poll)
+T = TypeVar("T", bound=Outcome)
 
 
 class Clock:
@@ -71,20 +74,20 @@ def a_request(text: str = "Hello") -> dict[str, Json]:
     return {"model": "m", "input": text, "background": True, "store": True}
 
 
-async def ended(operation: ResponsesOperation, token: ContinuationToken) -> Poll:
-    """Poll as the engine does, until there is something else than `Running`."""
+async def ended(operation: ResponsesOperation, token: ContinuationToken) -> Outcome:
+    """Poll until there is something else than `Running`."""
     state = await operation.poll(token)
     if not isinstance(state, Running):
         return state
-    await asyncio.sleep(state.retry_after)
+    await asyncio.sleep(operation.wait(state))
     return await ended(operation, token)
 
 
-def outcome(simulator: Simulator, answer: Answer, kind: type[T]) -> T:
+def ending(simulator: Simulator, answer: Answer, kind: type[T]) -> T:
     """What a submission with this answer ends with."""
     simulator.script(Rule(answer=replace(answer, duration=0.1)))
 
-    async def main() -> Poll:
+    async def main() -> Outcome:
         async with an_operation(simulator) as operation:
             return await ended(operation, await operation.submit(a_request(), "key"))
 
@@ -93,11 +96,11 @@ def outcome(simulator: Simulator, answer: Answer, kind: type[T]) -> T:
     return state
 
 
-def one_poll(simulator: Simulator, *rules: Rule, age: float = 0.0) -> Poll:
+def one_poll(simulator: Simulator, *rules: Rule, age: float = 0.0) -> Outcome:
     """What one poll of a running response of this age says under these rules."""
     simulator.script(*rules, Rule(answer=Answer(duration=30)))
 
-    async def main() -> Poll:
+    async def main() -> Outcome:
         clock = Clock()
         async with an_operation(simulator, clock=clock) as operation:
             token = await operation.submit(a_request(), "key")
@@ -117,7 +120,7 @@ def test_a_response_is_queued_then_in_progress_then_completed(simulator: Simulat
             while isinstance(state := await operation.poll(token), Running):
                 seen += [state.status] if state.status not in seen else []
                 assert (state.token, state.problem) == (token, None)
-                await asyncio.sleep(state.retry_after)
+                await asyncio.sleep(operation.wait(state))
         assert seen == ["queued", "in_progress"]
         assert isinstance(state, Succeeded)
         assert isinstance(state.value, dict)
@@ -129,7 +132,7 @@ def test_a_response_is_queued_then_in_progress_then_completed(simulator: Simulat
 
 
 def test_commentary_and_reasoning_are_no_part_of_the_answer(simulator: Simulator) -> None:
-    state = outcome(simulator, Answer(text="42.", commentary="Let me think.", reasoning=True), Succeeded)
+    state = ending(simulator, Answer(text="42.", commentary="Let me think.", reasoning=True), Succeeded)
     assert isinstance(state.value, dict)
     assert state.value["text"] == "42."
 
@@ -145,7 +148,7 @@ def test_commentary_and_reasoning_are_no_part_of_the_answer(simulator: Simulator
     ],
 )
 def test_a_failed_response_keeps_its_code(simulator: Simulator, code: str, *, retryable: bool) -> None:
-    state = outcome(simulator, Answer(status="failed", code=code, message="No luck."), Failed)
+    state = ending(simulator, Answer(status="failed", code=code, message="No luck."), Failed)
     assert isinstance(state.error, OperationFailedError)
     assert (state.error.code, state.retryable, state.error.retryable) == (code, retryable, retryable)
     assert "No luck." in str(state.error)
@@ -153,26 +156,26 @@ def test_a_failed_response_keeps_its_code(simulator: Simulator, code: str, *, re
 
 @pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
 def test_an_incomplete_response_keeps_its_reason_and_its_text(simulator: Simulator, reason: str) -> None:
-    state = outcome(simulator, Answer(status="incomplete", reason=reason, text="Half an ans"), Incomplete)
+    state = ending(simulator, Answer(status="incomplete", reason=reason, text="Half an ans"), Incomplete)
     assert isinstance(state.error, OperationIncompleteError)
     assert (state.error.code, state.error.partial) == (reason, "Half an ans")
     assert state.usage["output_tokens"]
 
 
 def test_a_refusal_is_an_error(simulator: Simulator) -> None:
-    state = outcome(simulator, Answer(refusal="I will not."), Failed)
+    state = ending(simulator, Answer(refusal="I will not."), Failed)
     assert isinstance(state.error, OutputRefusedError)
     assert not state.retryable
     assert "I will not." in str(state.error)
 
 
 def test_a_response_that_the_provider_cancelled(simulator: Simulator) -> None:
-    assert outcome(simulator, Answer(status="cancelled"), Cancelled).error.code == "cancelled"
+    assert ending(simulator, Answer(status="cancelled"), Cancelled).error.code == "cancelled"
 
 
 @pytest.mark.parametrize("answer", [Answer(text=""), Answer(function_calls=(Call(name="look_up"),))], ids=str)
 def test_a_completed_response_without_text_is_an_error(simulator: Simulator, answer: Answer) -> None:
-    state = outcome(simulator, answer, Failed)
+    state = ending(simulator, answer, Failed)
     assert isinstance(state.error, OperationFailedError)
     assert (state.error.code, state.retryable) == ("empty_output", False)
 
@@ -193,11 +196,11 @@ def test_a_completed_response_without_text_is_an_error(simulator: Simulator, ans
     ],
     ids=str,
 )
-def test_a_poll_that_tells_nothing_is_not_the_end(simulator: Simulator, fault: Any) -> None:
+def test_an_inconclusive_poll_is_not_the_end(simulator: Simulator, fault: Any) -> None:
     state = one_poll(simulator, Rule(on="retrieve", fault=fault))
     assert isinstance(state, Running)
     assert state.problem
-    assert state.status is None
+    assert (state.status, state.retry_after) == (None, None)
 
 
 def test_a_poll_comes_back_when_the_provider_says(simulator: Simulator) -> None:
@@ -241,7 +244,7 @@ def test_a_wrong_key_raises_and_is_not_shown(simulator: Simulator) -> None:
     asyncio.run(main())
 
 
-def test_a_missing_key_raises_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_raises_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
         monkeypatch.delenv(name, raising=False)
     operation = ResponsesOperation()
@@ -297,43 +300,24 @@ def test_a_token_of_another_provider_is_refused(provider: str, handle: dict[str,
         assert caught.value.code == "wrong_token"
 
 
-def test_a_response_past_its_deadline_is_cancelled_there_and_fails(simulator: Simulator) -> None:
-    state = one_poll(simulator, age=24 * 3600 + 10)
-    assert isinstance(state, Failed)
-    assert (state.error.code, state.retryable) == ("deadline_exceeded", False)
-    assert simulator.ledger().running == ()
-
-
-def test_a_response_that_stays_queued_is_cancelled_there_and_may_be_submitted_again(
-    simulator: Simulator,
+@pytest.mark.parametrize(("queued", "status"), [(50.0, "queued"), (0.0, "in_progress")])
+@pytest.mark.parametrize("age", [0.0, 3610.0, 24 * 3600 + 10.0])
+def test_a_poll_reports_and_decides_nothing(
+    simulator: Simulator, queued: float, status: str, age: float
 ) -> None:
-    simulator.script(Rule(answer=Answer(duration=60, queued=50)))
-    state = one_poll(simulator, age=3610)
-    assert isinstance(state, Failed)
-    assert (state.error.code, state.retryable) == ("stuck_in_queue", True)
-    assert simulator.ledger().running == ()
-
-
-def test_a_response_in_progress_may_take_longer_than_one_in_the_queue(simulator: Simulator) -> None:
-    simulator.script(Rule(answer=Answer(duration=60, queued=0.0)))
-    assert isinstance(one_poll(simulator, age=3610), Running)
-
-
-@pytest.mark.parametrize("fault", [HttpError(status=500), ConnectionLost(accepted=False)], ids=str)
-def test_a_response_past_its_deadline_has_not_failed_before_it_is_cancelled(
-    simulator: Simulator, fault: HttpError | ConnectionLost
-) -> None:
-    state = one_poll(simulator, Rule(on="cancel", fault=fault), age=24 * 3600 + 10)
+    """When to ask again and when to give up is the engine's decision, however old the response is."""
+    simulator.script(Rule(answer=Answer(duration=60, queued=queued)))
+    state = one_poll(simulator, age=age)
     assert isinstance(state, Running)
-    assert "cancel failed" in str(state.problem)
+    assert (state.status, state.retry_after, state.problem) == (status, None, None)
+    assert len(simulator.ledger().running) == 1
+    assert [received.route for received in simulator.ledger().requests] == ["create", "retrieve"]
 
 
-def test_a_response_that_ends_as_its_deadline_passes_has_ended(simulator: Simulator) -> None:
-    """The cancel comes too late: what it returns counts."""
-    simulator.script(Rule(on="retrieve", fault=SlowReply(seconds=0.3, accepted=True)))
-    simulator.script(Rule(answer=Answer(text="Just in time.", duration=0.2)))
-    state = one_poll(simulator, age=24 * 3600 + 10)
-    assert isinstance(state, Succeeded)
+def test_a_wait_that_the_provider_asks_for_has_a_limit(simulator: Simulator) -> None:
+    state = one_poll(simulator, Rule(on="retrieve", fault=HttpError(status=503, retry_after=100000)))
+    assert isinstance(state, Running)
+    assert state.retry_after == 120
 
 
 def test_a_cancel_is_idempotent(simulator: Simulator) -> None:
@@ -428,18 +412,34 @@ def test_the_command_line_finds_the_adapter_of_a_token(
     assert operation_for("another") is None
 
 
-def test_the_waits_grow_by_half_up_to_the_cap() -> None:
-    """2 s x 1.5: the age alone gives the series."""
+def test_the_first_waits_double_and_later_ones_grow_by_half_up_to_the_cap() -> None:
+    """The age alone gives the series."""
     polling = Polling()
     age, waits = 0.0, list[float]()
-    for _ in range(9):
+    for _ in range(12):
         waits.append(polling.interval(age, 0.5))
         age += waits[-1]
-    assert waits[:6] == [2.0, 3.0, 4.5, 6.75, 10.125, 15.1875]
-    assert waits[6:] == [20.0, 20.0, 20.0]
+    assert waits[:3] == pytest.approx([0.3, 0.6, 1.2])
+    assert waits[3] == pytest.approx(2.0, abs=0.02)
+    assert [later / earlier for earlier, later in pairwise(waits[3:9])] == pytest.approx([1.5] * 5)
+    assert waits[-2:] == [20.0, 20.0]
 
 
 @given(age=st.floats(-1e6, 1e9), chance=st.floats(0, 1))
 def test_a_wait_is_never_off_by_more_than_the_jitter(age: float, chance: float) -> None:
-    middle = min(20.0, 2.0 + max(age, 0.0) / 2)
-    assert 0.8 * middle - 1e-9 <= Polling().interval(age, chance) <= 1.2 * middle + 1e-9
+    polling = Polling()
+    middle = polling.interval(age, 0.5)
+    assert 0.3 <= middle <= 20.0
+    assert 0.8 * middle - 1e-9 <= polling.interval(age, chance) <= 1.2 * middle + 1e-9
+
+
+def test_whoever_polls_without_an_engine_waits_by_the_same_series_and_never_too_short() -> None:
+    clock = Clock()
+    operation = ResponsesOperation(clock=clock, chance=lambda: 0.5)
+    token = operation.adopt("resp_1")
+    clock.ahead = 3.2
+    assert operation.wait(Running(token=token)) == pytest.approx(Polling().interval(3.2, 0.5), abs=0.01)
+    assert operation.wait(Running(token=token, retry_after=45.0)) == 45.0
+    assert operation.wait(Running(token=token, retry_after=0.1)) > 2
+    assert operation.poll_after(token) == 0.3
+    assert operation.poll_after(replace(token, handle={"id": "resp_1", "ended": True})) == 0.0

@@ -12,14 +12,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from openai import AsyncOpenAI
-from perdure.nodes import (
-    Json,
-    OperationError,
-    Polling,
-    ResponsesOperation,
-    SubmissionRejectedError,
-    SubmissionUnknownError,
-)
+from perdure.nodes import OperationError, Polling, SubmissionRejectedError, SubmissionUnknownError
+from perdure.nodes.operations import Json, ResponsesOperation
 from perdure.simulator import Answer, BrokenReply, ConnectionLost, HttpError, Rule, Simulator, SlowReply
 
 REQUEST: Mapping[str, Json] = {
@@ -92,7 +86,7 @@ def test_the_request_is_sent_as_it_is_with_its_key(simulator: Simulator) -> None
             operation = ResponsesOperation(client)
             token = await operation.submit(REQUEST, "key-1")
         assert (token.provider, token.cursor) == ("openai.responses", None)
-        assert 1.6 <= operation.poll_after(token) <= 2.4
+        assert operation.poll_after(token) == 0.3
         return str(token.handle["id"])
 
     handle = asyncio.run(main())
@@ -275,7 +269,7 @@ def test_an_answer_without_an_id_is_unknown(body: str) -> None:
     assert error.code == "unreadable_answer"
 
 
-def test_without_a_key_nothing_is_sent_and_the_mend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_nothing_is_sent_and_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SubmissionRejectedError) as caught:

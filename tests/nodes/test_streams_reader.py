@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from perdure.nodes import ContinuationToken, Expired, OperationError, OperationExpiredError, Succeeded
-from perdure.nodes.response_stream import Cursor, StreamReader
+from perdure.nodes import OperationError, OperationExpiredError
+from perdure.nodes.operations import ContinuationToken, Expired, Succeeded
+from perdure.nodes.operations.openai._stream import Cursor, StreamReader
 
 Event = Mapping[str, Any]
 

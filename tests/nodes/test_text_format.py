@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 
 import pytest
 from perdure.nodes import NodeDefinitionError, OutputInvalidError
-from perdure.nodes.text_format import TextFormat
+from perdure.nodes._text_format import TextFormat
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 

@@ -1,4 +1,4 @@
-"""What an agent may be told: its options as plain JSON, and the tools that it can't have."""
+"""What an agent can be given: its options as plain JSON, and the tools that it can't have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from .errors import NodeDefinitionError
-from .operation import Json
+from .operations.tokens import Json
 
 _LOCAL_TOOLS = frozenset(
     ("function", "custom", "computer", "computer_use_preview", "local_shell", "shell", "apply_patch")
@@ -26,7 +26,7 @@ _OURS = frozenset(
 )
 
 
-def plain_options(agent: str, given: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, Json]:
+def plain_options(agent: str, options: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, Json]:
     """A copy of an agent's options, as they are sent; those that are None are left out.
 
     Raises `NodeDefinitionError` for what can't be sent, or would leave a response without an answer.
@@ -36,9 +36,9 @@ def plain_options(agent: str, given: Mapping[str, object], extra: Mapping[str, o
         raise NodeDefinitionError(
             f"Agent {agent!r}: extra= can't hold {', '.join(taken)}, which the library sets itself."
         )
-    told = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     try:
-        plain: dict[str, Json] = json.loads(json.dumps({**told, **extra}, allow_nan=False))
+        plain: dict[str, Json] = json.loads(json.dumps({**given, **extra}, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise NodeDefinitionError(f"Agent {agent!r}: its options are no plain JSON ({error}).") from error
     tools = plain.get("tools")

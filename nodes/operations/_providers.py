@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .operation import Operation
-from .responses import PROVIDER, ResponsesOperation
+from . import _names
+from .protocol import Operation
 
 
 def operation_for(provider: str) -> Operation | None:
@@ -11,4 +11,14 @@ def operation_for(provider: str) -> Operation | None:
 
     Nothing is sent and no client is made before the adapter is used.
     """
-    return ResponsesOperation() if provider == PROVIDER else None
+    match provider:
+        case _names.RESPONSES:
+            from .openai import ResponsesOperation
+
+            return ResponsesOperation()
+        case _names.TIMER:
+            from .timers import TimerOperation
+
+            return TimerOperation()
+        case _:
+            return None

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from .errors import OperationError
-from .operation import (
+from .operations.outcomes import (
+    Asks,
+    Calls,
     Cancelled,
-    ContinuationToken,
     Expired,
     Failed,
     Incomplete,
-    Json,
-    NeedsInput,
-    Poll,
+    Outcome,
     Running,
     Succeeded,
 )
+from .operations.tokens import ContinuationToken, Json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,22 +52,29 @@ class AgentUpdate:
     """The whole response, on the last update only."""
 
 
-def response_of(token: ContinuationToken, poll: Poll) -> AgentResponse:
-    """What a poll says, as a response. Raises the error of a run that did not end well."""
+def response_of(
+    token: ContinuationToken, outcome: Outcome, *, wait: Callable[[Running], float]
+) -> AgentResponse:
+    """An outcome as a response; `wait` says after how many seconds to ask again about one that is running.
+
+    Raises the error of a run that did not end well.
+    """
     handle = str(token.handle.get("id"))
-    match poll:
+    match outcome:
         case Running():
             return AgentResponse(
                 id=handle,
-                status=poll.status or "in_progress",
-                continuation_token=poll.token,
-                retry_after=poll.retry_after,
+                status=outcome.status or "in_progress",
+                continuation_token=outcome.token,
+                retry_after=wait(outcome),
             )
         case Succeeded(value={"text": str() as text}, usage=usage):
             return AgentResponse(id=handle, status="completed", text=text, usage=usage)
         case Failed() | Incomplete() | Cancelled() | Expired():
-            raise poll.error
-        case Succeeded() | NeedsInput():
-            raise OperationError(f"Response {handle} ended in a way that a run of an agent can't: {poll!r}.")
+            raise outcome.error
+        case Succeeded() | Calls() | Asks():
+            raise OperationError(
+                f"Response {handle} ended in a way that a run of an agent can't: {outcome!r}."
+            )
         case _:
-            assert_never(poll)
+            assert_never(outcome)

@@ -14,10 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from .errors import OperationError, OperationFailedError, OperationIncompleteError
-from .operation import ContinuationToken, Incomplete, Json, Poll, Running, StreamPiece, Succeeded
-from .response_faults import Fault, FaultKind
-from .response_reading import Body, counts, ending_of
+from ...errors import OperationError, OperationFailedError, OperationIncompleteError
+from ..capabilities import StreamPiece
+from ..outcomes import Incomplete, Outcome, Running, Succeeded
+from ..tokens import ContinuationToken, Json
+from ._faults import Fault, FaultKind
+from ._reading import Body, counts, ending_of
 
 CONNECTIONS: Final = 5
 """How often a broken stream is opened again before polls take over."""
@@ -84,7 +86,7 @@ class Cursor:
         return replace(self, delivered=self.delivered + len(text), checksum=zlib.crc32(data, self.checksum))
 
     def rest(self, text: str) -> str:
-        """What of the whole answer was not delivered yet.
+        """What of the complete answer was not delivered yet.
 
         Nothing if what was delivered is not its beginning (the provider streamed something else than it
         answered in the end): no text that follows would make the pieces right.
@@ -141,16 +143,16 @@ class StreamReader:
             self.cursor = replace(cursor, ahead=cursor.ahead + len(new))
         return new, body
 
-    def last(self, token: ContinuationToken, end: Poll) -> StreamPiece:
+    def last(self, token: ContinuationToken, end: Outcome) -> StreamPiece:
         """The last piece: whatever of the terminal text was not delivered."""
         match end:
-            case Succeeded(value={"text": str() as whole}):
+            case Succeeded(value={"text": str() as answer}):
                 pass
-            case Incomplete(error=OperationIncompleteError(partial=whole)):
+            case Incomplete(error=OperationIncompleteError(partial=answer)):
                 pass
             case _:
-                whole = ""
-        rest = self.cursor.rest(whole)
+                answer = ""
+        rest = self.cursor.rest(answer)
         cursor = self.cursor.deliver(rest)
         self.cursor = replace(cursor, ahead=cursor.ahead + len(rest))
         return StreamPiece(token=token.at(self.cursor.to_json()), text=rest, end=end)
@@ -210,7 +212,8 @@ async def follow(
     token: ContinuationToken,
     *,
     reopen: Reopen | None,
-    poll: Callable[[ContinuationToken], Awaitable[Poll]],
+    poll: Callable[[ContinuationToken], Awaitable[Outcome]],
+    wait: Callable[[Running], float],
     opened: OpenStream | None = None,
 ) -> AsyncGenerator[StreamPiece, None]:
     """Deliver the text after the token's cursor, piece by piece, until the response has ended.
@@ -218,7 +221,7 @@ async def follow(
     After a break the response is asked for (it may have ended, e.g. by a cancel, which no event tells) and the
     stream opened again, `CONNECTIONS` times; then, or when the provider no longer streams this response (some
     minutes after its creation, or at all if it was not created as a stream), polls wait for its end and the
-    last piece holds the rest. `opened` is the connection of a response that was just created: its first piece
+    last piece holds the rest; `wait` says for how many seconds to wait after each of them. `opened` is the connection of a response that was just created: its first piece
     holds only the token. Without `reopen` (no background run) a break is an error unless the response ended.
     """
     reader = StreamReader(Cursor.from_json(token.cursor))
@@ -264,7 +267,7 @@ async def follow(
                     code="stream_interrupted",
                 )
             again = max(pause, 0.1 * 2**connections)
-            await asyncio.sleep(state.retry_after if connections >= CONNECTIONS else again)
+            await asyncio.sleep(wait(state) if connections >= CONNECTIONS else again)
     except GeneratorExit:
         if fresh and current is not None and reader.events < _FIRST_EVENTS - 1:
             await current.read_on(_FIRST_EVENTS - 1 - reader.events)

@@ -9,11 +9,11 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .clients import default_client
-from .operation import Json
-from .response_faults import Fault, read_fault, unreadable
-from .response_reading import Body
-from .response_stream import OpenStream
+from ..tokens import Json
+from ._clients import default_client
+from ._faults import Fault, read_fault, unreadable
+from ._reading import Body
+from ._stream import OpenStream
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -60,7 +60,7 @@ class ResponsesApi:
     async def prepare(self) -> Fault | None:
         """Make the client, and say what is wrong if it can't be made."""
         try:
-            await self._quiet_client()
+            await self._single_try_client()
         except Exception as error:
             fault = read_fault(error, None)
             if fault is None:
@@ -125,7 +125,7 @@ class ResponsesApi:
 
         return {"timeout": Timeout(self._timeout, connect=_CONNECT)}
 
-    async def _quiet_client(self) -> AsyncOpenAI:
+    async def _single_try_client(self) -> AsyncOpenAI:
         """The client, without retries of its own."""
         if self._given is None:
             return await default_client()
@@ -137,7 +137,7 @@ class ResponsesApi:
         """Send one request whose answer is a response."""
         client: AsyncOpenAI | None = None
         try:
-            client = await self._quiet_client()
+            client = await self._single_try_client()
             answer = await send(client)
         except Exception as error:
             fault = read_fault(error, client)
@@ -150,7 +150,7 @@ class ResponsesApi:
         """Send one request whose answer is a stream."""
         client: AsyncOpenAI | None = None
         try:
-            client = await self._quiet_client()
+            client = await self._single_try_client()
             stream = await send(client)
         except Exception as error:
             fault = read_fault(error, client)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from .errors import ProviderUnavailableError, SubmissionRejectedError, SubmissionUnknownError
-from .redaction import redact
+from ...errors import ProviderUnavailableError, SubmissionRejectedError, SubmissionUnknownError
+from ...redaction import redact
 
 if TYPE_CHECKING:
     import openai
@@ -31,7 +31,7 @@ class FaultKind(StrEnum):
     LOCAL = "local"  # nothing was sent and nothing can be: no key, no usable URL
     UNREACHABLE = "unreachable"  # no connection was made, so nothing was sent
     STATUS = "status"  # the server answered with an error
-    LOST = "lost"  # sent, but no whole answer came
+    LOST = "lost"  # sent, but no complete answer came
     UNREADABLE = "unreadable"  # an answer came that is no response of this API
 
 
@@ -145,7 +145,7 @@ def _of_status(error: openai.APIStatusError, message: str, server: str) -> Fault
     headers = error.response.headers
     return Fault(
         kind=FaultKind.STATUS,
-        message=f"{said} {_mend(error.status_code, error.code, enveloped)}".rstrip(),
+        message=f"{said} {_fix(error.status_code, error.code, enveloped)}".rstrip(),
         status=error.status_code,
         code=error.code or f"http_{error.status_code}",
         retry_after=_retry_after(headers.get("retry-after-ms"), headers.get("retry-after")),
@@ -162,7 +162,7 @@ def _of_connection(error: openai.APIConnectionError, clean: Any, server: str) ->
         return Fault(
             kind=FaultKind.LOCAL,
             code="bad_url",
-            message=f"Nothing was sent, since {server} is no usable address ({reason}). Mend OPENAI_BASE_URL or "
+            message=f"Nothing was sent, since {server} is no usable address ({reason}). Correct OPENAI_BASE_URL or "
             "the client's base_url: it begins with https:// and ends with /v1.",
         )
     if not names.isdisjoint(_UNREACHABLE):
@@ -172,11 +172,11 @@ def _of_connection(error: openai.APIConnectionError, clean: Any, server: str) ->
     return Fault(
         kind=FaultKind.LOST,
         code="no_answer",
-        message=f"The connection to {server} broke before a whole answer came ({reason}).",
+        message=f"The connection to {server} broke before the answer was complete ({reason}).",
     )
 
 
-def _mend(status: int, code: str | None, enveloped: bool) -> str:
+def _fix(status: int, code: str | None, enveloped: bool) -> str:
     match status:
         case 401:
             return "Check OPENAI_API_KEY, or the client handed to the agent."
@@ -185,7 +185,7 @@ def _mend(status: int, code: str | None, enveloped: bool) -> str:
         case 404 if not enveloped:
             return "That is no Responses API: check OPENAI_BASE_URL, or the client's base_url."
         case 429 if code == "insufficient_quota":
-            return "The account has no quota left: mend that at the provider, then retry."
+            return "The account has no quota left: raise it at the provider, then retry."
         case _:
             return ""
 

@@ -1,7 +1,7 @@
 """`DeferredType`: an annotation and where its names are looked up, for types that are defined later.
 
 What a node's types may be at all is decided here too, because a deferred type can only be judged once it is
-known. How a function's parameters are read is in `annotations.py`.
+known. How a function's parameters are read is in `_signature.py`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def plain_type(tp: object) -> object:
 
 
 def _problem(tp: object, what: str) -> str | None:
-    """Why a type can't be a node's, with the mend; None when it can."""
+    """Why a type can't be a node's, with the fix; None when it can."""
     bare = plain_type(tp)
     if bare is Any:
         return f"{what} is annotated Any, so nothing can check it or decode it after a crash: name its type."

@@ -1,8 +1,8 @@
 """`ResponsesOperation`: background runs of the OpenAI Responses API as a long-running operation.
 
-The adapter between the protocol of `operation.py` and the `openai` package. How a response is read is in
-`response_reading.py`, what a failed request means in `response_faults.py`, how requests are sent in
-`response_api.py`, streams in `response_stream.py`.
+The adapter between the protocol of operations and the `openai` package. How a response is read is in `_reading.py`,
+what a failed request means in `_faults.py`, how requests are sent in `_api.py`, how streams are followed in
+`_stream.py`. How often to poll and when to give up is decided by the engine, not here.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from .errors import (
-    OperationError,
-    OperationExpiredError,
-    OperationFailedError,
-    SubmissionUnknownError,
-)
-from .operation import ContinuationToken, Expired, Failed, Json, Poll, Running, StreamPiece
-from .polling import Polling
-from .response_api import ResponsesApi
-from .response_faults import Fault
-from .response_reading import Body, ending_of
-from .response_stream import Cursor, OpenStream, Reopen, StreamReader, follow, is_error, response_id
+from ...errors import OperationError, OperationExpiredError, SubmissionUnknownError
+from ...polling import Polling
+from .._names import RESPONSES
+from ..capabilities import StreamPiece
+from ..outcomes import Expired, Outcome, Running
+from ..tokens import ContinuationToken, Json
+from ._api import ResponsesApi
+from ._faults import Fault
+from ._reading import Body, ending_of
+from ._stream import Cursor, OpenStream, Reopen, StreamReader, follow, is_error, response_id
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-PROVIDER: Final = "openai.responses"
+PROVIDER: Final = RESPONSES
 """The name that tokens of background responses carry."""
 
 _YOUNG = 30.0  # seconds: a handle younger than this may not be known everywhere yet
+_LONGEST_RETRY_AFTER = 120.0  # seconds: what a server may ask for at most
 
 
 class ResponsesOperation:
     """Submits, polls, streams and cancels responses. A token's handle is `{"id": "resp_..."}`, with `"ended": true`
     where the response had ended when it became known.
 
-    Without a `client` the default client of the running event loop is used.
+    Without a `client` the default client of the running event loop is used. Of `polling` only `timeout` counts here,
+    and its spacing where a stream has to go on by polls.
     """
 
     def __init__(
@@ -66,8 +66,13 @@ class ResponsesOperation:
         return ContinuationToken(provider=PROVIDER, handle={"id": handle}, created_at=self._clock())
 
     def poll_after(self, token: ContinuationToken) -> float:
-        """Seconds to wait before a fresh token is asked after: none if its run had ended at once."""
-        return 0.0 if token.handle.get("ended") else self._polling.interval(0.0, self._chance())
+        """Seconds to wait before the first poll of a fresh token: none if its run had ended at once."""
+        return 0.0 if token.handle.get("ended") else self._polling.first
+
+    def wait(self, running: Running) -> float:
+        """Seconds until the next poll, for whoever polls without an engine. Never before `retry_after`."""
+        interval = self._polling.interval(self._clock() - running.token.created_at, self._chance())
+        return max(interval, running.retry_after or 0.0)
 
     async def prepare(self) -> None:
         """Make the client. Raises `ProviderUnavailableError` when there is no key to make one with."""
@@ -83,10 +88,10 @@ class ResponsesOperation:
         """
         return (await self._create(request, key))[0]
 
-    async def begin(self, request: Mapping[str, Json], key: str) -> tuple[ContinuationToken, Poll]:
+    async def begin(self, request: Mapping[str, Json], key: str) -> tuple[ContinuationToken, Outcome]:
         """As `submit`, with what the provider said at once."""
         token, answer = await self._create(request, key)
-        return token, ending_of(answer) or self._running(token, str(answer.get("status")))
+        return token, ending_of(answer) or _running(token, answer)
 
     async def _create(self, request: Mapping[str, Json], key: str) -> tuple[ContinuationToken, Body]:
         answer = await self._api.create(request, key)
@@ -97,25 +102,25 @@ class ResponsesOperation:
             token = replace(token, handle={**token.handle, "ended": True})
         return token, answer
 
-    async def poll(self, token: ContinuationToken) -> Poll:
+    async def poll(self, token: ContinuationToken) -> Outcome:
         """Ask once. 404 is `Expired`, but `Running` while the token is younger than 30 seconds."""
         answer = await self._api.retrieve(_handle(token))
         if isinstance(answer, Fault):
             return self._unanswered(token, answer)
-        return await self._judge(token, answer)
+        return ending_of(answer) or _running(token, answer)
 
-    async def cancel(self, token: ContinuationToken) -> Poll:
+    async def cancel(self, token: ContinuationToken) -> Outcome:
         """Ask the provider to cancel. A response that has ended is not changed by it: that is returned."""
         answer = await self._api.cancel(_handle(token))
         if isinstance(answer, Fault):
             if answer.status in (400, 409):  # it can't be cancelled (any more): how is it?
                 return await self.poll(token)
             return self._unanswered(token, answer)
-        return ending_of(answer) or self._running(token, str(answer.get("status")))
+        return ending_of(answer) or _running(token, answer)
 
     def stream(self, token: ContinuationToken) -> AsyncGenerator[StreamPiece, None]:
-        """Go on right after the token's cursor; see `response_stream.follow`. Raises as `poll`."""
-        return follow(token, reopen=self._reopen(token), poll=self.poll)
+        """Go on right after the token's cursor; see `_stream.follow`. Raises as `poll`."""
+        return follow(token, reopen=self._reopen(token), poll=self.poll, wait=self.wait)
 
     async def begin_stream(self, request: Mapping[str, Json], key: str) -> AsyncGenerator[StreamPiece, None]:
         """As `submit`, then stream: the first piece holds the token and no text.
@@ -129,7 +134,8 @@ class ResponsesOperation:
             raise opened.submission_error()
         token = await self._created(opened)
         reopen = self._reopen(token) if background else None
-        async with aclosing(follow(token, reopen=reopen, poll=self.poll, opened=opened)) as pieces:
+        following = follow(token, reopen=reopen, poll=self.poll, wait=self.wait, opened=opened)
+        async with aclosing(following) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -161,48 +167,11 @@ class ResponsesOperation:
 
         return reopen
 
-    async def _judge(self, token: ContinuationToken, answer: Body) -> Poll:
-        """What a response says, and whether it has been running for too long."""
-        ending = ending_of(answer)
-        if ending is not None:
-            return ending
-        age = self._clock() - token.created_at
-        queued = answer.get("status") == "queued"
-        if age > self._polling.deadline:
-            return await self._give_up(
-                token, f"still ran after {age:.0f} seconds, its deadline", "deadline_exceeded", again=False
-            )
-        if queued and age > self._polling.queue_limit:
-            return await self._give_up(
-                token, f"was still queued after {age:.0f} seconds", "stuck_in_queue", again=True
-            )
-        return self._running(token, str(answer.get("status")))
-
-    async def _give_up(self, token: ContinuationToken, what: str, code: str, *, again: bool) -> Poll:
-        """Cancel what takes too long. It has failed only once the provider says that it is cancelled."""
-        answer = await self._api.cancel(_handle(token))
-        if isinstance(answer, Fault):
-            return self._running(token, None, problem=f"It {what}; the cancel failed: {answer.message}")
-        ending = ending_of(answer)
-        if ending is None:
-            return self._running(
-                token, str(answer.get("status")), problem=f"It {what}; it is being cancelled."
-            )
-        if answer.get("status") != "cancelled":
-            return ending
-        error = OperationFailedError(
-            f"Response {_handle(token)} {what}, and was cancelled. Set Polling(deadline=..., queue_limit=...) "
-            "to wait longer.",
-            code=code,
-            retryable=again,
-        )
-        return Failed(error=error, retryable=again)
-
-    def _unanswered(self, token: ContinuationToken, fault: Fault) -> Poll:
+    def _unanswered(self, token: ContinuationToken, fault: Fault) -> Outcome:
         """What a poll or cancel without a usable answer comes to."""
         if fault.unknown_handle:
             if self._clock() - token.created_at < _YOUNG:
-                return self._running(token, None, problem=fault.message)
+                return Running(token=token, problem=fault.message)
             return Expired(
                 error=OperationExpiredError(
                     f"The provider no longer knows response {_handle(token)}: it was deleted, was kept for too "
@@ -212,14 +181,12 @@ class ResponsesOperation:
             )
         if not fault.passing:
             raise fault.unavailable()
-        running = self._running(token, None, problem=fault.message)
-        return replace(running, retry_after=max(running.retry_after, min(fault.retry_after or 0.0, 120.0)))
+        wait = None if fault.retry_after is None else min(fault.retry_after, _LONGEST_RETRY_AFTER)
+        return Running(token=token, retry_after=wait, problem=fault.message)
 
-    def _running(
-        self, token: ContinuationToken, status: str | None, *, problem: str | None = None
-    ) -> Running:
-        wait = self._polling.interval(self._clock() - token.created_at, self._chance())
-        return Running(token=token, retry_after=wait, status=status, problem=problem)
+
+def _running(token: ContinuationToken, answer: Body) -> Running:
+    return Running(token=token, status=str(answer.get("status")))
 
 
 def _handle(token: ContinuationToken) -> str:

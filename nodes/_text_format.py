@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from .errors import NodeDefinitionError, OutputInvalidError
-from .operation import Json
+from .operations.tokens import Json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -81,7 +81,7 @@ class TextFormat:
             return self._adapter.validate_json(text)
         except ValidationError as error:
             reasons = "; ".join(
-                f"{'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}"
+                f"{'.'.join(map(str, problem['loc'])) or 'the value'}: {problem['msg']}"
                 for problem in error.errors(include_url=False, include_input=False)
             )
         raise OutputInvalidError(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from .annotations import read_signature
+from ._signature import read_signature
+from ._text_format import TextFormat
 from .context import Context
 from .errors import NodeDefinitionError
 from .node import In, Node, Out
-from .operation import Json, Operation
 from .operation_node import OnUnknownSubmit, OperationNode
-from .text_format import TextFormat
+from .operations.protocol import Operation
+from .operations.tokens import Json
+from .polling import Polling
 
 I = TypeVar("I")  # noqa: E741  # the input, as in the documented signatures
 
@@ -50,6 +52,7 @@ class AgentNode(OperationNode[In, Out]):
         output: object,
         on_unknown_submit: OnUnknownSubmit,
         retries: int,
+        polling: Polling,
         name: str | None,
     ) -> None:
         if isinstance(fn, Node):
@@ -67,14 +70,6 @@ class AgentNode(OperationNode[In, Out]):
             raise NodeDefinitionError(
                 f"{where}: it says what to ask, so it returns `str`. The type of the answer is given to the "
                 "decorator: output=..."
-            )
-        if retries < 0:
-            raise NodeDefinitionError(
-                f"{where}: retries={retries}, but it counts the submissions after the first: use 0 or more."
-            )
-        if on_unknown_submit not in ("resubmit", "fail", "ask"):
-            raise NodeDefinitionError(
-                f"{where}: on_unknown_submit={on_unknown_submit!r}; use 'resubmit', 'fail' or 'ask'."
             )
         form = None if output is None else TextFormat(output, where=where)
 
@@ -107,6 +102,8 @@ class AgentNode(OperationNode[In, Out]):
             finish=finish,
             retries=retries,
             on_unknown_submit=on_unknown_submit,
+            polling=polling,
+            where=where,
         )
         self.background = background
         """Whether the run lives at the provider while nobody waits for it."""

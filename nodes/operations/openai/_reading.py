@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from .errors import (
+from ...errors import (
     OperationCancelledError,
     OperationFailedError,
     OperationIncompleteError,
     OutputRefusedError,
 )
-from .operation import Cancelled, Failed, Incomplete, Json, Succeeded
-from .redaction import redact
+from ...redaction import redact
+from ..outcomes import Cancelled, Failed, Incomplete, Succeeded
+from ..tokens import Json
 
 Body: TypeAlias = Mapping[str, Any]
 """A response as JSON."""
@@ -58,7 +59,7 @@ def ending_of(body: Body) -> Ending | None:
             reason = str(details.get("reason") or "unknown")
             return Incomplete(
                 error=OperationIncompleteError(
-                    f"{_name(body)} is incomplete: {reason}.{_incomplete_mend(reason)}",
+                    f"{_name(body)} is incomplete: {reason}.{_incomplete_fix(reason)}",
                     code=reason,
                     partial=text_of(body),
                 ),
@@ -68,7 +69,8 @@ def ending_of(body: Body) -> Ending | None:
             return Cancelled(
                 error=OperationCancelledError(
                     f"{_name(body)} was cancelled at the provider.", code="cancelled"
-                )
+                ),
+                usage=usage,
             )
         case _:
             return None
@@ -114,7 +116,7 @@ def _failed(body: Body, usage: Mapping[str, Json]) -> Failed:
     )
 
 
-def _incomplete_mend(reason: str) -> str:
+def _incomplete_fix(reason: str) -> str:
     return " Raise the agent's max_output_tokens." if reason == "max_output_tokens" else ""
 
 

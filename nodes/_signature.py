@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from ._deferred import DeferredType, plain_type
 from .context import Context
-from .deferred import DeferredType, plain_type
 from .errors import NodeDefinitionError
 
 _EMPTY = inspect.Parameter.empty
@@ -45,7 +45,7 @@ class Signature:
 def read_signature(fn: Callable[..., Any]) -> Signature:
     """Read a function (or bound method, partial, object with `__call__`) that shall be a node.
 
-    Raises `NodeDefinitionError`, which names the function, its file and line, and the mend.
+    Raises `NodeDefinitionError`, which names the function, its file and line, and the fix.
     """
     function = _function(fn)
     where = _where(function)

@@ -1,0 +1,99 @@
+"""Long-running operations: the protocol that the engine drives them by, and the adapters that the library brings.
+
+- `tokens`: `ContinuationToken`, what we hold of an operation.
+- `outcomes`: what a provider can say of it.
+- `protocol`: `Operation`, what every adapter can do; `capabilities`: what only some can.
+- `openai`: background responses; `timers`: waiting for a time. `openai` is imported lazily.
+"""
+
+from typing import TYPE_CHECKING
+
+from ._providers import operation_for
+from .capabilities import (
+    Absent,
+    Adoptable,
+    CallResult,
+    Cancellable,
+    Conversational,
+    Fetched,
+    Findable,
+    Finding,
+    Finished,
+    Found,
+    Idempotent,
+    Local,
+    Once,
+    Paced,
+    Received,
+    Receiving,
+    Streamable,
+    StreamPiece,
+    Unavailable,
+)
+from .outcomes import (
+    Asks,
+    Call,
+    Calls,
+    Cancelled,
+    Expired,
+    Failed,
+    Incomplete,
+    Outcome,
+    Running,
+    Succeeded,
+    Usage,
+)
+from .protocol import Operation
+from .timers import TimerOperation
+from .tokens import ContinuationToken, Json
+
+if TYPE_CHECKING:
+    from .openai import ResponsesOperation
+else:
+
+    def __getattr__(name):
+        if name != "ResponsesOperation":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .openai import ResponsesOperation
+
+        return ResponsesOperation
+
+
+__all__ = [
+    "Absent",
+    "Adoptable",
+    "Asks",
+    "Call",
+    "CallResult",
+    "Calls",
+    "Cancellable",
+    "Cancelled",
+    "ContinuationToken",
+    "Conversational",
+    "Expired",
+    "Failed",
+    "Fetched",
+    "Findable",
+    "Finding",
+    "Finished",
+    "Found",
+    "Idempotent",
+    "Incomplete",
+    "Json",
+    "Local",
+    "Once",
+    "Operation",
+    "Outcome",
+    "Paced",
+    "Received",
+    "Receiving",
+    "ResponsesOperation",
+    "Running",
+    "StreamPiece",
+    "Streamable",
+    "Succeeded",
+    "TimerOperation",
+    "Unavailable",
+    "Usage",
+    "operation_for",
+]
