@@ -49,7 +49,7 @@ async def keeps_columns_that_a_transition_leaves_out(factory: StoreFactory) -> N
                 position=run.position + 1,
                 at=30.0,
                 activations=(
-                    make_change("a", state=State.SUCCEEDED, result=SMALL, taken=b"\x90", wake_at=None),
+                    make_change("a", state=State.SUCCEEDED, result=SMALL, taken=(), wake_at=None),
                 ),
             )
         )
@@ -60,7 +60,7 @@ async def keeps_columns_that_a_transition_leaves_out(factory: StoreFactory) -> N
                 found,
                 state=State.SUCCEEDED,
                 updated_at=30.0,
-                taken=b"\x90",
+                taken=(),
                 wake_at=None,
                 has_result=True,
             ),

@@ -38,7 +38,7 @@ async def keeps_an_operation_from_intent_to_outcome(factory: StoreFactory) -> No
                     state=State.SUBMITTING,
                     submission=1,
                     trying_since=10.0,
-                    deadline_at=99.5,
+                    sent_at=99.5,
                     request=SMALL,
                 ),
             ),
@@ -47,7 +47,7 @@ async def keeps_an_operation_from_intent_to_outcome(factory: StoreFactory) -> No
         [intent] = await look(store, lambda view: view.operations(run.key))
         same((intent.run, intent.key, intent.path), (run.key, _OPERATION, ()), "where it is")
         same(
-            (intent.state, intent.submission, intent.unknown, intent.trying_since, intent.deadline_at),
+            (intent.state, intent.submission, intent.unknown, intent.trying_since, intent.sent_at),
             (State.SUBMITTING, 1, 0, 10.0, 99.5),
             "what the intent says",
         )
@@ -98,7 +98,7 @@ async def keeps_an_operation_from_intent_to_outcome(factory: StoreFactory) -> No
                         state=State.SUCCEEDED,
                         unknown=2,
                         wake_at=None,
-                        reason="run",
+                        detail="run",
                         outcome=LARGE,
                         error=b"late",
                     ),
@@ -108,7 +108,7 @@ async def keeps_an_operation_from_intent_to_outcome(factory: StoreFactory) -> No
         )
         [done] = await look(store, lambda view: view.operations(run.key))
         same(
-            (done.state, done.unknown, done.wake_at, done.reason, done.error, done.token, done.has_outcome),
+            (done.state, done.unknown, done.wake_at, done.detail, done.error, done.token, done.has_outcome),
             (State.SUCCEEDED, 2, None, "run", b"late", b"token", True),
             "its end",
         )

@@ -205,7 +205,7 @@ ORDER BY a.item
 
 _OPERATION_COLUMNS = """
     o.run, o.scope, o.node, o.item, o.attempt, o.chain, o.number, scopes.path, o.state, o.submission, o.unknown,
-    o.trying_since, o.wake_at, o.deadline_at, o.reason, o.started_at, o.updated_at, o.token, o.error,
+    o.refused, o.trying_since, o.sent_at, o.accepted_at, o.wake_at, o.detail, o.started_at, o.updated_at, o.token, o.error,
     o.outcome IS NOT NULL OR o.outcome_digest IS NOT NULL
 """
 

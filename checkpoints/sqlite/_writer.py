@@ -306,6 +306,8 @@ def _put(
                 parameters += (None, value.digest)
         elif name == "state":
             parameters.append(rows.STATE_TEXT[value])
+        elif name == "taken" and value is not None:
+            parameters.append(rows.path_text(value))
         else:
             parameters.append(value)
     parameters += key

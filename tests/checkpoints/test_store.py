@@ -150,7 +150,7 @@ def test_a_small_node_takes_little_room(tmp_path: Path) -> None:
                 f"node_{number}",
                 state=ActivationState.SUCCEEDED,
                 result=Value(os.urandom(200)),
-                taken=b"\x91\x00",
+                taken=(0,),
             )
             start = make_change(f"node_{number + 1}", state=ActivationState.RUNNING, attempt=1)
             step = make_step(run.key, position=run.position + number, activations=(done, start))
