@@ -1,6 +1,6 @@
 """The engine: workflows, their runs, and the executor that drives them.
 
-The rooms are loaded when they are first asked for: drawing a stored run needs neither asyncio nor the nodes.
+Submodules are imported lazily: drawing a stored run needs neither asyncio nor the nodes.
 """
 
 from typing import TYPE_CHECKING
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from .executor import Executor, Resumed
     from .graph import Workflow
     from .journal import Event
-    from .plan import Plan
+    from .core.plan import Plan
     from .run import Run
 else:
-    _ROOMS = {
+    _MODULES = {
         "AnswerError": "errors",
         "Event": "journal",
         "Executor": "executor",
         "InputMismatchError": "errors",
-        "Plan": "plan",
+        "Plan": "core.plan",
         "Resumed": "executor",
         "Run": "run",
         "RunCancelledError": "errors",
@@ -48,11 +48,11 @@ else:
     }
 
     def __getattr__(name):
-        if name not in _ROOMS:
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
 
 
 __all__ = [

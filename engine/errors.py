@@ -1,8 +1,8 @@
-"""Errors of graphs and runs. Each message names the run, the node and the mend."""
+"""Errors of graphs and runs. Each message names the run, the node and the fix."""
 
 from __future__ import annotations
 
-from ..checkpoints import PerdureError
+from ..checkpoints.errors import PerdureError
 
 # -- workflows -------------------------------------------------------------------------------------------
 
@@ -12,7 +12,7 @@ class WorkflowError(PerdureError):
 
 
 class WorkflowInvalidError(WorkflowError):
-    """The workflow can't be run as it is wired; `problems` holds every problem found, with its mend."""
+    """The workflow can't be run as it is wired; `problems` holds every problem found, with its fix."""
 
     def __init__(self, workflow: str, problems: tuple[str, ...]) -> None:
         head = f"Workflow {workflow!r} can't be run as it is wired"
@@ -30,10 +30,6 @@ class WorkflowFrozenError(WorkflowError):
 
 
 # -- runs ------------------------------------------------------------------------------------------------
-
-
-class IllegalEventError(PerdureError):
-    """The scheduler was given an event that can't happen in its state: a driver's mistake, or a late event."""
 
 
 class AmbiguousInputError(PerdureError):

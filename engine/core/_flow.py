@@ -136,9 +136,10 @@ class Step:
         index = plan.scopes[scope.scope].edge
         assert index is not None
         edge = plan.edges[index]
+        most = self.state.policy(edge.target).concurrency
         while (
             scope.next < scope.size
-            and (edge.concurrency is None or scope.active < edge.concurrency)
+            and (most is None or scope.active < most)
             and self.state.outcome is None
         ):
             item = scope.next

@@ -56,6 +56,9 @@ def advance(state: RunState, event: Event) -> list[Command]:
             step.activate(root, Address(state.plan.start))
         case PoliciesChanged():
             state.policies = event.policies
+            for number in sorted(state.scopes):
+                if number:
+                    step.fill(state.scopes[number])
         case CancelRequested():
             if state.outcome is RunStatus.CANCELLED:
                 raise IllegalEventError(f"CancelRequested is impossible: the run is {state.status}.")

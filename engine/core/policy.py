@@ -27,6 +27,8 @@ UNKNOWN_RETRY_AFTER = 3600.0
 class Policy:
     """How a node is tried, asked after and given up."""
 
+    concurrency: int | None = None
+    """Of a map's target: how many of its activations may be under way at once. None: all."""
     retries: int = 0
     """How many attempts may follow the first one that failed, by themselves."""
     on_unknown_submit: OnUnknownSubmit = "resubmit"

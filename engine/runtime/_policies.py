@@ -15,19 +15,23 @@ from ..graph import Workflow
 
 def policies_of(workflow: Workflow[Any, Any]) -> Mapping[str, Policy]:
     """The policies of its nodes that are not the default, by node."""
-    found = {node.name: policy_of(workflow.node(node.name)) for node in workflow.plan.nodes}
+    found = {
+        node.name: policy_of(workflow.node(node.name), workflow.concurrency(node.name))
+        for node in workflow.plan.nodes
+    }
     return {name: policy for name, policy in found.items() if policy != DEFAULT}
 
 
-def policy_of(node: Node[Any, Any]) -> Policy:
+def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
     """How the node is tried, asked after and given up."""
     if isinstance(node, FunctionNode):
-        return Policy(retries=node.retries)
+        return Policy(concurrency=concurrency, retries=node.retries)
     if not isinstance(node, OperationNode):
-        return DEFAULT
+        return Policy(concurrency=concurrency)
     adapter, polling = node.operation, node.polling
     local = isinstance(adapter, Local)
     return Policy(
+        concurrency=concurrency,
         retries=node.retries,
         on_unknown_submit=node.on_unknown_submit,
         submit_timeout=node.submit_timeout,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..checkpoints import TypeNotStorableError
-from ..checkpoints.spelling import spell
-from ..nodes import NodeDefinitionError
-from .draft import AnyNode, Draft
-from .plan import EdgeKind, PlanEdge
-from .typefit import fits, item_type, tuple_items
+from ...checkpoints.errors import TypeNotStorableError
+from ...checkpoints.spelling import spell
+from ...nodes.errors import NodeDefinitionError
+from ._draft import AnyNode, Draft
+from ..core.plan import EdgeKind, PlanEdge
+from ._assignability import fits, item_type, tuple_items
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,14 +6,11 @@ and is enough to read, draw and cancel a run without the user's code.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
-
-from ..checkpoints import PlanRecord, pack, unpack
 
 OnFailure: TypeAlias = Literal["cancel", "finish"]
 """What becomes of activations that are under way when another one fails."""
@@ -37,7 +34,7 @@ class PlanNode:
     scope: int  # index in Plan.scopes
     input: str  # the type's text, without module names
     output: str
-    dropped: bool = False  # ending here is meant
+    discarded: bool = False  # ending here is meant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +48,6 @@ class PlanEdge:
     conditional: bool = False  # has a `when`
     otherwise: bool = False
     position: int = 0  # of a join's source in its tuple
-    limit: int | None = None  # of a map: how many of the target's activations may be under way at once
     scope: int | None = None  # of a map: the scope that it opens; of a collect: the scope that it closes
 
 
@@ -111,34 +107,33 @@ class Plan:
         return {index: tuple(found) for index, found in edges.items()}
 
     @cached_property
-    def signature(self) -> str:
-        """16 hex digits: equal for workflows of the same shape."""
-        return hashlib.sha256(self.encode()).hexdigest()[:16]
+    def ancestors(self) -> Mapping[str, frozenset[str]]:
+        """The nodes that lie upstream of each node."""
+        found: dict[str, frozenset[str]] = {}
+        for node in self.nodes:  # in topological order
+            sources = {edge.source for edge in self.incoming[node.name]}
+            found[node.name] = frozenset(sources.union(*(found[source] for source in sources)))
+        return found
 
-    @cached_property
-    def record(self) -> PlanRecord:
-        """The plan as it is stored."""
-        return PlanRecord(signature=self.signature, workflow=self.workflow, plan=self.encode())
-
-    def encode(self) -> bytes:
-        """msgpack of plain data; `decode` reads it back."""
+    def to_plain(self) -> dict[str, Any]:
+        """The plan as plain data; `from_plain` reads it back."""
         plain: dict[str, Any] = {
             name: getattr(self, name) for name in ("workflow", "start", "end", "on_failure")
         }
         plain["nodes"] = [asdict(node) for node in self.nodes]
         plain["edges"] = [{**asdict(edge), "kind": edge.kind.value} for edge in self.edges]
         plain["scopes"] = [asdict(scope) for scope in self.scopes]
-        return pack(plain)
+        return plain
 
     @classmethod
-    def decode(cls, data: bytes) -> Plan:
-        """Read what `encode` wrote."""
-        plain: dict[str, Any] = unpack(data)
-        edges: list[dict[str, Any]] = [{**edge, "kind": EdgeKind(edge["kind"])} for edge in plain["edges"]]
-        plain["nodes"] = tuple(PlanNode(**node) for node in plain["nodes"])
-        plain["edges"] = tuple(PlanEdge(**edge) for edge in edges)
-        plain["scopes"] = tuple(PlanScope(**scope) for scope in plain["scopes"])
-        return cls(**plain)
+    def from_plain(cls, plain: Mapping[str, Any]) -> Plan:
+        """Read what `to_plain` wrote."""
+        read: dict[str, Any] = dict(plain)
+        edges: list[dict[str, Any]] = [{**edge, "kind": EdgeKind(edge["kind"])} for edge in read["edges"]]
+        read["nodes"] = tuple(PlanNode(**node) for node in read["nodes"])
+        read["edges"] = tuple(PlanEdge(**edge) for edge in edges)
+        read["scopes"] = tuple(PlanScope(**scope) for scope in read["scopes"])
+        return cls(**read)
 
 
 def differences(old: Plan, new: Plan) -> list[str]:
@@ -149,7 +144,7 @@ def differences(old: Plan, new: Plan) -> list[str]:
         before, after = old.node[name], new.node[name]
         lines += [
             f"node {name}: {what} was {getattr(before, what)}, is {getattr(after, what)}"
-            for what in ("kind", "input", "output", "scope", "dropped")
+            for what in ("kind", "input", "output", "scope", "discarded")
             if getattr(before, what) != getattr(after, what)
         ]
     was = {_edge_text(edge) for edge in old.edges}
@@ -170,8 +165,6 @@ def _edge_text(edge: PlanEdge) -> str:
         marks.append("when")
     if edge.otherwise:
         marks.append("otherwise")
-    if edge.limit is not None:
-        marks.append(f"limit={edge.limit}")
     if edge.kind is EdgeKind.JOIN:
         marks.append(f"position {edge.position}")
     return f"{edge.source} -> {edge.target} ({', '.join(marks)})"

@@ -1,22 +1,19 @@
-"""Decisions: which edges an output takes. Conditions are evaluated once, when their source ends."""
+"""Which conditional edges an output takes. Conditions are the user's code and are evaluated once, when their source ends."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..checkpoints import ActivationState, Value
-from .errors import ConditionError, NoEdgeTakenError
-from .events import Address
-from .failure import said
-from .plan import Plan
-from .state import State
-
-if TYPE_CHECKING:
-    from .graph import Workflow
+from ...checkpoints.records import Value
+from ..core.addresses import Address
+from ..core.plan import Plan
+from ..errors import ConditionError, NoEdgeTakenError
+from ..failures import said
+from .workflow import Workflow
 
 
-def decide(
+def taken_edges(
     plan: Plan, workflow: Workflow[Any, Any] | None, run_id: str, address: Address, value: Value
 ) -> tuple[int, ...]:
     """The indices of the conditional and `otherwise` edges that the output of this activation takes.
@@ -31,11 +28,11 @@ def decide(
         if not taken:
             taken = tuple(edge.index for edge in edges if edge.otherwise)
     certain = not edges or not all(edge.conditional or edge.otherwise for edge in edges)
-    if not taken and not certain and not plan.node[address.node].dropped:
+    if not taken and not certain and not plan.node[address.node].discarded:
         raise NoEdgeTakenError(
             f"{address} succeeded, but none of the conditions of its edges to "
             f"{', '.join(edge.target for edge in edges)} is true. Add edge({address.node}, …, otherwise=True), or "
-            f"drop({address.node}) if ending there is meant; then retry run {run_id}."
+            f"discard({address.node}) if ending there is meant; then retry run {run_id}."
         )
     return taken
 
@@ -59,25 +56,6 @@ def _true(
         except (Exception, SystemExit) as error:
             raise ConditionError(
                 f"the condition of the edge from {address} to {edge.target} raised {type(error).__name__}: "
-                f"{said(error)}. The result of {address} is kept; mend the condition, then retry run {run_id}."
+                f"{said(error)}. The result of {address} is kept; fix the condition, then retry run {run_id}."
             ) from error
     return tuple(taken)
-
-
-def deciding_edges(state: State) -> str:
-    """Why the end was skipped: the conditional edges on its ways that were not taken."""
-    plan = state.plan
-    lines: list[str] = []
-    seen: set[str] = set()
-    rest = [plan.end]
-    while rest:
-        for edge in plan.incoming[rest.pop()]:
-            source = state.find(Address(edge.source))
-            if source is None or edge.source in seen:
-                continue
-            if source.state is ActivationState.SUCCEEDED:
-                lines.append(f"the edge from {edge.source} to {edge.target} was not taken")
-            else:
-                seen.add(edge.source)
-                rest.append(edge.source)
-    return "; ".join(lines) or "no edge on its way was taken"

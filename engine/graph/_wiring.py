@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .draft import Draft
-from .plan import EdgeKind, PlanEdge
-from .topology import Topology
+from ._draft import Draft
+from ..core.plan import EdgeKind, PlanEdge
+from ._topology import Topology
 
 
 def wiring_problems(draft: Draft, topology: Topology) -> Iterator[str]:
@@ -63,19 +63,19 @@ def _outgoing(draft: Draft, name: str) -> Iterator[str]:
                 f"{draft.say(edge)}: the end {name} gives the run's result and can't have an outgoing edge. "
                 "Make the last node the end."
             )
-    elif not edges and name not in draft.dropped:
-        yield f"{name} leads nowhere. Give it an edge, or say `drop({name})` if its output is not needed."
+    elif not edges and name not in draft.discarded:
+        yield f"{name} leads nowhere. Give it an edge, or say `discard({name})` if its output is not needed."
     if otherwise and not conditional:
         yield f"{draft.say(otherwise[0])} has `otherwise`, but no edge from {name} has a `when`. Leave it out."
     if len(otherwise) > 1:
         yield f"{name} has {len(otherwise)} edges with `otherwise`: {_all(draft, otherwise)}. Keep one."
-    if name in draft.dropped:
-        where = f"drop({name}) ({draft.dropped[name]})"
+    if name in draft.discarded:
+        where = f"discard({name}) ({draft.discarded[name]})"
         if name == draft.end:
-            yield f"{where}: {name} is the end, whose output is the run's result. Take out the drop."
+            yield f"{where}: {name} is the end, whose output is the run's result. Take out the discard."
         elif otherwise or len(conditional) < len(edges):
             always = next(edge for edge in edges if not edge.conditional)
-            yield f"{where}: {name} never ends the path, because of {draft.say(always)}. Take out the drop."
+            yield f"{where}: {name} never ends the path, because of {draft.say(always)}. Take out the discard."
 
 
 def _duplicates(draft: Draft) -> Iterator[str]:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .plan import PlanEdge
+from ..core.plan import PlanEdge
 
 
 class Topology:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .draft import Draft
-from .plan import EdgeKind, PlanEdge, PlanScope
+from ._draft import Draft
+from ..core.plan import EdgeKind, PlanEdge, PlanScope
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

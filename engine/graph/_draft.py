@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from ..nodes import Node
-from .plan import EdgeKind, OnFailure, PlanEdge
+from ...nodes.node import Node
+from ..core.plan import EdgeKind, OnFailure, PlanEdge
 
 AnyNode: TypeAlias = Node[Any, Any]
 
@@ -23,7 +23,7 @@ class Draft:
     nodes: Mapping[str, AnyNode]  # in the order of declaration
     edges: Sequence[PlanEdge]
     places: Sequence[str]  # of each edge: "pipeline.py:31"
-    dropped: Mapping[str, str]  # name: place
+    discarded: Mapping[str, str]  # name: place
     clashes: Sequence[str]  # problems seen while wiring: two nodes with one name
     on_failure: OnFailure
 

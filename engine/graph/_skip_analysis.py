@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from .plan import EdgeKind, PlanEdge, PlanScope
+from ..core.plan import EdgeKind, PlanEdge, PlanScope
 
 NEVER = 0
 ALWAYS = 1
@@ -22,7 +22,7 @@ class TooManyConditionsError(Exception):
     """The conditions of this graph are entangled beyond the budget: nothing is known of it."""
 
 
-class Certainty:
+class SkipAnalysis:
     """The functions of all nodes and edges. Raises `TooManyConditionsError`."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Certainty:
         order: Sequence[str],
         edges: Sequence[PlanEdge],
         scopes: Sequence[PlanScope],
-        dropped: Iterable[str],
+        discarded: Iterable[str],
     ) -> None:
         """`order` is topological; the nearer it keeps branches together, the smaller the diagrams."""
         self._tests: list[tuple[int, int, int]] = [(-1, 0, 0), (-1, 1, 1)]  # (variable, if false, if true)
@@ -40,7 +40,7 @@ class Certainty:
         self._done: dict[tuple[bool, int, int], int] = {}
         self._owners: list[str] = []  # which node's conditions a variable stands for
         self._edges = edges
-        self._dropped = frozenset(dropped)
+        self._discarded = frozenset(discarded)
         self.runs: dict[str, int] = {}
         """Node: when it runs."""
         self.taken: dict[int, int] = {}
@@ -87,11 +87,11 @@ class Certainty:
     def _decisions(self, name: str, edges: Sequence[PlanEdge]) -> dict[int, int]:
         """When each conditional or otherwise edge of a node fires, given that the node ran.
 
-        Where nothing but conditional edges leaves a node that is not dropped, a run in which none fires has
+        Where nothing but conditional edges leaves a node that is not discarded, a run in which none fires has
         failed: then one of them is sure to fire in every run that matters.
         """
         conditional = [edge for edge in edges if edge.conditional]
-        one_must = len(conditional) == len(edges) and name not in self._dropped
+        one_must = len(conditional) == len(edges) and name not in self._discarded
         fires: dict[int, int] = {}
         none = ALWAYS
         for edge in conditional:

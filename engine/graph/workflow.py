@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Never, Self, TypeVar, overload
 
-from ..nodes import Node
-from ..nodes.node import In, Out
-from .checks import check
-from .draft import AnyNode, Draft
-from .errors import WorkflowFrozenError, WorkflowInvalidError
-from .plan import EdgeKind, OnFailure, Plan, PlanEdge
+from ...nodes.node import Node
+from ...nodes.node import In, Out
+from ._checks import check
+from ._draft import AnyNode, Draft
+from ..errors import WorkflowFrozenError, WorkflowInvalidError
+from ..core.plan import EdgeKind, OnFailure, Plan, PlanEdge
+from .plan_form import signature
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -50,9 +51,11 @@ class Workflow(Node[In, Out]):
         self._edges: list[PlanEdge] = []
         self._whens: list[Callable[[Any], bool] | None] = []
         self._places: list[str] = []
-        self._dropped: dict[str, str] = {}
+        self._discarded: dict[str, str] = {}
+        self._concurrency: dict[str, int] = {}
         self._clashes: list[str] = []
         self._plan: Plan | None = None
+        self._signature: str | None = None
         self._start = self._known(start)
         self._end = self._known(end)
 
@@ -89,17 +92,17 @@ class Workflow(Node[In, Out]):
         self._add(EdgeKind.PLAIN, source, target, when=when, otherwise=otherwise)
 
     def map(
-        self, source: Node[Never, list[T]], target: Node[T, object], /, *, limit: int | None = None
+        self, source: Node[Never, list[T]], target: Node[T, object], /, *, concurrency: int | None = None
     ) -> None:
-        """One activation of the target per item of the source's list, at most `limit` under way at once.
+        """One activation of the target per item of the source's list, at most `concurrency` under way at once.
 
-        What follows the target runs per item too, until a `collect` or a `drop`.
+        What follows the target runs per item too, until a `collect` or a `discard`.
         """
-        if limit is not None and limit < 1:
+        if concurrency is not None and concurrency < 1:
             self._refuse(
-                "map", f"limit={limit}, but it counts activations under way: use 1 or more, or leave it out."
+                "map", f"concurrency={concurrency}, but it counts activations under way: use 1 or more, or leave it out."
             )
-        self._add(EdgeKind.MAP, source, target, limit=limit)
+        self._add(EdgeKind.MAP, source, target, concurrency=concurrency)
 
     def collect(self, source: Node[Never, T], target: Node[list[T], object], /) -> None:
         """Close the innermost map: the target gets the list of the source's outputs, in item order.
@@ -193,10 +196,10 @@ class Workflow(Node[In, Out]):
         for position, source in enumerate(sources):
             self._add(EdgeKind.JOIN, source, target, position=position)
 
-    def drop(self, node: Node[Never, object], /) -> None:
+    def discard(self, node: Node[Never, object], /) -> None:
         """Say that the workflow may end at this node: its output goes nowhere, or no edge of it may fire."""
         self._changing()
-        self._dropped.setdefault(self._known(node), self._place())
+        self._discarded.setdefault(self._known(node), self._place())
 
     # -- use ---------------------------------------------------------------------------------------------
 
@@ -217,12 +220,23 @@ class Workflow(Node[In, Out]):
                     nodes=self._nodes,
                     edges=self._edges,
                     places=self._places,
-                    dropped=self._dropped,
+                    discarded=self._discarded,
                     clashes=self._clashes,
                     on_failure=self._on_failure,
                 )
             )
         return self._plan
+
+    @property
+    def signature(self) -> str:
+        """16 hex digits: equal for workflows of the same shape. Policies and bodies of functions don't count."""
+        if self._signature is None:
+            self._signature = signature(self.plan)
+        return self._signature
+
+    def concurrency(self, target: str) -> int | None:
+        """How many activations of a map's target may be under way at once; None for no limit."""
+        return self._concurrency.get(target)
 
     def node(self, name: str) -> AnyNode:
         """The node of that name. Raises `KeyError` when the workflow has none."""
@@ -245,9 +259,10 @@ class Workflow(Node[In, Out]):
     def named(self, name: str) -> Self:
         """A workflow wired as this one is now, under another name."""
         twin = super().named(name)
-        for attribute in ("_nodes", "_edges", "_whens", "_places", "_dropped", "_clashes"):
+        for attribute in ("_nodes", "_edges", "_whens", "_places", "_discarded", "_concurrency", "_clashes"):
             setattr(twin, attribute, getattr(self, attribute).copy())
         twin._plan = None
+        twin._signature = None
         return twin
 
     # -- bookkeeping -------------------------------------------------------------------------------------
@@ -261,7 +276,7 @@ class Workflow(Node[In, Out]):
         when: Callable[[Any], bool] | None = None,
         otherwise: bool = False,
         position: int = 0,
-        limit: int | None = None,
+        concurrency: int | None = None,
     ) -> None:
         self._changing()
         edge = PlanEdge(
@@ -272,9 +287,10 @@ class Workflow(Node[In, Out]):
             conditional=when is not None,
             otherwise=otherwise,
             position=position,
-            limit=limit,
         )
         self._edges.append(edge)
+        if concurrency is not None:
+            self._concurrency[edge.target] = concurrency
         self._whens.append(when)
         self._places.append(self._place())
 

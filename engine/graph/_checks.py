@@ -1,7 +1,7 @@
 """`check`: from a workflow as it was wired to its plan, or to all that is wrong with it.
 
 The checks by subject: `wiring.py` (shape), `scopes.py` (maps), `typing_checks.py` (values along the edges),
-`certainty.py` (what may be skipped). The later ones need what the earlier ones say, so they wait for it.
+`skip_analysis.py` (what may be skipped). The later ones need what the earlier ones say, so they wait for it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..checkpoints.spelling import spell
-from .certainty import ALWAYS, Certainty, TooManyConditionsError
-from .draft import Draft
-from .errors import WorkflowInvalidError
-from .plan import EdgeKind, Plan, PlanNode
-from .scopes import Scopes, assign_scopes
-from .topology import Topology
-from .typefit import fits
-from .typing_checks import NodeTypes, join_positions, read_types, type_problems
-from .wiring import wiring_problems
+from ...checkpoints.spelling import spell
+from ._skip_analysis import ALWAYS, SkipAnalysis, TooManyConditionsError
+from ._draft import Draft
+from ..errors import WorkflowInvalidError
+from ..core.plan import EdgeKind, Plan, PlanNode
+from ._scopes import Scopes, assign_scopes
+from ._topology import Topology
+from ._assignability import fits
+from ._types import NodeTypes, join_positions, read_types, type_problems
+from ._wiring import wiring_problems
 
 
 def check(draft: Draft) -> Plan:
@@ -50,7 +50,7 @@ def check(draft: Draft) -> Plan:
                 scope=scopes.of[name],
                 input=types.texts[name][0],
                 output=types.texts[name][1],
-                dropped=name in draft.dropped,
+                discarded=name in draft.discarded,
             )
             for name in order
         ),
@@ -63,56 +63,56 @@ def check(draft: Draft) -> Plan:
 def _skip_problems(draft: Draft, topology: Topology, scopes: Scopes, types: NodeTypes) -> Iterator[str]:
     """What comes of conditions: values that are sure to meet, and values that may be missing."""
     try:
-        certainty = Certainty(
+        skip_analysis = SkipAnalysis(
             start=draft.start,
             order=topology.depth_first(draft.start),
             edges=scopes.edges,
             scopes=scopes.scopes,
-            dropped=draft.dropped,
+            discarded=draft.discarded,
         )
     except TooManyConditionsError:
         return  # a value that is missing or one too many is then an error of the run
     for name in draft.nodes:
         incoming = draft.incoming(name)
         if len(incoming) > 1 and incoming[0].kind is not EdgeKind.JOIN:
-            yield from _meetings(draft, certainty, name)
+            yield from _meetings(draft, skip_analysis, name)
         elif incoming and incoming[0].kind is EdgeKind.JOIN:
-            yield from _missing_positions(draft, certainty, types, name)
-    end = certainty.runs[draft.end]
+            yield from _missing_positions(draft, skip_analysis, types, name)
+    end = skip_analysis.runs[draft.end]
     output = types.of[draft.end][1] if draft.end in types.of else Any
     if end != ALWAYS and not fits(type(None), output):
         yield (
-            f"the end {draft.end} can be skipped, by the conditions after {_names(certainty.deciders(end))}, so the "
+            f"the end {draft.end} can be skipped, by the conditions after {_names(skip_analysis.deciders(end))}, so the "
             f"run's result may be None, but {draft.end} returns {spell(output)}. Lead every path to it (with "
             f"`otherwise`), or annotate `{spell(output)} | None`."
         )
 
 
-def _meetings(draft: Draft, certainty: Certainty, name: str) -> Iterator[str]:
+def _meetings(draft: Draft, skip_analysis: SkipAnalysis, name: str) -> Iterator[str]:
     """Two edges into a node that are always taken together, so that neither can be its input."""
     edges = draft.incoming(name)
     for place, edge in enumerate(edges):
         for other in edges[:place]:
-            if certainty.taken[edge.index] == certainty.taken[other.index]:
+            if skip_analysis.taken[edge.index] == skip_analysis.taken[other.index]:
                 yield (
                     f"{name} gets a value from {draft.say(other)} and one from {draft.say(edge)}, always both. "
                     f"Use `join(({other.source}, {edge.source}), {name})`, or conditions that let one of them through."
                 )
 
 
-def _missing_positions(draft: Draft, certainty: Certainty, types: NodeTypes, name: str) -> Iterator[str]:
-    runs = certainty.runs[name]
+def _missing_positions(draft: Draft, skip_analysis: SkipAnalysis, types: NodeTypes, name: str) -> Iterator[str]:
+    runs = skip_analysis.runs[name]
     edges = draft.incoming(name)
     positions = join_positions(types, name, len(edges))
     for edge in edges:
-        taken = certainty.taken[edge.index]
+        taken = skip_analysis.taken[edge.index]
         if positions is None or edge.position >= len(positions) or taken == runs:
             continue
         wanted = positions[edge.position]
         if not fits(type(None), wanted):
             yield (
                 f"{draft.say(edge)}: {edge.source} can be skipped, by the conditions after "
-                f"{_names(certainty.deciders(taken))}, and {name} then gets None at position {edge.position}. Annotate "
+                f"{_names(skip_analysis.deciders(taken))}, and {name} then gets None at position {edge.position}. Annotate "
                 f"that position `{spell(wanted)} | None`."
             )
 

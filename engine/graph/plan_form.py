@@ -1,0 +1,32 @@
+"""How a plan is stored: its bytes, its signature, its record."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ...checkpoints.codec import pack, unpack
+from ...checkpoints.records import PlanRecord
+from ..core.plan import Plan
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """msgpack of plain data; `decode_plan` reads it back."""
+    return pack(plan.to_plain())
+
+
+def decode_plan(data: bytes) -> Plan:
+    """Read what `encode_plan` wrote."""
+    return Plan.from_plain(unpack(data))
+
+
+def signature(plan: Plan) -> str:
+    """16 hex digits: equal for workflows of the same shape."""
+    return hashlib.sha256(encode_plan(plan)).hexdigest()[:16]
+
+
+def plan_record(plan: Plan) -> PlanRecord:
+    """The plan as it is stored."""
+    data = encode_plan(plan)
+    return PlanRecord(
+        signature=hashlib.sha256(data).hexdigest()[:16], workflow=plan.workflow, plan=data
+    )
