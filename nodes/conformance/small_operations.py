@@ -245,11 +245,9 @@ class ReceivingOperation(PlainOperation):
 
     def _signal(self, entry: Entry) -> dict[str, Json]:
         signal: dict[str, Json] = {"type": "conformance.ended", "id": entry.handle}
-        return (
-            signal | {"text": _answer(entry), "usage": _usage(entry)}
-            if entry.request.get("tells")
-            else signal
-        )
+        if entry.request.get("tells"):
+            signal.update(text=_answer(entry), usage=_usage(entry))
+        return signal
 
     def receive(self, signal: Mapping[str, Json]) -> Received:
         match signal:
