@@ -7,7 +7,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from perdure.nodes.simulator import Simulator
+from perdure.simulator import Simulator
 
 
 @contextmanager

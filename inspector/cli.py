@@ -280,7 +280,7 @@ def answer(settings: Settings, run: str, node: str, reply: str) -> Exit:
     default="simulator.db",
     show_default=True,
     metavar="PATH",
-    help="The simulator's own file; goes on where it was.",
+    help="The simulator's own file; it continues where it left off.",
 )
 @click.option(
     "--duration",
@@ -294,11 +294,11 @@ def answer(settings: Settings, run: str, node: str, reply: str) -> Exit:
 def simulate(settings: Settings, port: int, db: str, duration: float) -> Exit:
     """Run a simulator of the Responses API, for trying and testing.
 
-    It is a process of its own that forgets nothing when it is killed. The global options mean nothing to it.
+    It keeps everything in its file, so it can be killed at any time. The global options don't apply to it.
     """
     if settings.named is not None:
         raise click.UsageError(
-            "The simulator's own file is named behind the verb: perdure simulate --db PATH."
+            "The simulator's own file is named after the verb: perdure simulate --db PATH."
         )
     from .simulate import simulate as serve
 

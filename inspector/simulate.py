@@ -20,12 +20,12 @@ class SimulatorUnavailableError(PerdureError):
 def simulate(*, port: int, db: str, duration: float) -> Exit:
     """Serve until Ctrl-C or SIGTERM. Raises `SimulatorUnavailableError`."""
     try:
-        from ..nodes.simulator.server import serve
+        from ..simulator import serve
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in EXTRA:
             raise
         raise SimulatorUnavailableError(
-            f"The simulator needs {error.name}, which is not installed: pip install 'perdure[web]'"
+            f"The simulator needs {error.name}, which is not installed: pip install 'perdure[simulator]'"
         ) from error
     _refuse_checkpoints(db)
     try:
@@ -43,7 +43,7 @@ def simulate(*, port: int, db: str, duration: float) -> Exit:
 
 
 def _refuse_checkpoints(db: str) -> None:
-    """The simulator's tables don't belong into a database of checkpoints."""
+    """Raise `SimulatorUnavailableError` if the file holds checkpoints: the simulator's tables don't belong there."""
     if not Path(db).is_file():
         return
     try:
@@ -58,5 +58,5 @@ def _refuse_checkpoints(db: str) -> None:
         connection.close()
     if application == APPLICATION_ID:
         raise SimulatorUnavailableError(
-            f"{db}: this holds checkpoints. The simulator wants a file of its own: name one with --db."
+            f"{db}: this is a database of checkpoints. The simulator needs a file of its own: name one with --db."
         )

@@ -1,4 +1,4 @@
-"""The rooms and the arrows between them: checkpoints <- nodes <- engine <- inspector, and what is loaded when."""
+"""The folders of the library: which may import which, that no import goes in a circle, and what is imported lazily."""
 
 from __future__ import annotations
 
@@ -6,91 +6,84 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from .imports import circles_across, circles_within, impurities, read_library, upward_imports
+
 ROOT = Path(__file__).parents[1]
-ROOMS = ("checkpoints", "nodes", "engine", "inspector")
-"""Each may import itself and those before it."""
+LIBRARY = read_library(ROOT)
+FOLDERS = sorted({module.folder for module in LIBRARY.values()})
 HEAVY = frozenset({"aiosqlite", "jinja2", "networkx", "openai", "pydantic", "starlette", "uvicorn"})
 
 
-def modules() -> list[Path]:
-    """Every Python file of the library."""
-    return sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+def test_the_folders_that_are_checked_are_those_that_are_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert sorted(project["tool"]["setuptools"]["package-dir"].values()) == FOLDERS
+    assert len(LIBRARY) > 80
 
 
-def imported(file: Path) -> Iterator[tuple[int, str]]:
-    """What the file imports, absolute: (line, `perdure.nodes.errors` or `asyncio`)."""
-    package = ("perdure", *file.relative_to(ROOT).parent.parts)
-    for found in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(found, ast.Import):
-            yield from ((found.lineno, alias.name) for alias in found.names)
-        elif isinstance(found, ast.ImportFrom) and found.level:
-            base = package[: len(package) - found.level + 1]
-            assert base, f"{file}:{found.lineno} climbs out of the library"
-            if found.module:
-                yield found.lineno, ".".join((*base, found.module))
-            else:
-                yield from ((found.lineno, ".".join((*base, alias.name))) for alias in found.names)
-        elif isinstance(found, ast.ImportFrom):
-            assert found.module is not None
-            yield found.lineno, found.module
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_folder_imports_one_that_it_may_not(folder: str) -> None:
+    assert upward_imports(LIBRARY, folder) == []
 
 
-def test_there_is_something_to_look_at() -> None:
-    assert len(modules()) > 80
-    assert {file.relative_to(ROOT).parts[0] for file in modules()} == set(ROOMS)
+@pytest.mark.parametrize("folder", ["checkpoints", "simulator"])
+def test_a_folder_that_stands_alone_imports_nothing_of_ours(folder: str) -> None:
+    ours = {
+        found.module
+        for module in LIBRARY.values()
+        if module.folder == folder
+        for found in module.imports
+        if found.module.split(".")[0] == "perdure"
+    }
+    assert {".".join(name.split(".")[:2]) for name in ours} == {f"perdure.{folder}"}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_no_room_imports_one_above_it(room: str) -> None:
-    allowed = ROOMS[: ROOMS.index(room) + 1]
-    upward = [
-        f"{file.relative_to(ROOT)}:{line} imports {name}"
-        for file in modules()
-        if file.relative_to(ROOT).parts[0] == room
-        for line, name in imported(file)
-        if name.split(".")[0] == "perdure"
-        and name.split(".")[1:2] != []
-        and name.split(".")[1] not in allowed
-    ]
-    assert upward == []
+@pytest.mark.parametrize("folder", sorted(set(FOLDERS) - {"engine"}))
+def test_no_import_goes_in_a_circle(folder: str) -> None:
+    assert circles_within(LIBRARY, folder) == []
+
+
+def test_no_circle_passes_through_several_folders() -> None:
+    assert circles_across(LIBRARY) == []
+
+
+def test_the_core_only_computes() -> None:
+    """It loads where there is no clock, no IO and no event loop; its package imports nothing else either."""
+    core = [module for name, module in LIBRARY.items() if f"{name}.".startswith("perdure.engine.core.")]
+    assert [impurity for module in core for impurity in impurities(module, ROOT)] == []
 
 
 def test_the_library_imports_itself_relatively() -> None:
     """So that the files read the same in the tree and installed."""
     absolute = [
-        f"{file.relative_to(ROOT)}:{found.lineno}"
-        for file in modules()
-        for found in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if (
-            isinstance(found, ast.ImportFrom)
-            and not found.level
-            and (found.module or "").startswith("perdure")
-        )
-        or (isinstance(found, ast.Import) and any(alias.name.startswith("perdure") for alias in found.names))
+        f"{module.path}:{node.lineno}"
+        for module in LIBRARY.values()
+        for node in ast.walk(ast.parse((ROOT / module.path).read_text(encoding="utf-8")))
+        if (isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("perdure"))
+        or (isinstance(node, ast.Import) and any(alias.name.startswith("perdure") for alias in node.names))
     ]
     assert absolute == []
 
 
 def test_the_scheduler_knows_no_clock_no_chance_and_no_world() -> None:
     """The pure core, followed through all that it imports of the engine."""
-    rest, seen = [ROOT / "engine" / "scheduler.py"], set[Path]()
+    rest, seen = ["perdure.engine.scheduler"], set[str]()
     outside: set[str] = set()
     while rest:
-        file = rest.pop()
-        if file in seen:
+        name = rest.pop()
+        if name in seen:
             continue
-        seen.add(file)
-        for _, name in imported(file):
-            parts = name.split(".")
+        seen.add(name)
+        for found in LIBRARY[name].imports:
+            parts = found.module.split(".")
             if parts[:2] == ["perdure", "engine"]:
-                rest.append(ROOT / "engine" / f"{parts[2]}.py")
+                rest.append(found.module)
             else:
-                outside.add(parts[0] if parts[0] != "perdure" else name)
+                outside.add(parts[0] if parts[0] != "perdure" else found.module)
     assert len(seen) > 2
     assert outside <= {
         *("__future__", "collections", "copy", "dataclasses", "enum", "functools", "hashlib", "heapq"),

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from perdure.nodes.simulator import Simulator
+from perdure.simulator import Simulator
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("checkpoints", "nodes", "engine", "inspector")
+FOLDERS = ("checkpoints", "nodes", "engine", "inspector", "simulator")
 LEFT = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.db", "*.db-*")
 """What the tree holds besides the project."""
 
@@ -35,12 +35,12 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def rooms(pattern: str) -> list[Path]:
+def library(pattern: str) -> list[Path]:
     """Files of the library, relative to the tree."""
     return sorted(
         file.relative_to(ROOT)
-        for room in ROOMS
-        for file in (ROOT / room).rglob(pattern)
+        for folder in FOLDERS
+        for file in (ROOT / folder).rglob(pattern)
         if "__pycache__" not in file.parts
     )
 
@@ -109,7 +109,9 @@ def environment(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
     install = [sys.executable, "-m", "pip", "--python", place / "bin" / "python", "install", "--quiet"]
-    told = subprocess.run([*install, f"{built.wheel}[web]"], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [*install, f"{built.wheel}[simulator]"], capture_output=True, text=True, check=False
+    )
     assert told.returncode == 0, told.stderr
     return place / "bin"
 
@@ -131,19 +133,19 @@ def installed(environment: Path, tmp_path: Path) -> Installed:
 
 def test_the_packages_that_are_listed_are_the_folders_that_hold_python() -> None:
     settings = project()["tool"]["setuptools"]
-    folders = {".".join(("perdure", *file.parent.parts)) for file in rooms("*.py")}
+    folders = {".".join(("perdure", *file.parent.parts)) for file in library("*.py")}
     assert set(settings["packages"]) == folders
     assert len(settings["packages"]) == len(folders)
-    assert settings["package-dir"] == {f"perdure.{room}": room for room in ROOMS}
+    assert settings["package-dir"] == {f"perdure.{folder}": folder for folder in FOLDERS}
 
 
-def test_every_room_says_that_it_is_typed() -> None:
-    assert [file.parts[0] for file in rooms("py.typed")] == sorted(ROOMS)
+def test_every_folder_says_that_it_is_typed() -> None:
+    assert [file.parts[0] for file in library("py.typed")] == sorted(FOLDERS)
 
 
 def test_the_wheel_holds_the_library_whole_and_nothing_else(built: Built) -> None:
-    shipped = {f"perdure/{file}" for pattern in ("*.py", "*.sql", "py.typed") for file in rooms(pattern)}
-    others = {str(file) for file in rooms("*") if (ROOT / file).is_file()}
+    shipped = {f"perdure/{file}" for pattern in ("*.py", "*.sql", "py.typed") for file in library(pattern)}
+    others = {str(file) for file in library("*") if (ROOT / file).is_file()}
     assert {f"perdure/{file}" for file in others} == shipped, "a kind of file that no rule ships"
     inside = built.in_wheel
     assert {name for name in inside if name.startswith("perdure/")} == shipped
@@ -154,8 +156,8 @@ def test_the_wheel_holds_the_library_whole_and_nothing_else(built: Built) -> Non
 def test_the_sdist_holds_all_that_the_project_is_made_of(built: Built) -> None:
     wanted = {
         str(file.relative_to(built.tree))
-        for room in (*ROOMS, "tests", "examples", "benchmarks", "docs")
-        for file in (built.tree / room).rglob("*")
+        for folder in (*FOLDERS, "tests", "examples", "benchmarks", "docs")
+        for file in (built.tree / folder).rglob("*")
         if file.is_file()
     }
     wanted |= {"LICENSE", "README.md", "CHANGELOG.md", "Makefile", "MANIFEST.in", "pyproject.toml"}

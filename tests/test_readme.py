@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from perdure.nodes.simulator import Simulator
-from perdure.nodes.simulator.fixture import simulator as simulator
+from perdure.simulator import Simulator
+from perdure.simulator.fixture import simulator as simulator
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

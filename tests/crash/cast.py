@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
-from perdure.nodes.simulator import Simulator
+from perdure.simulator import Simulator
 
 from .nursery import Nursery
 from .scenario import Ending, Scenario, play

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import cast
 
 import pytest
-from perdure.nodes.simulator import Simulator
+from perdure.simulator import Simulator
 
 from .cast import wanted
 from .nursery import Nursery

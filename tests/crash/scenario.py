@@ -30,7 +30,7 @@ from perdure.checkpoints import (
 from perdure.engine import Plan
 from perdure.engine.events import Address, from_journal
 from perdure.engine.scheduler import fold
-from perdure.nodes.simulator import Answer, Match, ReceivedRequest, Rule, SimulatedResponse, Simulator
+from perdure.simulator import Answer, Match, ReceivedRequest, Rule, SimulatedResponse, Simulator
 
 from .child import Job, Verb
 from .kills import Step, When

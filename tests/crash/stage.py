@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from perdure.checkpoints import RunStatus, SQLiteStore
-from perdure.nodes.simulator import (
+from perdure.simulator import (
     Answer,
     Match,
+    OnCancel,
     ReceivedRequest,
     Rule,
     SimulatedResponse,
     Simulator,
     SlowReply,
 )
-from perdure.nodes.simulator.script import OnCancel
 
 from .child import Job
 from .nursery import Child, Nursery, fresh

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from perdure.checkpoints import RunStatus
-from perdure.nodes.simulator import HttpError, Rule
+from perdure.simulator import HttpError, Rule
 
 from .nursery import Child
 from .stage import ANSWER, Acts, Played, Stage, answer_takes, slow_reply

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from perdure.checkpoints import RunStatus
-from perdure.nodes.simulator import Simulator
+from perdure.simulator import Simulator
 
 from .cast import Cast
 from .kills import When

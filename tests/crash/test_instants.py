@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-from perdure.nodes.simulator import Simulator
+from perdure.simulator import Simulator
 
 from . import instants
 from .cast import Cast, wanted

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from perdure.checkpoints import RunStatus
-from perdure.nodes.simulator import ConnectionLost, Rule
+from perdure.simulator import ConnectionLost, Rule
 
 from .nursery import Child
 from .scenario import AT_ONCE, wait_for

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import pytest
-from perdure.nodes.simulator import Simulator
+from perdure.simulator import Simulator
 
 from .cast import Cast, wanted
 from .kills import Step

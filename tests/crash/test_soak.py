@@ -10,7 +10,7 @@ import os
 from collections.abc import Generator
 
 import pytest
-from perdure.nodes.simulator import Simulator
+from perdure.simulator import Simulator
 
 from . import instants
 from .cast import Cast, wanted

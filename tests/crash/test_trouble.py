@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from perdure.checkpoints import RunStatus
-from perdure.nodes.simulator import Answer, HttpError, Match, Rule, SlowReply
+from perdure.simulator import Answer, HttpError, Match, Rule, SlowReply
 
 from .scenario import wait_for
 from .stage import ANSWER, Acts, Played, Stage, answer_takes, slow_reply

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from perdure.checkpoints import RunStatus
-from perdure.nodes.simulator import BrokenReply, ConnectionLost, HttpError, Rule
+from perdure.simulator import BrokenReply, ConnectionLost, HttpError, Rule
 
 from .nursery import Child
 from .scenario import wait_for

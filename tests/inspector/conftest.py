@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from perdure.nodes.simulator import Answer, ConnectionLost, Match, Rule, Simulator
-from perdure.nodes.simulator.fixture import simulator as simulator
+from perdure.simulator import Answer, ConnectionLost, Match, Rule, Simulator
+from perdure.simulator.fixture import simulator as simulator
 
 from . import apps
 from .console import HERE, Console

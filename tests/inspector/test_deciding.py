@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from perdure.checkpoints import ActivationState
-from perdure.nodes.simulator import Answer, ConnectionLost, Match, Rule, Simulator, SlowReply
+from perdure.inspector.simulate import SimulatorUnavailableError, simulate
+from perdure.simulator import Answer, ConnectionLost, Match, Rule, Simulator, SlowReply
 
 from . import apps
 from .console import Console, wait_for
@@ -241,6 +242,15 @@ def test_simulate_says_that_a_port_is_taken(console: Console, tmp_path: Path) ->
     assert done.code == 1
     assert f"port {port}" in done.err
     assert "--port" in done.err
+
+
+def test_simulate_without_its_extra_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "perdure.simulator._server", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)  # as if it were not installed
+    with pytest.raises(SimulatorUnavailableError, match=r"uvicorn.* pip install 'perdure\[simulator\]'"):
+        simulate(port=0, db=str(tmp_path / "sim.db"), duration=1.0)
 
 
 def test_simulate_keeps_its_hands_off_checkpoints(console: Console, db: Path) -> None:

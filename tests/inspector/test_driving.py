@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from perdure.nodes.simulator import Answer, ConnectionLost, HttpError, Match, Rule, Simulator
+from perdure.simulator import Answer, ConnectionLost, HttpError, Match, Rule, Simulator
 
 from . import apps
 from .console import Console, Done, wait_for

@@ -1,3 +1,3 @@
 """Fixtures of the tests of nodes."""
 
-from perdure.nodes.simulator.fixture import simulator as simulator
+from perdure.simulator.fixture import simulator as simulator

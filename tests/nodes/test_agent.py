@@ -23,7 +23,7 @@ from perdure.nodes import (
     node,
 )
 from perdure.nodes.operations import Json, Running, Succeeded
-from perdure.nodes.simulator import Answer, HttpError, Match, Rule, Simulator
+from perdure.simulator import Answer, HttpError, Match, Rule, Simulator
 from pydantic import BaseModel
 
 

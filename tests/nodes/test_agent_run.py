@@ -23,7 +23,7 @@ from perdure.nodes import (
     Polling,
     SubmissionUnknownError,
 )
-from perdure.nodes.simulator import Answer, ConnectionLost, Rule, Simulator
+from perdure.simulator import Answer, ConnectionLost, Rule, Simulator
 
 FAST = Polling(first=0.05, cap=0.1)
 

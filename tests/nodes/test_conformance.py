@@ -53,7 +53,7 @@ from perdure.nodes.operations import (
     TimerOperation,
     Unavailable,
 )
-from perdure.nodes.simulator import Answer, Match, Rule, Simulator
+from perdure.simulator import Answer, Match, Rule, Simulator
 
 REQUEST: Mapping[str, Json] = {"text": "two words", "takes": 1.0}
 

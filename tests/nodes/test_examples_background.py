@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from perdure.nodes.simulator import Answer, Rule, Simulator
+from perdure.simulator import Answer, Rule, Simulator
 
 ROOT = Path(__file__).parents[2]
 

@@ -36,7 +36,7 @@ from perdure.nodes.operations import (
     Succeeded,
     operation_for,
 )
-from perdure.nodes.simulator import (
+from perdure.simulator import (
     Answer,
     BrokenReply,
     Call,

@@ -14,7 +14,7 @@ import pytest
 from openai import AsyncOpenAI
 from perdure.nodes import OperationError, Polling, SubmissionRejectedError, SubmissionUnknownError
 from perdure.nodes.operations import Json, ResponsesOperation
-from perdure.nodes.simulator import Answer, BrokenReply, ConnectionLost, HttpError, Rule, Simulator, SlowReply
+from perdure.simulator import Answer, BrokenReply, ConnectionLost, HttpError, Rule, Simulator, SlowReply
 
 REQUEST: Mapping[str, Json] = {
     "model": "m",

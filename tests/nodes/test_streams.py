@@ -21,7 +21,7 @@ from perdure.nodes import (
     Polling,
     SubmissionUnknownError,
 )
-from perdure.nodes.simulator import (
+from perdure.simulator import (
     Answer,
     HttpError,
     Match,

@@ -1,0 +1,3 @@
+"""Fixtures of the tests of the simulator."""
+
+from perdure.simulator.fixture import simulator as simulator
