@@ -218,13 +218,17 @@ class Fetched:
 class Once(Protocol):
     """An operation whose result can be fetched exactly once.
 
-    The engine calls `fetch` in place of `Operation.poll`. It commits that it is fetching before, and `raw` after,
+    The engine calls `fetch` in place of `Operation.poll`, which takes the result too and is for those who keep nothing.
+    It commits that it is fetching before, and `raw` after,
     before it calls `read`. A process that died in between has lost the result: the operation is `lost`, and nothing
     is fetched or submitted again without a decision.
     """
 
     async def fetch(self, token: ContinuationToken) -> Running | Fetched:
-        """Ask once, and take the result if it is there. Raises as `Operation.poll`, then having taken nothing."""
+        """Ask once, and take the result if it is there; every other end is `Fetched` as well.
+
+        Raises as `Operation.poll`, then having taken nothing.
+        """
         ...
 
     def read(self, raw: Json) -> Outcome:

@@ -45,7 +45,7 @@ class Operation(Protocol):
         ...
 
     async def poll(self, token: ContinuationToken) -> Outcome:
-        """Ask once. Changes nothing at the provider, however often it is called.
+        """Ask once. Changes nothing at the provider, however often it is called (unless the operation is `Once`).
 
         An inconclusive poll (429, 5xx, no connection) is `Running` with a `problem`. Raises
         `ProviderUnavailableError` when asking again can't help (401, 403): the operation may be alive.

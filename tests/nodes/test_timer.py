@@ -200,18 +200,18 @@ def unseen(_: str) -> hidden_datetime:
     return datetime.now(UTC)
 
 
-@pytest.mark.parametrize(
-    ("fn", "words"),
-    [
-        (seconds, "returns `datetime` .with a zone. or `timedelta`, not float"),
-        (maybe, "returns `datetime` .with a zone. or `timedelta`, not NoneType"),
-        (silent, "does not say what it returns"),
-        (open_ended, "'value' has no annotation"),
-        (awaited, "write `def`"),
-        (unseen, "can't be read at run time"),
-        (cool_down, "is a node already"),
-    ],
-)
+NO_TIMERS: list[tuple[Any, str]] = [
+    (seconds, "returns `datetime` .with a zone. or `timedelta`, not float"),
+    (maybe, "returns `datetime` .with a zone. or `timedelta`, not NoneType"),
+    (silent, "does not say what it returns"),
+    (open_ended, "'value' has no annotation"),
+    (awaited, "write `def`"),
+    (unseen, "can't be read at run time"),
+    (cool_down, "is a node already"),
+]
+
+
+@pytest.mark.parametrize(("fn", "words"), NO_TIMERS)
 def test_what_can_not_say_a_time_is_refused_where_it_is_declared(fn: Any, words: str) -> None:
     with pytest.raises(NodeDefinitionError, match=words):
         timer(fn)
