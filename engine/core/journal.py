@@ -53,9 +53,7 @@ _PLAIN = {
 }
 """The fields of each event that are plain data, with their defaults."""
 _AT_ADDRESS = frozenset(kind for kind in NAMES if any(field.name == "address" for field in fields(kind)))
-_AT_OPERATION = frozenset(
-    kind for kind in NAMES if any(field.name == "operation" for field in fields(kind))
-)
+_AT_OPERATION = frozenset(kind for kind in NAMES if any(field.name == "operation" for field in fields(kind)))
 _NO_DATA: Mapping[str, Any] = {}
 
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...checkpoints.spelling import spell
-from ._skip_analysis import ALWAYS, SkipAnalysis, TooManyConditionsError
-from ._draft import Draft
-from ..errors import WorkflowInvalidError
 from ..core.plan import EdgeKind, Plan, PlanNode
-from ._scopes import Scopes, assign_scopes
-from ._topology import Topology
+from ..errors import WorkflowInvalidError
 from ._assignability import fits
+from ._draft import Draft
+from ._scopes import Scopes, assign_scopes
+from ._skip_analysis import ALWAYS, SkipAnalysis, TooManyConditionsError
+from ._topology import Topology
 from ._types import NodeTypes, join_positions, read_types, type_problems
 from ._wiring import wiring_problems
 
@@ -100,7 +100,9 @@ def _meetings(draft: Draft, skip_analysis: SkipAnalysis, name: str) -> Iterator[
                 )
 
 
-def _missing_positions(draft: Draft, skip_analysis: SkipAnalysis, types: NodeTypes, name: str) -> Iterator[str]:
+def _missing_positions(
+    draft: Draft, skip_analysis: SkipAnalysis, types: NodeTypes, name: str
+) -> Iterator[str]:
     runs = skip_analysis.runs[name]
     edges = draft.incoming(name)
     positions = join_positions(types, name, len(edges))

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ._draft import Draft
 from ..core.plan import EdgeKind, PlanEdge, PlanScope
+from ._draft import Draft
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

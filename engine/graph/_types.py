@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ...checkpoints.errors import TypeNotStorableError
 from ...checkpoints.spelling import spell
 from ...nodes.errors import NodeDefinitionError
-from ._draft import AnyNode, Draft
 from ..core.plan import EdgeKind, PlanEdge
 from ._assignability import fits, item_type, tuple_items
+from ._draft import AnyNode, Draft
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ._draft import Draft
 from ..core.plan import EdgeKind, PlanEdge
+from ._draft import Draft
 from ._topology import Topology
 
 

@@ -27,6 +27,4 @@ def signature(plan: Plan) -> str:
 def plan_record(plan: Plan) -> PlanRecord:
     """The plan as it is stored."""
     data = encode_plan(plan)
-    return PlanRecord(
-        signature=hashlib.sha256(data).hexdigest()[:16], workflow=plan.workflow, plan=data
-    )
+    return PlanRecord(signature=hashlib.sha256(data).hexdigest()[:16], workflow=plan.workflow, plan=data)

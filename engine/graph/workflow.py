@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Never, Self, TypeVar, overload
 
-from ...nodes.node import Node
-from ...nodes.node import In, Out
+from ...nodes.node import In, Node, Out
+from ..core.plan import EdgeKind, OnFailure, Plan, PlanEdge
+from ..errors import WorkflowFrozenError, WorkflowInvalidError
 from ._checks import check
 from ._draft import AnyNode, Draft
-from ..errors import WorkflowFrozenError, WorkflowInvalidError
-from ..core.plan import EdgeKind, OnFailure, Plan, PlanEdge
 from .plan_form import signature
 
 T = TypeVar("T")
@@ -100,7 +99,8 @@ class Workflow(Node[In, Out]):
         """
         if concurrency is not None and concurrency < 1:
             self._refuse(
-                "map", f"concurrency={concurrency}, but it counts activations under way: use 1 or more, or leave it out."
+                "map",
+                f"concurrency={concurrency}, but it counts activations under way: use 1 or more, or leave it out.",
             )
         self._add(EdgeKind.MAP, source, target, concurrency=concurrency)
 

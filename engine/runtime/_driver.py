@@ -276,9 +276,7 @@ class Driver:
                 data.update(note)
             if waits is not None and isinstance(change.event, _WAITS):
                 data["wake_at"] = waits
-        return EventRecord(
-            self.position, change.event.at, kind, node, path, pack(data) if data else NO_DATA
-        )
+        return EventRecord(self.position, change.event.at, kind, node, path, pack(data) if data else NO_DATA)
 
     def _note_error(self) -> None:
         """The run's error is that of its first failure, or that its end was skipped."""
@@ -354,7 +352,9 @@ class Driver:
         try:
             if self.shared.stopping or self.stopped is not None:
                 return []
-            self.shared.shielded.add(task)  # from before the intent's commit, so that nobody cancels in between
+            self.shared.shielded.add(
+                task
+            )  # from before the intent's commit, so that nobody cancels in between
             await self.commit(change)
             reply = await TABLE[commands.Submit](self.owned, commands.Submit(operation))
             places.release()

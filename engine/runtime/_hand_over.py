@@ -35,9 +35,7 @@ async def leave_handle(owned: OwnedRun, reply: Change, submission: int, error: E
     return error
 
 
-async def _leave(
-    owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken
-) -> None:
+async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken) -> None:
     operation = event.operation
     store = owned.shared.store
     run = await store.read(lambda view: view.run(owned.run_id))

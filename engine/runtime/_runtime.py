@@ -132,9 +132,7 @@ class Runtime:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    def owned_run(
-        self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None
-    ) -> OwnedRun:
+    def owned_run(self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None) -> OwnedRun:
         """What performers know of a run."""
         policies = stored_policies(record) if workflow is None else self.policies(workflow)
         return OwnedRun(
@@ -148,9 +146,7 @@ class Runtime:
             load=self.work,
         )
 
-    def own(
-        self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None = None
-    ) -> OwnedRun:
+    def own(self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None = None) -> OwnedRun:
         """The run is ours to drive, with that very workflow where it is given."""
         owned = self.owned_run(record, plan, workflow or self.workflows.get(record.signature))
         self.keep(owned)
@@ -223,9 +219,7 @@ class Runtime:
     def _not_loaded(self, wanted: Iterable[int]) -> None:
         """Whoever still waits after a load waits for nothing: the executor stops."""
         for run in wanted:
-            self._loaded(
-                run, ExecutorStoppedError("The executor stopped before the run was loaded.")
-            )
+            self._loaded(run, ExecutorStoppedError("The executor stopped before the run was loaded."))
 
     def _restore(self, run: int, loaded: Loaded | None) -> None:
         owned = self.owned.get(run)

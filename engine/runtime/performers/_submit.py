@@ -93,9 +93,7 @@ def unknown(owned: OwnedRun, operation: Any, error: BaseException) -> Change:
     packed = pack(failure)
     retry_after = error.retry_after if isinstance(error, SubmissionUnknownError) else None
     return Change(
-        events.SubmissionUnknown(
-            owned.shared.clock(), operation, owned.shared.random.random(), retry_after
-        ),
+        events.SubmissionUnknown(owned.shared.clock(), operation, owned.shared.random.random(), retry_after),
         operation={"error": packed},
         submission={"error": packed},
         note={"error": failure},
