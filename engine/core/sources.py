@@ -104,7 +104,7 @@ def given(state: RunState, address: Address) -> Given:
     )  # a single one has, or this would not have started
     if len(taken) > 1:  # alternatives, taken together
         return Ambiguous(tuple(edge.source for edge in taken))
-    (edge,) = taken
+    edge = next(iter(taken))
     match edge.kind:
         case EdgeKind.COLLECT:
             assert edge.scope is not None
