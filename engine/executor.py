@@ -22,7 +22,6 @@ from .core.plan import Plan
 from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
 from .graph import Workflow
-from .graph.plan_form import plan_record
 from .run import Run
 from .runtime import _signals as signals
 from .runtime._admission import (
@@ -234,7 +233,7 @@ class Executor:
         starting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._starting.setdefault(run_id, starting)
         try:
-            record = await self._store.create(new, plan_record(plan), transition)
+            record = await self._store.create(new, workflow.plan_record, transition)
             driver.created(record, value)
             self._runtime.keep(owned)
             self._runtime.adopt(driver)

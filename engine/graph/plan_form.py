@@ -1,4 +1,4 @@
-"""How a plan is stored: its bytes, its signature, its record."""
+"""How a plan is stored: its bytes and their signature."""
 
 from __future__ import annotations
 
@@ -19,12 +19,7 @@ def decode_plan(data: bytes) -> Plan:
     return Plan.from_plain(unpack(data))
 
 
-def signature(plan: Plan) -> str:
-    """16 hex digits: equal for workflows of the same shape."""
-    return hashlib.sha256(encode_plan(plan)).hexdigest()[:16]
-
-
 def plan_record(plan: Plan) -> PlanRecord:
-    """The plan as it is stored."""
+    """The plan as it is stored. Its signature, 16 hex digits, is equal for workflows of the same shape."""
     data = encode_plan(plan)
     return PlanRecord(signature=hashlib.sha256(data).hexdigest()[:16], workflow=plan.workflow, plan=data)

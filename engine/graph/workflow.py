@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Never, Self, TypeVar, overload
 
+from ...checkpoints.records import PlanRecord
 from ...nodes.node import In, Node, Out
 from ..core.plan import EdgeKind, OnFailure, Plan, PlanEdge
 from ..errors import WorkflowFrozenError, WorkflowInvalidError
 from ._checks import check
 from ._draft import AnyNode, Draft
-from .plan_form import signature
+from .plan_form import plan_record
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -54,7 +55,7 @@ class Workflow(Node[In, Out]):
         self._concurrency: dict[str, int] = {}
         self._clashes: list[str] = []
         self._plan: Plan | None = None
-        self._signature: str | None = None
+        self._record: PlanRecord | None = None
         self._start = self._known(start)
         self._end = self._known(end)
 
@@ -230,9 +231,14 @@ class Workflow(Node[In, Out]):
     @property
     def signature(self) -> str:
         """16 hex digits: equal for workflows of the same shape. Policies and bodies of functions don't count."""
-        if self._signature is None:
-            self._signature = signature(self.plan)
-        return self._signature
+        return self.plan_record.signature
+
+    @property
+    def plan_record(self) -> PlanRecord:
+        """The plan as it is stored."""
+        if self._record is None:
+            self._record = plan_record(self.plan)
+        return self._record
 
     def concurrency(self, target: str) -> int | None:
         """How many activations of a map's target may be under way at once; None for no limit."""
@@ -262,7 +268,7 @@ class Workflow(Node[In, Out]):
         for attribute in ("_nodes", "_edges", "_whens", "_places", "_discarded", "_concurrency", "_clashes"):
             setattr(twin, attribute, getattr(self, attribute).copy())
         twin._plan = None
-        twin._signature = None
+        twin._record = None
         return twin
 
     # -- bookkeeping -------------------------------------------------------------------------------------
