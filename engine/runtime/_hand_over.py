@@ -6,7 +6,7 @@ import logging
 
 from ...checkpoints.codec import pack
 from ...nodes.operation_node import OperationNode
-from ...nodes.operations.capabilities import Cancellable
+from ...nodes.operations.capabilities import Cancellable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..errors import HandleNotCommittedError
@@ -42,7 +42,7 @@ async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, toke
     if run.status.finished:
         log.warning("run %s has ended without %s; cancelling it at the provider", run.id, operation)
         node = owned.node(operation.address.node)
-        if isinstance(node, OperationNode) and isinstance(node.operation, Cancellable):
+        if isinstance(node, OperationNode) and has_capability(node.operation, Cancellable):
             await node.operation.cancel(token)
         return
     data = {"token": token.to_dict(), "operation": list(operation[1:]), "submission": submission}

@@ -8,7 +8,7 @@ from typing import Any
 from ...nodes.function import FunctionNode
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
-from ...nodes.operations.capabilities import Findable, Idempotent, Local, Once
+from ...nodes.operations.capabilities import Findable, Idempotent, Local, Once, has_capability
 from ..core.policy import DEFAULT, Policy
 from ..graph import Workflow
 
@@ -29,7 +29,7 @@ def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
     if not isinstance(node, OperationNode):
         return Policy(concurrency=concurrency)
     adapter, polling = node.operation, node.polling
-    local = isinstance(adapter, Local)
+    local = has_capability(adapter, Local)
     return Policy(
         concurrency=concurrency,
         retries=node.retries,
@@ -40,7 +40,9 @@ def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
         first_poll=polling.first,
         longest_poll=polling.cap,
         spread=polling.jitter,
-        idempotent_for=adapter.idempotent_for if isinstance(adapter, Idempotent) else 0.0,
-        find_after=adapter.settles_within + adapter.submit_takes if isinstance(adapter, Findable) else None,
-        once=isinstance(adapter, Once),
+        idempotent_for=adapter.idempotent_for if has_capability(adapter, Idempotent) else 0.0,
+        find_after=adapter.settles_within + adapter.submit_takes
+        if has_capability(adapter, Findable)
+        else None,
+        once=has_capability(adapter, Once),
     )

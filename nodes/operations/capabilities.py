@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from typing_extensions import TypeIs
 
 from .outcomes import Asks, Calls, Outcome, Running
 from .tokens import ContinuationToken, Json
+
+C = TypeVar("C")
 
 
 @runtime_checkable
@@ -252,3 +256,18 @@ class Adoptable(Protocol):
     def adopt(self, handle: str) -> ContinuationToken:
         """A token for that handle. Asks nobody whether it exists."""
         ...
+
+
+_KNOWN: dict[tuple[type, type], bool] = {}
+
+
+def has_capability(adapter: object, capability: type[C]) -> TypeIs[C]:
+    """Whether the adapter has the capability: `isinstance`, asked once for each class of adapters.
+
+    Asking a runtime-checkable protocol costs more than the rest of a step.
+    """
+    key = (type(adapter), capability)
+    known = _KNOWN.get(key)
+    if known is None:
+        known = _KNOWN[key] = isinstance(adapter, capability)
+    return known
