@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import Any
 
-from perdure.checkpoints import PerdureError, SQLiteStore, SQLiteView
+from perdure.checkpoints import PerdureError, RunStatus, SQLiteStore, SQLiteView
 from perdure.checkpoints.conformance.examples import PLAN, make_run, make_step
 
 
@@ -25,6 +25,9 @@ async def obey(store: SQLiteStore, order: list[Any]) -> object:
             return (await make_run(store, run_id)).key
         case ["commit", int(run), int(position), int(fence)]:
             return await store.commit(make_step(run, position=position, fence=fence))
+        case ["finish", int(run), int(position), int(fence)]:
+            step = make_step(run, position=position, fence=fence, status=RunStatus.SUCCEEDED)
+            return await store.commit(step)
         case ["claim", str(run_id)]:
             claim = await store.claim(run_id)
             return {

@@ -181,6 +181,41 @@ def test_who_leaves_gives_its_runs_back(tmp_path: Path) -> None:
         assert other.ask("claim", "one") == {"granted": True, "holder": None, "from": None, "fence": 2}
 
 
+def test_claim_all_takes_what_dead_ones_left_and_tells_who_drives_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def take_over(dead: int, living: int) -> None:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            await make_run(store, "ours")
+            claims = await store.claim_all([PLAN.signature], exclude=[4])
+            found = [(claim.run.id, claim.granted, claim.taken_over, claim.holder) for claim in claims]
+            assert found == [
+                ("left-1", True, f"process {dead}", None),
+                ("driven", False, None, f"process {living}"),
+            ]
+            with store.view() as view:
+                ends = {run.id: [claim.end for claim in view.claims(run.key)] for run in view.runs()}
+            assert ends == {
+                "left-1": ["lost", None],
+                "driven": [None],
+                "done": ["finished"],
+                "left-2": [None],
+                "ours": [None],
+            }
+
+    with child(path) as dead, child(path) as living:
+        dead.ask("register")
+        living.ask("register")
+        assert dead.ask("create", "left-1") == 1
+        assert living.ask("create", "driven") == 2
+        assert dead.ask("create", "done") == 3
+        assert dead.ask("create", "left-2") == 4
+        dead.ask("finish", 3, 1, 1)
+        dead.kill()
+        asyncio.run(take_over(dead.pid, living.pid))
+
+
 def test_two_stores_of_one_process_are_two_executors(tmp_path: Path) -> None:
     async def work() -> None:
         async with SQLiteStore(tmp_path / "a.db") as one, SQLiteStore(tmp_path / "a.db") as two:

@@ -127,7 +127,10 @@ def test_a_fault_at_each_statement_leaves_an_empty_database(
     [
         ("ALTER TABLE runs DROP COLUMN nonce", "its table runs is not as this version"),
         ("ALTER TABLE runs ADD COLUMN more TEXT", "its table runs is not as this version"),
-        ("ALTER TABLE blobs ADD COLUMN more INTEGER AS (length(data))", "its table blobs is not as this version"),
+        (
+            "ALTER TABLE blobs ADD COLUMN more INTEGER AS (length(data))",
+            "its table blobs is not as this version",
+        ),
         ("DROP TABLE claims; CREATE VIEW claims AS SELECT 1", "its table claims is not as this version"),
         (
             "CREATE TRIGGER spy AFTER INSERT ON events BEGIN DELETE FROM events; END",

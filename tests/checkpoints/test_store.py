@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -228,7 +228,8 @@ def test_a_query_finds_its_rows_by_an_index(query: str, index: str) -> None:
     async def plan() -> str:
         def explain(connection: sqlite3.Connection) -> str:
             names = ("prefix", "run", "signatures", "executor", "at")
-            parameters = dict.fromkeys(names, "[]") if ":" in query else ["[]"] * query.count("?")
+            named: Mapping[str, str] = dict.fromkeys(names, "[]")
+            parameters = named if ":" in query else ["[]"] * query.count("?")
             rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", parameters)
             return "\n".join(row[3] for row in rows)
 

@@ -24,7 +24,7 @@ from perdure.checkpoints import (
     StoreError,
     Value,
 )
-from perdure.checkpoints.conformance.examples import make_run, make_step
+from perdure.checkpoints.conformance.examples import PLAN, make_run, make_step
 
 from .children import child
 
@@ -194,6 +194,56 @@ def test_a_lock_fails_the_whole_group_and_nothing_is_lost(tmp_path: Path) -> Non
             holder.close()
             await asyncio.gather(*map(store.commit, steps))
             assert {run.position for run in await store.read(lambda view: view.runs())} == {2}
+
+    asyncio.run(work())
+
+
+def test_what_waits_behind_a_lock_gets_the_same_error_and_can_be_tried_again(tmp_path: Path) -> None:
+    """A driver that waits out a lock must not be told that its run was taken over."""
+    path = tmp_path / "a.db"
+
+    async def work() -> None:
+        async with SQLiteStore(path, busy_timeout=0.3) as store:
+            await store.register()
+            run = await make_run(store, "one")
+            steps = [make_step(run.key, position=run.position + number) for number in range(4)]
+            holder = sqlite3.connect(path, isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            first = [asyncio.ensure_future(store.commit(step)) for step in steps[:2]]
+            await asyncio.sleep(0.1)  # these are being written; the next ones wait behind them
+            behind = [asyncio.ensure_future(store.commit(step)) for step in steps[2:]]
+            outcomes = await asyncio.gather(*first, *behind, return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [DatabaseLockedError] * 4
+            assert "the transition before it in its run was not" in str(outcomes[2])
+            holder.close()
+            await asyncio.gather(*map(store.commit, steps))
+            assert (await store.read(lambda view: view.run("one"))).position == run.position + 4
+
+    asyncio.run(work())
+
+
+def test_a_look_for_runs_to_take_needs_no_lock_when_there_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def work() -> None:
+        async with SQLiteStore(path) as owner, SQLiteStore(path, busy_timeout=0.2) as other:
+            await owner.register()
+            await other.register()
+            run = await make_run(owner, "one")
+            await make_run(other, "two")
+            holder = sqlite3.connect(path, isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            [claim] = await other.claim_all([PLAN.signature])
+            assert (claim.run, claim.granted, claim.holder) == (run, False, f"process {os.getpid()}")
+            assert await other.claim_all([PLAN.signature], exclude={run.key}) == []
+            holder.close()
+            await owner.release([run])
+            holder = sqlite3.connect(path, isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(DatabaseLockedError):
+                await other.claim_all([PLAN.signature])
+            holder.close()
+            assert [claim.granted for claim in await other.claim_all([PLAN.signature])] == [True]
 
     asyncio.run(work())
 
