@@ -126,7 +126,9 @@ async def takes_a_commit_that_is_tried_again_for_done(factory: StoreFactory) -> 
             ["run_created", "a", "b", "c"],
             "nor does the journal hold anything twice",
         )
-        await store.commit(make_step(run.key, position=before.position))
+        twice = make_step(run.key, position=before.position)
+        await asyncio.gather(store.commit(twice), store.commit(twice))  # in one group
+        same(len(await look(store, lambda v: v.events(run.key))), 5, "nor in one group")
         other = make_step(run.key, position=run.position, events=("a", "x"))
         await raises(StaleFenceError, store.commit(other), "another transition at that position is refused")
         later = steps[0]._replace(events=[e._replace(at=e.at + 1) for e in steps[0].events])

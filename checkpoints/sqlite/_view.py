@@ -290,7 +290,8 @@ class SQLiteView(View):
             try:
                 yield
             finally:
-                if connection.in_transaction:  # some errors have rolled back already
+                # Not when the view was closed inside, nor where an error has rolled back already.
+                if self._connection is connection and connection.in_transaction:
                     connection.execute("ROLLBACK")
 
     def _row(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Row | None:

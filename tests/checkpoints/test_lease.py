@@ -224,6 +224,9 @@ def test_two_stores_of_one_process_are_two_executors(tmp_path: Path) -> None:
             run = await make_run(one, "one")
             claim = await two.claim("one")
             assert (claim.granted, claim.holder) == (False, f"process {os.getpid()}")
+            await two.release([run])
+            assert await one.read(lambda view: view.run("one")) == run, "nobody gives back what is another's"
+            assert [claim.end for claim in await one.read(lambda view: view.claims(run.key))] == [None]
             # Asking did not cost the lock: another process sees it still.
             with child(tmp_path / "a.db") as other:
                 other.ask("register")

@@ -18,6 +18,7 @@ from perdure.checkpoints import (
     OperationKey,
     RunStatus,
     SQLiteStore,
+    SQLiteView,
     State,
     StoreCheck,
     StoreError,
@@ -146,6 +147,22 @@ def test_commits_are_synchronous_as_asked(tmp_path: Path) -> None:
     assert asyncio.run(pragma(SQLiteStore(path), "synchronous")) == 2
     assert asyncio.run(pragma(SQLiteStore(path, synchronous="NORMAL"), "synchronous")) == 1
     assert asyncio.run(pragma(SQLiteStore(path), "journal_mode")) == "wal"
+
+
+def test_no_connection_trusts_the_schema(tmp_path: Path) -> None:
+    async def work() -> None:
+        for store in (SQLiteStore(tmp_path / "a.db"), MemoryStore()):
+            async with store:
+                views = [await store.read(trusts)]
+                with store.view() as view:
+                    views.append(trusts(view))
+                assert views == [0, 0]
+
+    def trusts(view: View) -> int:
+        assert isinstance(view, SQLiteView)
+        return view._number("PRAGMA trusted_schema")  # pyright: ignore[reportPrivateUsage] no public way to ask
+
+    asyncio.run(work())
 
 
 def test_a_large_value_is_stored_once(tmp_path: Path) -> None:
