@@ -107,7 +107,8 @@ class Findable(Protocol):
 class Cancellable(Protocol):
     """An operation that can be cancelled.
 
-    The engine commits that it cancels, then calls `cancel` until the outcome is not `Running`, also after a crash.
+    The engine commits that it cancels, then calls `cancel` until the outcome is not `Running`, also after a crash. An
+    operation that is not `Cancellable` runs on at the provider, and its outcome is ignored.
     """
 
     async def cancel(self, token: ContinuationToken) -> Outcome:
