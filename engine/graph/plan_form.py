@@ -1,4 +1,4 @@
-"""How a plan is stored: its bytes and their signature."""
+"""The form in which plans are stored: msgpack of plain data, under a signature. Needs none of the user's code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..core.plan import Plan
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """msgpack of plain data; `decode_plan` reads it back."""
+    """The plan as msgpack of plain data: the same bytes for equal plans."""
     return pack(plan.to_plain())
 
 
 def decode_plan(data: bytes) -> Plan:
-    """Read what `encode_plan` wrote."""
+    """The plan that `encode_plan` wrote."""
     return Plan.from_plain(unpack(data))
 
 
