@@ -21,6 +21,7 @@ from .commands import (
     Effect,
     EvaluateEdges,
     Find,
+    Finish,
     Hold,
     Poll,
     Resubmit,
@@ -39,7 +40,7 @@ def interrupted(state: RunState) -> list[OperationAddress]:
 
 
 def pending(state: RunState) -> list[Effect]:
-    """What is to be done, in a fixed order. What was interrupted is to be settled before."""
+    """What is to be done, in a fixed order. What was interrupted is to be settled before, which may have ended the run."""
     effects: list[Effect] = []
     if state.live or state.outcome is None:
         for address in state.addresses(S):
@@ -47,6 +48,8 @@ def pending(state: RunState) -> list[Effect]:
             if effect is not None:
                 effects.append(effect)
     effects += [CancelStray(*stray) for stray in sorted(state.strays)]
+    if state.outcome is not None and not state.live:
+        effects.append(Finish(state.outcome))
     return effects
 
 
@@ -73,10 +76,10 @@ def _pending_of(state: RunState, address: Address) -> Effect | None:
 
 def _pending_operation(state: RunState, address: OperationAddress, operation: Operation) -> Effect | None:
     match operation.state:
+        case S.WAITING | S.CANCELLING if operation.has_outcome:
+            return Decode(address)
         case S.CANCELLING:
             return CancelRemote(address)
-        case S.WAITING if operation.detail == "fetched":
-            return Decode(address)
         case S.WAITING | S.BACKOFF:
             return Wake(operation.wake_at or 0.0, address.address, address)
         case S.SUBMIT_UNKNOWN if operation.detail == "held":
@@ -90,7 +93,7 @@ def _pending_operation(state: RunState, address: OperationAddress, operation: Op
 def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effect | None:
     """What to do for an operation whose moment has come; None where it does not wait for one any more."""
     match operation.state:
-        case S.WAITING if operation.detail == "fetched":
+        case S.WAITING | S.CANCELLING if operation.has_outcome:
             return Decode(address)
         case S.WAITING:
             return Poll(address)
@@ -109,17 +112,17 @@ def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effe
 
 
 def idle_wakes(
-    outcome: RunStatus | None,
+    status: RunStatus,
     activations: Sequence[ActivationRecord],
     operations: Sequence[OperationRecord],
 ) -> list[Wake] | None:
     """What `pending` gives for a run of which these rows are live, if that is nothing but moments; else None."""
-    if outcome is not None:
+    if status is not RunStatus.WAITING:
         return None
     wakes: list[Wake] = []
     waiting: set[tuple[object, int]] = set()
     for record in operations:
-        if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetched":
+        if record.state not in (S.WAITING, S.BACKOFF) or record.has_outcome:
             return None
         address = Address(record.key.node, record.path)
         operation = OperationAddress(address, record.key.attempt, record.key.chain, record.key.number)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from ....checkpoints.codec import unpack
-from ....checkpoints.records import State, SubmissionKey, SubmissionRecord
+from ....checkpoints.records import State, SubmissionRecord
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
@@ -117,7 +117,7 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
 
 
 async def _submission(owned: OwnedRun, work: Work, command: CancelStray) -> SubmissionRecord | None:
-    key = SubmissionKey(work.state.operation_key(command.operation), command.submission)
+    key = work.state.strays.get((command.operation, command.submission))
     submissions = await owned.shared.store.read(lambda view: view.submissions(owned.run))
     return next((record for record in submissions if record.key == key), None)
 
