@@ -76,7 +76,9 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
             _answered(step, event)
         case TokenAdvanced():
             activation, operation = _going_on(step, event)
-            if operation.state is S.CANCELLING:  # the cancel is sent until it is acknowledged, with this token now
+            if (
+                operation.state is S.CANCELLING
+            ):  # the cancel is sent until it is acknowledged, with this token now
                 step.save_operation(activation, event.operation, Move.GO_ON, detail=operation.detail)
                 return
             wake_at = event.at + event.poll_after

@@ -136,9 +136,7 @@ class Play:
     def fail(self, which: str, *, retryable: bool = False) -> None:
         """Its attempt fails; for good unless `retryable` and there are retries left."""
         operation = self.state.open_operation(at(which))
-        self.apply(
-            events.AttemptFailed(self.now, at(which), retryable=retryable, operation=operation)
-        )
+        self.apply(events.AttemptFailed(self.now, at(which), retryable=retryable, operation=operation))
 
     def back_off(self, which: str) -> None:
         """Its attempt fails and another one is to follow."""
@@ -268,9 +266,7 @@ class Play:
         fetched = isinstance(event, events.Fetched)
         if fetched or (isinstance(event, events.AttemptFailed) and event.ending == "undecodable"):
             assert event.operation is not None
-            self.stored.keep_outcome(
-                OperationKey(*self._key(event.operation.address), *event.operation[1:])
-            )
+            self.stored.keep_outcome(OperationKey(*self._key(event.operation.address), *event.operation[1:]))
 
     def _key(self, address: Address) -> ActivationKey:
         return self.rows[address].key

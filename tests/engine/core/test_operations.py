@@ -63,7 +63,9 @@ def lost(play: Play, **more: Any) -> None:
     play.apply(events.SubmissionUnknown(play.now, play.operation("b"), **more))
 
 
-def found(play: Play, submission: int = 1, source: Literal["found", "person", "former_owner"] = "found") -> None:
+def found(
+    play: Play, submission: int = 1, source: Literal["found", "person", "former_owner"] = "found"
+) -> None:
     play.apply(events.HandleFound(play.now, play.operation("b"), submission, source))
 
 
@@ -402,9 +404,7 @@ def test_a_refusal_while_the_run_is_cancelled_ends_the_submission() -> None:
 # -- cancels at the provider -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("reason", "again"), [("deadline", "failed"), ("queue", "backoff")]
-)
+@pytest.mark.parametrize(("reason", "again"), [("deadline", "failed"), ("queue", "backoff")])
 def test_what_takes_too_long_is_cancelled_and_has_failed(reason: Any, again: str) -> None:
     play = one(retries=1)
     play.submit("b")
@@ -415,9 +415,7 @@ def test_what_takes_too_long_is_cancelled_and_has_failed(reason: Any, again: str
     assert play.of("b") == again
 
 
-@pytest.mark.parametrize(
-    ("reason", "again"), [("deadline", "failed"), ("queue", "backoff")]
-)
+@pytest.mark.parametrize(("reason", "again"), [("deadline", "failed"), ("queue", "backoff")])
 def test_a_failure_that_overtakes_such_a_cancel_means_the_same(reason: Any, again: str) -> None:
     play = one(retries=1)
     play.submit("b")

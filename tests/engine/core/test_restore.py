@@ -208,7 +208,9 @@ def test_what_lies_in_closed_scopes_does_no_harm_and_is_not_needed() -> None:
     play.succeed("note[0]", "c[0, 0]", "d[0, 0]")
     everything, needed = play.stored.loaded(open_only=False), play.stored.loaded()
     assert len(needed.activations) == len(everything.activations) - 2  # c[0, 0] and d[0, 0]
-    assert len(needed.scopes) == len(everything.scopes) == 2  # the closed one lies in an open one: e[0] collects it
+    assert (
+        len(needed.scopes) == len(everything.scopes) == 2
+    )  # the closed one lies in an open one: e[0] collects it
     assert restore(play.plan, play.policies, everything) == play.state
     assert restore(play.plan, play.policies, needed) == play.state
 

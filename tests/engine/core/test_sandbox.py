@@ -29,7 +29,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 CORE = Path(machine.__file__).parent
 
-WORKFLOW = '''
+WORKFLOW = """
 from temporalio import workflow
 
 from {library}.engine.core import events, journal, pending, policy, restore, sources
@@ -64,7 +64,7 @@ class Run:
             journal.to_journal(event)
         assert fold(PLAN, JOURNAL) == state
         return f"{{submission_key('nonce', OPERATION)}} {{state.status}}"
-'''
+"""
 
 
 @pytest.fixture
@@ -100,9 +100,7 @@ def play(folder: Path, *, library: str = "perdure", more: str = "pass") -> str:
     async def work() -> WorkflowActivationCompletion:
         runner.prepare_workflow(definition)
         start = InitializeWorkflow(workflow_id="w", workflow_type="Run", randomness_seed=1)
-        activation = WorkflowActivation(
-            run_id="r", jobs=[WorkflowActivationJob(initialize_workflow=start)]
-        )
+        activation = WorkflowActivation(run_id="r", jobs=[WorkflowActivationJob(initialize_workflow=start)])
         return await asyncio.to_thread(runner.prepared[0].activate, activation)
 
     completion = asyncio.run(work())
@@ -152,7 +150,8 @@ def test_what_may_not_run_there_is_caught(folder: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "function"), [("policy", "def backoff"), ("machine", "def fold"), ("journal", "def to_journal")]
+    ("module", "function"),
+    [("policy", "def backoff"), ("machine", "def fold"), ("journal", "def to_journal")],
 )
 def test_a_core_that_reads_the_clock_would_be_caught(folder: Path, module: str, function: str) -> None:
     path = copy_core(folder) / f"{module}.py"
@@ -162,4 +161,3 @@ def test_a_core_that_reads_the_clock_would_be_caught(folder: Path, module: str, 
     path.write_text(f"{text[:after]}\n    import time\n\n    time.time()\n{text[after:]}", encoding="utf-8")
     with pytest.raises(RefusedError, match="Cannot access time.time"):
         play(folder, library="copied")
-

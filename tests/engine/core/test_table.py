@@ -394,13 +394,13 @@ def roads() -> Iterator[None]:
             case "unknown" | "held":
                 play.apply(events.Answered(play.now, operation, "fail"))
             case "undecodable" | "waiting":
-                play.apply(
-                    events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation)
-                )
+                play.apply(events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation))
             case _:
                 play.fail("b", retryable=False)
         yield
-    for situation in SITUATIONS:  # everything that moves meets a cancel, and what failed or was cancelled a retry
+    for (
+        situation
+    ) in SITUATIONS:  # everything that moves meets a cancel, and what failed or was cancelled a retry
         play = SITUATIONS[situation]()
         if play.state.outcome is None or situation in ("ready", "failed", "undecided"):
             play.cancel()
