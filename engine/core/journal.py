@@ -81,10 +81,8 @@ def to_journal(event: Event) -> Entry:
         address = operation.address
         if kind in _AT_ADDRESS or operation[1:] != (1, "", 0):
             data["operation"] = list(operation[1:])
-    if kind in _WITH_POLICIES:
-        plain = event.policies.plain  # pyright: ignore[reportAttributeAccessIssue]  # these two have them
-        if plain:
-            data["policies"] = plain
+    if isinstance(event, events.RunStarted | events.PoliciesChanged) and event.policies.plain:
+        data["policies"] = event.policies.plain
     if address is None:
         return Entry(NAMES[kind], None, (), data)
     return Entry(NAMES[kind], address.node, address.path, data or _NO_DATA)

@@ -202,11 +202,8 @@ class Play:
 
     def last(self, *kinds: type[Any]) -> list[str]:
         """What the last event's commands of these kinds are about, in order."""
-        return [
-            str(getattr(command, "operation", None) or command.address)  # pyright: ignore[reportAttributeAccessIssue]
-            for command in self.commands[-1]
-            if isinstance(command, kinds)
-        ]
+        about: list[Any] = [command for command in self.commands[-1] if isinstance(command, kinds)]
+        return [str(getattr(command, "operation", None) or command.address) for command in about]
 
     def undecided(self) -> list[Address]:
         """What has succeeded and whose edges are not decided."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def asks(works: Works, **policy: Any) -> OperationNode[str, str]:
 
 def chain(*nodes: Any) -> Workflow[Any, Any]:
     workflow = Workflow[Any, Any]("w", start=nodes[0], end=nodes[-1])
-    for source, target in zip(nodes, nodes[1:], strict=False):
+    for source, target in pairwise(nodes):
         workflow.edge(source, target)
     return workflow
 
@@ -348,7 +349,10 @@ def _answer(driver: Driver, shop: Workshop, reply: str) -> None:
 
 
 async def until(done: Callable[[], Awaitable[bool]]) -> None:
-    while not await done():
+    """Wait for something to become true."""
+    while True:
+        if await done():
+            return
         await asyncio.sleep(0.002)
 
 

@@ -201,7 +201,7 @@ def draw_event(choices: Choices, play: Play) -> Event:
     if (
         kind is events.HandleFound
         and not any(  # handles are of operations that are stored
-            (key.node, row.path, *key[3:]) == (address.node, address.path, *given["operation"][1:])
+            (key.node, row.path, *key[3:]) == (*address, attempt, chain, number)
             for key, row in play.stored.operations.items()
         )
     ):

@@ -365,7 +365,7 @@ class Noted(dict[State | None, State]):
 
 
 @pytest.fixture
-def used(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, Move, State | None]]]:
+def used(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, Move, State | None]]:
     """The entries that were used since, as (table, move, state)."""
     found: set[tuple[str, Move, State | None]] = set()
     for name, table in (("operations", OPERATIONS), ("activations", ACTIVATIONS)):
@@ -374,7 +374,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, Move, State
             for move, entries in table.items()
         }
         monkeypatch.setattr(_flow, name.upper(), noted)
-    yield found
+    return found
 
 
 def roads() -> Iterator[None]:

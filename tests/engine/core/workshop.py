@@ -73,7 +73,8 @@ class Workshop:
         value = self._input(driver, address)
         if isinstance(node, FunctionNode):
             try:
-                output = at_once(node.invoke(value, self._context(address, activation.attempt)))
+                work: Any = node.invoke(value, self._context(address, activation.attempt))
+                output: Any = at_once(work)
             except ValueError:
                 return events.AttemptFailed(now, address)
             return self._succeeded(driver, address, node.output_codec.encode(output), None)
