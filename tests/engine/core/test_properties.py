@@ -40,7 +40,7 @@ def pace(examples: int) -> settings:
     return settings(
         deadline=None,
         max_examples=examples,
-        phases=[Phase.explicit, Phase.reuse, Phase.generate],
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
