@@ -349,9 +349,7 @@ class Driver:
                 task
             )  # from before the intent's commit, so that nobody cancels in between
             effects = await self.commit(change)
-            if (
-                commands.Submit(operation) not in effects
-            ):  # it took too long to get here: the core decided otherwise
+            if commands.Submit(operation) not in effects:  # it came too late, and the core decided otherwise
                 return effects
             reply = await TABLE[commands.Submit](self.owned, commands.Submit(operation))
             places.release()

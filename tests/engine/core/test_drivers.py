@@ -433,3 +433,36 @@ def test_a_crash_at_any_commit_leads_to_the_same_end(name: str, uncommitted: boo
         assert len(again.accepted) <= again.operations + lost, "paid for twice, silently"
         unknown += lost
     assert unknown or not any(word.startswith("submitted") for word in uncut.words)
+
+
+class SlowWorks(Works):
+    """Honours keys for a moment, and takes longer than that to get ready for another submission."""
+
+    idempotent_for = 0.05
+
+    async def prepare(self) -> None:
+        if self.accepted:
+            await asyncio.sleep(0.1)
+
+
+def test_the_executor_sends_nothing_when_the_core_has_decided_otherwise_meanwhile() -> None:
+    """The intent comes when the key is honoured no more: a person is asked, and nothing was paid for twice."""
+    works, store = SlowWorks(replies=["lost"]), MemoryStore()
+    workflow = chain(a, asks(works, on_unknown_submit="hold"), z)
+
+    async def work() -> None:
+        async with Executor(store, workflows=[workflow]) as executor:
+            run = await executor.start(workflow, "x", run_id="run")
+            key = (await store.read(lambda view: view.run("run"))).key
+
+            async def held() -> bool:
+                rows = await store.read(lambda view: view.operations(key))
+                return any(row.detail == "held" for row in rows)
+
+            await until(held)
+            assert works.accepted == ["xa"]
+            await executor.answer("run", "b", "1")
+            assert await run.result() == "done: xaz"
+            assert works.accepted == ["xa"]
+
+    asyncio.run(asyncio.wait_for(work(), PATIENCE))
