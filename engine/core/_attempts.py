@@ -13,7 +13,7 @@ from ._flow import Step
 from ._operations import settle
 from ._table import OPERATIONS, Move
 from .addresses import Address, OperationAddress
-from .commands import Call, Decode, EvaluateEdges, Wake
+from .commands import Call, Decode, EvaluateEdges, Save, Wake
 from .errors import IllegalEventError
 from .events import (
     ActivationEvent,
@@ -75,6 +75,7 @@ def retry(step: Step, at: float) -> None:
         assert open_ is not None
         settle(step, scope, activation, open_, at, 0.0)
     if state.outcome is not None:
+        step.commands = [command for command in step.commands if isinstance(command, Save)]
         return
     for address in list(state.addresses([S.FAILED, S.CANCELLED, S.READY, S.SUCCEEDED])):
         scope, activation = step.locate(step, address)

@@ -370,6 +370,26 @@ def test_a_retry_starts_nothing_when_an_unknown_fate_fails_the_run_again() -> No
     assert play.last(Call) == ["b", "c"]
 
 
+def test_nor_does_it_look_at_other_unknown_fates_then() -> None:
+    sketch = Sketch("a")
+    for name in ("b", "c", "d"):
+        sketch.edge("a", name)
+    sketch.policy("c", on_unknown_submit="fail")
+    sketch.join(("b", "c", "d"), "z")
+    play = Play(sketch.plan("z"), sketch.policies).begin()
+    play.succeed("a")
+    play.intend("b")
+    play.intend("c")
+    play.fail("d")
+    lost(play)
+    play.apply(events.SubmissionUnknown(play.now, play.operation("c")))
+    play.retry()
+    assert play.states() == {"a": "succeeded", "b": "submit_unknown", "c": "failed", "d": "failed"}
+    assert play.last(Wake) == []
+    play.retry()
+    assert (play.last(Call), play.last(Wake)) == (["c", "d"], ["b"])
+
+
 def test_an_answer_given_in_a_failing_run_counts_after_a_retry() -> None:
     sketch = Sketch("a")
     for name in ("b", "c", "d"):
