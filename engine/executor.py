@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 from ..checkpoints.codec import pack
-from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableError
+from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
 from ._run_ids import check_run_id, waiting_for_answer
@@ -22,7 +22,6 @@ from .core.plan import Plan
 from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
 from .graph import Workflow
-from .graph.plan_form import plan_record
 from .run import Run
 from .runtime import _signals as signals
 from .runtime._admission import (
@@ -168,7 +167,6 @@ class Executor:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    @shielded
     async def start(self, workflow: Workflow[I, O], value: I, *, run_id: str | None = None) -> Run[O]:
         """Start a run, or take up the one with that id.
 
@@ -191,12 +189,17 @@ class Executor:
             record = await self._find(run_id)
             require_same_input(record, plan, encoded)
             require_same_workflow(record, workflow, await self._runtime.plan(record.signature))
-            async with self._taking:
-                if not record.status.finished and await self._free(record):
-                    claim = await self._store.claim(run_id)
-                    if claim.granted:
-                        await recover(self._runtime, [claim.run])
+            await self._take_up(record)
         return Run(self._runtime, record, workflow)
+
+    @shielded
+    async def _take_up(self, record: RunRecord) -> None:
+        """Drive a run on, if it has not ended and nobody drives it."""
+        async with self._taking:
+            if not record.status.finished and await self._free(record):
+                claim = await self._store.claim(record.id)
+                if claim.granted:
+                    await recover(self._runtime, [claim.run])
 
     async def _create(
         self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
@@ -234,18 +237,30 @@ class Executor:
         starting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._starting.setdefault(run_id, starting)
         try:
-            record = await self._store.create(new, plan_record(plan), transition)
+            record = await self._store.create(new, workflow.plan_record, transition)
             driver.created(record, value)
             self._runtime.keep(owned)
             self._runtime.adopt(driver)
         except RunExistsError:
             return None
+        except asyncio.CancelledError:  # the insert may be committed all the same: then it is driven
+            self._runtime.create_task(self._created_after_all(run_id))
+            raise
         finally:
             starting.set_result(None)
             if self._starting.get(run_id) is starting:
                 del self._starting[run_id]
         driver.perform(effects)
         return record
+
+    async def _created_after_all(self, run_id: str) -> None:
+        """Drive the run whose start lost its caller, if there is one."""
+        try:
+            await self._take_up(await self._find(run_id))
+        except RunNotFoundError:
+            return
+        except Exception as error:  # noqa: BLE001  # the boundary: nobody waits for this start any more
+            log.error("run %s was started and is not driven: %s. Resume it.", run_id, error)
 
     @shielded
     async def resume(self, run_id: str) -> Run[Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ...checkpoints.records import State
+from ...checkpoints.records import ActivationColumns, State
 from . import policy as policies
 from ._flow import Step
 from ._operations import settle
@@ -38,10 +38,10 @@ def advance_activation(step: Step, event: ActivationEvent) -> None:
             scope, activation = _undecided(step, event)
             step.state.undecided -= 1
             activation.taken, activation.items = event.taken, event.items
-            columns = {"taken": event.taken, "error": None}
+            columns: ActivationColumns = {"taken": event.taken, "error": None}
             if event.items is not None:
                 columns["items"] = event.items
-            step.move(scope, activation, event.address, S.SUCCEEDED, columns)  # pyright: ignore[reportArgumentType]  # a TypedDict's literal
+            step.move(scope, activation, event.address, S.SUCCEEDED, columns)
             step.agenda.append((scope, event.address, activation))
         case EdgesFailed():
             scope, activation = _undecided(step, event)
@@ -172,8 +172,8 @@ def _try_again_or_fail(
         return
     wait = policies.backoff(activation.failures, event.jitter) if retry_after is None else retry_after
     activation.wake_at = event.at + wait
-    columns = {"failures": activation.failures, "wake_at": activation.wake_at}
-    step.move(scope, activation, address, S.BACKOFF, columns)  # pyright: ignore[reportArgumentType]  # a TypedDict's literal
+    columns: ActivationColumns = {"failures": activation.failures, "wake_at": activation.wake_at}
+    step.move(scope, activation, address, S.BACKOFF, columns)
     step.commands.append(Wake(activation.wake_at, address))
 
 
@@ -221,9 +221,7 @@ def _undecided(step: Step, event: EdgesDecided | EdgesFailed) -> tuple[Scope, Ac
     return scope, activation
 
 
-def _operation(
-    step: Step, event: ActivationEvent, address: OperationAddress, move: Move
-) -> Operation:
+def _operation(step: Step, event: ActivationEvent, address: OperationAddress, move: Move) -> Operation:
     operation = step.state.operation(address)
     if operation is None or operation.state not in OPERATIONS[move] or address.address != event.address:
         now = "unknown" if operation is None else operation.state

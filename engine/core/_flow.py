@@ -138,9 +138,7 @@ class Step:
         edge = plan.edges[index]
         most = self.state.policy(edge.target).concurrency
         while (
-            scope.next < scope.size
-            and (most is None or scope.active < most)
-            and self.state.outcome is None
+            scope.next < scope.size and (most is None or scope.active < most) and self.state.outcome is None
         ):
             item = scope.next
             scope.next += 1

@@ -52,7 +52,7 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
         case Opened():
             _opened(step, event)
         case Submitted():
-            scope, activation, operation = _expect(step, event, Move.ACCEPT)
+            _, activation, operation = _expect(step, event, Move.ACCEPT)
             if operation.state is not S.SUBMITTING:
                 raise _illegal(event, operation.state)
             _save_submission(step, event.operation, operation.submission, "accepted", source="reply")
@@ -123,9 +123,7 @@ def settle(
     wake_at = at + delay
     looked_for = policy.find_after is None or operation.detail == "absent"
     if not looked_for:
-        step.save_operation(
-            address, operation, S.SUBMIT_UNKNOWN, wake_at=wake_at, unknown=operation.unknown
-        )
+        step.save_operation(address, operation, S.SUBMIT_UNKNOWN, wake_at=wake_at, unknown=operation.unknown)
     elif wake_at < trying_since + policy.idempotent_for or (
         policy.on_unknown_submit == "resubmit" and operation.unknown <= policies.RESUBMISSIONS
     ):
@@ -141,9 +139,7 @@ def settle(
         _fail(step, scope, activation, address, operation, unknown=operation.unknown)
         return
     else:
-        step.save_operation(
-            address, operation, S.SUBMIT_UNKNOWN, unknown=operation.unknown, detail="held"
-        )
+        step.save_operation(address, operation, S.SUBMIT_UNKNOWN, unknown=operation.unknown, detail="held")
         step.follow(activation, S.SUBMIT_UNKNOWN)
         step.commands.append(Hold(address))
         return
@@ -316,9 +312,7 @@ def _answered(step: Step, event: Answered) -> None:
     if event.reply == "fail":
         _fail(step, scope, activation, event.operation, operation)
         return
-    step.save_operation(
-        event.operation, operation, S.SUBMIT_UNKNOWN, wake_at=event.at, detail="resubmit"
-    )
+    step.save_operation(event.operation, operation, S.SUBMIT_UNKNOWN, wake_at=event.at, detail="resubmit")
     step.commands.append(Wake(event.at, event.operation.address, event.operation))
 
 

@@ -7,13 +7,13 @@ that memory and recovery cost what is open, not what happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State
 from .addresses import Address, OperationAddress
 from .plan import Plan
-from .policy import DEFAULT, Policy
+from .policy import NO_POLICIES, Policies, Policy
 
 S = State
 NONE = dict.fromkeys(State, 0)
@@ -91,7 +91,7 @@ class RunState:
     """A run as the core sees it."""
 
     plan: Plan
-    policies: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+    policies: Policies = NO_POLICIES
     outcome: RunStatus | None = None  # what the run is on its way to; None while it is undecided
     scopes: dict[int, Scope] = field(default_factory=dict[int, Scope])  # open instances by number
     numbers: dict[tuple[int, tuple[int, ...]], int] = field(
@@ -139,7 +139,7 @@ class RunState:
 
     def policy(self, node: str) -> Policy:
         """The policy of a node."""
-        return self.policies.get(node, DEFAULT)
+        return self.policies.of(node)
 
     def scope_of(self, address: Address) -> Scope | None:
         """The open scope instance in which the address lies."""

@@ -1,5 +1,24 @@
-"""Workflows: nodes wired to a graph, checked with networkx and frozen into a plan."""
+"""Workflows: nodes wired to a graph, what is checked before it runs, and the conditions of its edges.
 
-from .workflow import Workflow
+- `workflow`: `Workflow`, wired and checked; the checks are in the private modules beside it.
+- `conditions`: which edges an output takes, by the user's `when` functions.
+- `plan_form`: a checked workflow's plan as it is stored.
+
+`Workflow` is imported lazily: reading stored plans needs neither the nodes nor the checks.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .workflow import Workflow
+else:
+
+    def __getattr__(name):
+        if name != "Workflow":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .workflow import Workflow
+
+        return Workflow
+
 
 __all__ = ["Workflow"]

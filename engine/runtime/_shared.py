@@ -23,7 +23,7 @@ from ...nodes.node import Node
 from ..core.addresses import Address, OperationAddress
 from ..core.events import Event
 from ..core.plan import Plan
-from ..core.policy import DEFAULT, Policy
+from ..core.policy import Policies, Policy
 from ..core.state import RunState
 from ..graph import Workflow
 from ._values import Budget, Values
@@ -126,7 +126,7 @@ class OwnedRun:
     fence: int
     workflow: AnyWorkflow | None
     plan: Plan
-    policies: Mapping[str, Policy]
+    policies: Policies
     load: Callable[[int], Awaitable[Work | None]]
     """The run in memory, loaded if it was evicted; None when it is not ours any more."""
 
@@ -137,7 +137,7 @@ class OwnedRun:
 
     def policy(self, name: str) -> Policy:
         """The policy of a node."""
-        return self.policies.get(name, DEFAULT)
+        return self.policies.of(name)
 
     async def work(self) -> Work | None:
         """As `load`, for this run."""

@@ -15,7 +15,7 @@ from ...checkpoints.records import RunStatus, Signal, State
 from ...nodes.errors import SubmissionUnknownError
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations import operation_for
-from ...nodes.operations.capabilities import Adoptable, Cancellable
+from ...nodes.operations.capabilities import Adoptable, Cancellable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.addresses import Address, OperationAddress
@@ -123,7 +123,7 @@ _FAILED = "The fate of {} submission(s) is unknown, and the provider may have ac
 def _adopted(owned: OwnedRun, operation: OperationAddress, handle: str) -> ContinuationToken:
     node = owned.node(operation.address.node)
     adapter = node.operation if isinstance(node, OperationNode) else None
-    if not isinstance(adapter, Adoptable):
+    if not has_capability(adapter, Adoptable):
         raise AnswerError(
             f"Run {owned.run_id}: {operation} can't adopt {handle!r}: answer resubmit or fail.",
             run_id=owned.run_id,
@@ -168,6 +168,6 @@ async def _in_use(driver: Driver, operation: OperationAddress, token: Continuati
 async def _cancel(owned: OwnedRun, operation: OperationAddress, token: ContinuationToken) -> None:
     node = None if owned.workflow is None else owned.node(operation.address.node)
     adapter = node.operation if isinstance(node, OperationNode) else operation_for(token.provider)
-    if isinstance(adapter, Cancellable):
+    if has_capability(adapter, Cancellable):
         await adapter.cancel(token)
         log.warning("run %s: the late handle of %s was cancelled at its provider", owned.run_id, operation)

@@ -8,7 +8,7 @@ from typing import assert_never
 from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import Request
 from ....nodes.operation_node import OperationNode
-from ....nodes.operations.capabilities import Absent, Findable, Found, Unavailable
+from ....nodes.operations.capabilities import Absent, Findable, Found, Unavailable, has_capability
 from ...core import events
 from ...core.addresses import submission_key
 from ...core.commands import Find
@@ -29,7 +29,7 @@ async def perform(owned: OwnedRun, command: Find) -> Change | None:
     node = owned.node(operation.address.node)
     assert isinstance(node, OperationNode)
     adapter = node.operation
-    assert isinstance(adapter, Findable), f"{operation} was to be looked for, and its adapter can't"
+    assert has_capability(adapter, Findable), f"{operation} was to be looked for, and its adapter can't"
     key = work.state.operation_key(operation)
     request = await work.values.stored(Request(key))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"

@@ -17,7 +17,7 @@ from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import Request
 from ....nodes.errors import SubmissionRejectedError, SubmissionUnknownError
 from ....nodes.operation_node import OperationNode
-from ....nodes.operations.capabilities import Paced
+from ....nodes.operations.capabilities import Paced, has_capability
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -64,7 +64,7 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
 
 def first_poll(adapter: Operation, token: ContinuationToken, policy: Policy, owned: OwnedRun) -> float:
     """Seconds until a fresh token is asked after."""
-    if isinstance(adapter, Paced):
+    if has_capability(adapter, Paced):
         return adapter.poll_after(token)
     return poll_interval(policy, 0.0, owned.shared.random.random())
 
