@@ -318,7 +318,11 @@ class Executor:
                 claim = require_granted(await self._store.claim(run_id, failed=True))
                 if claim.run.status is RunStatus.FAILED:
                     self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
-                    driver = await self._runtime.driver(claim.run.key)
+                    try:
+                        driver = await self._runtime.driver(claim.run.key)
+                    except Exception as error:
+                        self._runtime.stop_driving(claim.run.key, error)
+                        raise
                     assert driver is not None, f"run {run_id} was claimed and is not there"
                     with driver.pinned():
                         await retry(self._runtime, driver)

@@ -7,7 +7,6 @@ they are.
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
