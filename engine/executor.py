@@ -32,6 +32,7 @@ from .runtime._admission import (
     workflow_of,
 )
 from .runtime._driver import Driver
+from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._recovery import recover, retry
 from .runtime._runtime import Runtime
 from .runtime._shared import Change
@@ -47,6 +48,9 @@ O = TypeVar("O")  # noqa: E741  # the output
 
 GRACE = 30.0
 """Seconds that a stopping executor waits for submissions and plain functions that are under way."""
+
+GC_THRESHOLD = 50_000
+"""New objects after which Python's garbage collector runs while an executor is entered; its own default is 700."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +82,9 @@ class Executor:
     A graceful stop, also on SIGTERM and Ctrl-C, waits up to `grace` seconds for submissions and plain
     functions that are under way, and leaves every run resumable. A thread can't be stopped: a plain function that
     takes longer keeps the process alive until it returns.
+
+    `gc_threshold` is the process's threshold for garbage collection while an executor is entered, because bursts of
+    runs are a third slower with Python's own; None leaves it alone.
     """
 
     def __init__(
@@ -86,10 +93,12 @@ class Executor:
         *,
         workflows: Sequence[Workflow[Never, object]] = (),
         grace: float = GRACE,
+        gc_threshold: int | None = GC_THRESHOLD,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self._store = store
         self._grace = grace
+        self._gc_threshold = gc_threshold
         self._new_id = new_id
         self._runtime = Runtime(store)
         self._signals = SignalWatch(self._runtime)
@@ -117,6 +126,8 @@ class Executor:
         self._group = self._runtime.tasks = await asyncio.TaskGroup().__aenter__()
         self._watch = self._runtime.create_task(self._signals.watch())
         self._term.install()
+        if self._gc_threshold is not None:
+            raise_threshold(self._gc_threshold)
         return self
 
     async def __aexit__(
@@ -126,6 +137,8 @@ class Executor:
         traceback: TracebackType | None,
     ) -> None:
         assert self._group is not None
+        if self._gc_threshold is not None:
+            restore_threshold()
         try:
             await self._stop()
         finally:

@@ -115,7 +115,7 @@ def _succeeded(step: Step, event: Succeeded) -> None:
     else:
         operation = _operation(step, event, event.operation, Move.SUCCEED)
         if operation.state is not S.SUCCEEDED:
-            step.save_operation(event.operation, operation, S.SUCCEEDED)
+            step.save_operation(operation, S.SUCCEEDED)
     activation.operations = None
     if event.taken is None:
         step.state.undecided += 1
@@ -142,14 +142,14 @@ def _failed(step: Step, event: AttemptFailed) -> None:
         operation = _operation(step, event, event.operation, Move.SUCCEED if undecodable else Move.FAIL)
         detail, was = operation.detail, operation.state
         if undecodable:
-            step.save_operation(event.operation, operation, S.SUCCEEDED, has_outcome=True)
+            step.save_operation(operation, S.SUCCEEDED, has_outcome=True)
             retryable = False
         elif was is S.CANCELLING and (detail == "run" or step.ending):
-            step.save_operation(event.operation, operation, S.CANCELLED)
+            step.save_operation(operation, S.CANCELLED)
             step.move(scope, activation, address, S.CANCELLED)
             return
         else:
-            step.save_operation(event.operation, operation, S.FAILED)
+            step.save_operation(operation, S.FAILED)
             if was is S.CANCELLING:
                 retryable = detail == "queue"
     _try_again_or_fail(step, scope, activation, event, retryable, event.retry_after)
@@ -204,12 +204,12 @@ def _cancelled(step: Step, event: Cancelled) -> None:
     operation = _operation(step, event, event.operation, Move.ACKNOWLEDGE)
     if operation.detail in ("deadline", "queue") and not step.ending:
         retryable = operation.detail == "queue"
-        step.save_operation(event.operation, operation, S.FAILED)
+        step.save_operation(operation, S.FAILED)
         _try_again_or_fail(step, scope, activation, event, retryable, None)
         return
     if not step.ending and operation.detail != "run":
         raise IllegalEventError(f"Cancelled of {address} is impossible: nobody cancels it.")
-    step.save_operation(event.operation, operation, S.CANCELLED)
+    step.save_operation(operation, S.CANCELLED)
     step.move(scope, activation, address, S.CANCELLED)
 
 
