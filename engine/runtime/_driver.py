@@ -318,7 +318,7 @@ class Driver:
                 if isinstance(then.event, events.SubmissionIntended):
                     effects = await self._submit(then)
                 else:
-                    effects = await self.commit(then)
+                    effects = await self.commit(then, *then.also)
             except IllegalEventError as stale:  # it came too late: the first end has won
                 log.debug("run %s: %s", self.run_id, stale)
                 return

@@ -53,6 +53,8 @@ class Change(NamedTuple):
     """What the journal tells people beside the event."""
     cause: BaseException | None = None
     """The exception itself, for those who wait for the run in this process."""
+    also: tuple[Change, ...] = ()
+    """What else was found out, for the same transition."""
 
 
 class Threads:
