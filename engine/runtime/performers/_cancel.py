@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from ....checkpoints.codec import unpack
-from ....checkpoints.records import State, SubmissionKey, SubmissionRecord
+from ....checkpoints.codec import pack, unpack
+from ....checkpoints.records import State, SubmissionColumns, SubmissionKey, SubmissionRecord
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
@@ -82,6 +82,10 @@ async def remote(owned: OwnedRun, command: CancelRemote) -> Change | None:
             code=code,
         )
         return failed(owned, operation.address, error, operation=operation, ending="cancelled")
+    if isinstance(outcome, Cancelled):
+        counted = pack(dict(outcome.usage)) if outcome.usage else None
+        usage: SubmissionColumns | None = None if counted is None else {"usage": counted}
+        return Change(events.Cancelled(at, operation.address, jitter, operation), submission=usage)
     if isinstance(node, OperationNode):
         return await conclude(owned, work, operation, outcome)
     return Change(events.Cancelled(at, operation.address, jitter, operation))
