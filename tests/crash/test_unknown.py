@@ -70,38 +70,38 @@ def failed_and_retried(stage: Stage, cause: str) -> None:
 
 def asked_in_the_same_process(stage: Stage, cause: str, reply: str) -> None:
     if reply == "HANDLE":  # known beforehand only from a first process
-        asking = begin(stage, cause, "ask")
+        asking = begin(stage, cause, "hold")
         stage.until(UNKNOWN)
         asking.send(signal.SIGTERM)
         asking.wait()
         answer = ("answer", stage.accepted()[0].id)
         owner = stage.child(
-            on_unknown_submit="ask", verb="resume", then="answer", after="claim", answer=answer
+            on_unknown_submit="hold", verb="resume", then="answer", after="claim", answer=answer
         )
     else:
         owner = begin(
-            stage, cause, "ask", then="answer", after="submission_unknown", answer=("answer", reply)
+            stage, cause, "hold", then="answer", after="submission_unknown", answer=("answer", reply)
         )
     settled(stage, owner, reply)
 
 
-def asked_through_the_inbox(stage: Stage, cause: str, reply: str) -> None:
-    owner = begin(stage, cause, "ask")
+def asked_through_a_signal(stage: Stage, cause: str, reply: str) -> None:
+    owner = begin(stage, cause, "hold")
     stage.until(UNKNOWN)
     assert stage.snapshot().run.status is RunStatus.WAITING
     given = stage.accepted()[0].id if reply == "HANDLE" else reply
-    other = stage.child(verb="answer", answer=("answer", given), on_unknown_submit="ask", wait=False)
+    other = stage.child(verb="answer", answer=("answer", given), on_unknown_submit="hold", wait=False)
     assert other.wait() == 0
     settled(stage, owner, reply)
 
 
 def asked_when_nobody_drives(stage: Stage, cause: str, reply: str) -> None:
-    owner = begin(stage, cause, "ask")
+    owner = begin(stage, cause, "hold")
     stage.until(UNKNOWN)
     owner.send(signal.SIGKILL)
     owner.wait()
     given = stage.accepted()[0].id if reply == "HANDLE" else reply
-    settled(stage, stage.child(verb="answer", answer=("answer", given), on_unknown_submit="ask"), reply)
+    settled(stage, stage.child(verb="answer", answer=("answer", given), on_unknown_submit="hold"), reply)
 
 
 def settled(stage: Stage, owner: Child, reply: str) -> None:
@@ -116,7 +116,7 @@ def settled(stage: Stage, owner: Child, reply: str) -> None:
     assert code == 0
     assert stage.output().startswith("told: ")
     recorded(stage, accepted=2 if reply == "resubmit" else 1)
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
@@ -133,7 +133,7 @@ for _cause in FAULTS:
     take(f"fail, {_cause}", failed_and_retried, _cause)
 ASKED = {
     "in the same process": asked_in_the_same_process,
-    "through the inbox": asked_through_the_inbox,
+    "through a signal": asked_through_a_signal,
     "when nobody drives": asked_when_nobody_drives,
 }
 CAUSES = ("reply lost", "500 after acceptance", "crash")
@@ -141,7 +141,7 @@ for _row, (_where, _story) in enumerate(ASKED.items()):
     for _column, _reply in enumerate(("resubmit", "fail", "HANDLE")):
         # Each cause with each reply and in each place, in nine of the twenty-seven ways.
         _cause = CAUSES[(_row + _column) % 3]
-        take(f"ask, {_cause}, {_reply} {_where}", _story, _cause, _reply)
+        take(f"hold, {_cause}, {_reply} {_where}", _story, _cause, _reply)
 
 
 @ACTS.act
@@ -150,49 +150,49 @@ def an_answer_is_not_lost_when_its_owner_dies_over_it(stage: Stage) -> None:
     owner = begin(
         stage,
         "reply lost",
-        "ask",
+        "hold",
         steps=({"when": "after", **intent}, {"when": "before", **intent}),
     )
     stage.until(UNKNOWN)
     answer = ("answer", "resubmit")
-    assert stage.child(verb="answer", answer=answer, on_unknown_submit="ask", wait=False).wait() == 0
+    assert stage.child(verb="answer", answer=answer, on_unknown_submit="hold", wait=False).wait() == 0
     assert owner.wait() == KILLED
-    assert stage.child(verb="resume", on_unknown_submit="ask").wait() == 0
+    assert stage.child(verb="resume", on_unknown_submit="hold").wait() == 0
     recorded(stage, accepted=2)
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
 @ACTS.act
 def a_handle_that_was_given_is_not_lost_when_its_owner_dies_over_it(stage: Stage) -> None:
     step = {"when": "before", "what": "submitted", "node": "answer", "nth": 1}
-    owner = begin(stage, "reply lost", "ask", steps=(step,))
+    owner = begin(stage, "reply lost", "hold", steps=(step,))
     stage.until(UNKNOWN)
     answer = ("answer", stage.accepted()[0].id)
-    assert stage.child(verb="answer", answer=answer, on_unknown_submit="ask", wait=False).wait() == 0
+    assert stage.child(verb="answer", answer=answer, on_unknown_submit="hold", wait=False).wait() == 0
     assert owner.wait() == KILLED
-    assert stage.child(verb="resume", on_unknown_submit="ask").wait() == 0
+    assert stage.child(verb="resume", on_unknown_submit="hold").wait() == 0
     recorded(stage, accepted=1)
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
 @ACTS.act
 def of_two_answers_the_first_counts(stage: Stage) -> None:
     stage.script(answer_takes(0.4), answer_takes(2.5))
-    owner = begin(stage, "reply lost", "ask")
+    owner = begin(stage, "reply lost", "hold")
     stage.until(UNKNOWN)
     owner.send(signal.SIGSTOP)  # so that it finds both at once
     answers = [
-        stage.child(verb="answer", answer=("answer", reply), on_unknown_submit="ask", wait=False)
+        stage.child(verb="answer", answer=("answer", reply), on_unknown_submit="hold", wait=False)
         for reply in ("resubmit", "resubmit")
     ]
     assert [child.wait() for child in answers] == [0, 0]
-    assert stage.messages() == 2
+    assert stage.signals() == 2
     owner.send(signal.SIGCONT)
     assert owner.wait() == 0
     recorded(stage, accepted=2)
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
@@ -205,7 +205,7 @@ def an_answer_to_what_was_never_asked_is_refused(stage: Stage) -> None:
     assert other.wait() == 1
     assert "waits for no answer" in stage.error("AnswerError")
     assert owner.wait() == 0
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
@@ -235,17 +235,17 @@ def what_was_certainly_not_accepted_is_no_unknown(stage: Stage) -> None:
 
 @ACTS.act
 def a_run_that_waits_for_a_person_stays_so_over_crashes(stage: Stage) -> None:
-    owner = begin(stage, "reply lost", "ask")
+    owner = begin(stage, "reply lost", "hold")
     stage.until(UNKNOWN)
     for _ in range(3):
         owner.send(signal.SIGKILL)
         owner.wait()
         taken = len(stage.reports("taken"))
-        owner = stage.child(verb="resume", on_unknown_submit="ask")
+        owner = stage.child(verb="resume", on_unknown_submit="hold")
         wait_for("the resume", lambda taken=taken: len(stage.reports("taken")) > taken)
     recorded(stage, accepted=1)
     handle = stage.accepted()[0].id
-    other = stage.child(verb="answer", answer=("answer", handle), on_unknown_submit="ask", wait=False)
+    other = stage.child(verb="answer", answer=("answer", handle), on_unknown_submit="hold", wait=False)
     assert (other.wait(), owner.wait()) == (0, 0)
     recorded(stage, accepted=1)
     stage.assert_nothing_left()
