@@ -147,7 +147,7 @@ def crash_of_who_cancels_for_a_dead_owner(stage: Stage) -> None:
 def in_a_long_backoff_by_another_process(stage: Stage) -> None:
     stage.script(Rule(match=ANSWER, fault=HttpError(status=429, retry_after=100)))
     child = stage.child()
-    stage.until("attempt_failed answer")
+    stage.until("submission_refused answer")
     assert stage.child(verb="cancel", wait=False).wait() == 0
     cancelled(stage, child, accepted=0)
 
@@ -159,7 +159,7 @@ def crash_between_its_commit_and_its_sending(stage: Stage) -> None:
     )
     assert owner.wait() == KILLED
     assert stage.snapshot().run.status is RunStatus.CANCELLING
-    for when, what in (("before", "CANCEL"), ("after", "CANCEL"), ("before", "cancelled")):
+    for when, what in (("before", "CANCEL"), ("after", "CANCEL"), ("before", "attempt_failed")):
         step = {"when": when, "what": what, "node": None, "nth": 1}
         assert stage.child(verb="resume", steps=(step,)).wait() == KILLED
     cancelled(stage, stage.child(verb="resume"), accepted=1)

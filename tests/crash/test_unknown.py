@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 ACTS = Acts()
 UNKNOWN = "submission_unknown answer"
 KILLED = -signal.SIGKILL
+REFUSALS = 5
+"""More than the retries of an agent's node."""
 
 FAULTS = {
     "reply lost": ConnectionLost(accepted=True),
@@ -165,7 +167,7 @@ def an_answer_is_not_lost_when_its_owner_dies_over_it(stage: Stage) -> None:
 
 @ACTS.act
 def a_handle_that_was_given_is_not_lost_when_its_owner_dies_over_it(stage: Stage) -> None:
-    step = {"when": "before", "what": "submitted", "node": "answer", "nth": 1}
+    step = {"when": "before", "what": "handle_found", "node": "answer", "nth": 1}
     owner = begin(stage, "reply lost", "hold", steps=(step,))
     stage.until(UNKNOWN)
     answer = ("answer", stage.accepted()[0].id)
@@ -210,26 +212,52 @@ def an_answer_to_what_was_never_asked_is_refused(stage: Stage) -> None:
 
 
 @ACTS.act
-def it_is_not_asked_for_ever(stage: Stage) -> None:
-    """Under `resubmit` a provider that never replies well is given up after the node's retries."""
+def it_is_submitted_again_twice_then_held(stage: Stage) -> None:
+    """Under `resubmit` a provider that never replies well is asked three times, then a person is."""
     stage.script(Rule(match=ANSWER, fault=HttpError(status=500, retry_after_ms=20), times=0))
-    assert stage.child().wait() == 1
-    assert "The fate of 4 submission(s) is unknown" in stage.error("RunFailedError")
-    assert len(stage.provider.ledger().submissions(run=stage.run)) == 4
-    assert stage.snapshot().unknown("answer") == 4
+    owner = stage.child()
+    stage.until(UNKNOWN, 3)
+    assert stage.snapshot().held() == ["answer"]
+    assert stage.snapshot().run.status is RunStatus.WAITING
+    assert not owner.ended(1.0)
+    assert len(stage.provider.ledger().submissions(run=stage.run)) == 3
+    recorded(stage, accepted=0, unknown=3)
+    assert stage.child(verb="answer", answer=("answer", "fail"), wait=False).wait() == 0
+    assert owner.wait() == 1
+    assert "The fate of 3 submission(s) is unknown" in stage.error("RunFailedError")
+    recorded(stage, accepted=0, unknown=3)
+    assert stage.snapshot().fates("answer") == ["unknown"] * 3
     stage.assert_nothing_left(RunStatus.FAILED)
 
 
 @ACTS.act
+def crashes_count_as_much_as_lost_replies_before_it_is_held(stage: Stage) -> None:
+    step = {"when": "after", "what": "POST", "node": "answer", "nth": 1}
+    for verb in ("start", "resume", "resume"):
+        assert stage.child(verb=verb, steps=(step,)).wait() == KILLED
+    owner = stage.child(verb="resume")
+    stage.until(UNKNOWN, 3)
+    assert stage.snapshot().held() == ["answer"]
+    recorded(stage, accepted=3, unknown=3)
+    adopted = stage.accepted()[1].id
+    assert stage.child(verb="answer", answer=("answer", adopted), wait=False).wait() == 0
+    assert owner.wait() == 0
+    recorded(stage, accepted=3, unknown=3)
+    assert stage.snapshot().handles() == {adopted}
+    stage.assert_nothing_left()
+
+
+@ACTS.act
 def what_was_certainly_not_accepted_is_no_unknown(stage: Stage) -> None:
-    stage.script(
-        Rule(match=ANSWER, fault=HttpError(status=429, retry_after_ms=20)),
-        Rule(match=ANSWER, fault=HttpError(status=409, retry_after_ms=20)),
-    )
+    """It waits, and uses up none of the node's retries: this one has fewer than there are refusals."""
+    stage.script(Rule(match=ANSWER, fault=HttpError(status=429, retry_after_ms=20), times=REFUSALS))
     assert stage.child().wait() == 0
     assert len(stage.accepted()) == 1
     assert stage.snapshot().unknown("answer") == 0
-    assert stage.snapshot().activations["answer"].attempt == 3
+    assert stage.snapshot().activations["answer"].attempt == 1
+    assert stage.snapshot().activations["answer"].failures == 0
+    assert stage.snapshot().operation("answer").refused == REFUSALS
+    assert stage.snapshot().fates("answer") == ["refused"] * REFUSALS + ["accepted"]
     stage.assert_nothing_left()
 
 
