@@ -12,6 +12,7 @@ from typing import Any
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
 from ...checkpoints.records import RunStatus, Signal, State
+from ...nodes.errors import SubmissionUnknownError
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations import operation_for
 from ...nodes.operations.capabilities import Adoptable, Cancellable
@@ -21,6 +22,7 @@ from ..core.addresses import Address, OperationAddress
 from ..core.commands import Effect
 from ..core.errors import IllegalEventError
 from ..errors import AnswerError
+from ..failures import describe
 from ._driver import Driver
 from ._shared import Change, OwnedRun
 from .performers._submit import handle_text
@@ -90,10 +92,14 @@ async def answer(
         )
     at = driver.shared.clock()
     note = {"answer": reply}
-    if reply == "resubmit" or reply == "fail":
-        failure = pack({"type": "SubmissionUnknownError", "message": _FAILED.format(known.unknown)})
-        columns = {"error": failure} if reply == "fail" else None
-        change = Change(events.Answered(at, operation, reply), columns, note=note)  # pyright: ignore[reportArgumentType]  # a TypedDict's literal
+    if reply == "resubmit":
+        return await driver.commit(Change(events.Answered(at, operation, reply), note=note), signals=signals)
+    if reply == "fail":
+        error = SubmissionUnknownError(_FAILED.format(known.unknown), code="decided")
+        packed = pack(describe(error))
+        change = Change(
+            events.Answered(at, operation, reply), {"error": packed}, {"error": packed}, note=note, cause=error
+        )
         return await driver.commit(change, signals=signals)
     token = _adopted(driver.owned, operation, reply)
     return await driver.commit(
@@ -108,7 +114,8 @@ async def answer(
 
 
 _FAILED = (
-    "The fate of {} submission(s) is unknown, and the provider may have accepted them: a person decided to fail the node."
+    "The fate of {} submission(s) is unknown, and the provider may have accepted them: it was decided to count the node as "
+    "failed."
 )
 
 
