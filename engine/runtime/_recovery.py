@@ -18,12 +18,12 @@ from ...checkpoints.records import (
 )
 from ...nodes.errors import SubmissionUnknownError
 from ..core import events
+from ..core.book import Change
 from ..core.pending import idle_wakes, interrupted, pending
 from . import _signals
 from ._driver import Driver
 from ._policies import stored_policies
 from ._runtime import Runtime
-from ._shared import Change
 from .performers._submit import unknown
 
 INTERRUPTED = (

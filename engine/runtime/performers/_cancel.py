@@ -16,10 +16,11 @@ from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
 from ...core.addresses import OperationAddress
+from ...core.book import Change
 from ...core.commands import CancelCall, CancelRemote, CancelStray
 from ...core.policy import poll_interval
 from ...errors import OperationUnknownError
-from .._shared import Change, OwnedRun, Work
+from .._shared import OwnedRun, Work
 from ._results import conclude, failed
 
 log = logging.getLogger("perdure")
