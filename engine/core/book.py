@@ -7,7 +7,6 @@ then begins the page's effects. Values and tokens pass through as bytes, errors 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...checkpoints.records import (
@@ -64,27 +63,35 @@ class Entry(NamedTuple):
     data: Mapping[str, Any]
 
 
-@dataclass(slots=True)
 class Page:
     """What one transition writes, and what is to be done once it is written."""
 
-    position: int  # before it
-    at: float
-    policies: Policies | None = None
-    entries: list[Entry] = field(default_factory=list[Entry])
-    activations: dict[ActivationKey, ActivationColumns] = field(
-        default_factory=dict[ActivationKey, ActivationColumns]
+    __slots__ = (
+        "activations",
+        "at",
+        "effects",
+        "entries",
+        "operations",
+        "policies",
+        "position",
+        "results",
+        "scopes",
+        "submissions",
     )
-    operations: dict[OperationKey, OperationColumns] = field(
-        default_factory=dict[OperationKey, OperationColumns]
-    )
-    submissions: dict[SubmissionKey, SubmissionColumns] = field(
-        default_factory=dict[SubmissionKey, SubmissionColumns]
-    )
-    scopes: dict[int, ScopeRecord] = field(default_factory=dict[int, ScopeRecord])
-    effects: list[Effect] = field(default_factory=list[Effect])
-    results: dict[ActivationKey, Value] = field(default_factory=dict[ActivationKey, Value])
-    """The outputs that it writes."""
+
+    def __init__(self, position: int, at: float) -> None:
+        self.position = position
+        """How many entries the journal has before it."""
+        self.at = at
+        self.policies: Policies | None = None
+        self.entries: list[Entry] = []
+        self.activations: dict[ActivationKey, ActivationColumns] = {}
+        self.operations: dict[OperationKey, OperationColumns] = {}
+        self.submissions: dict[SubmissionKey, SubmissionColumns] = {}
+        self.scopes: dict[int, ScopeRecord] = {}
+        self.effects: list[Effect] = []
+        self.results: dict[ActivationKey, Value] = {}
+        """The outputs that it writes."""
 
 
 class Book:

@@ -30,7 +30,7 @@ from ...checkpoints.records import (
 )
 from ..core import commands, events
 from ..core.addresses import OperationAddress
-from ..core.book import Book, Change
+from ..core.book import Book, Change, Page
 from ..core.commands import Effect
 from ..core.errors import IllegalEventError
 from ..core.state import RunState
@@ -177,9 +177,16 @@ class Driver:
             submissions=[SubmissionChange(*row) for row in page.submissions.items()],
             scopes=list(page.scopes.values()),
             signals=signals,
-            policies=None if page.policies is None else pack_policies(page.policies),
+            policies=self._policies_of(page),
         )
         return transition, page.effects
+
+    @staticmethod
+    def _policies_of(page: Page) -> bytes | None:
+        """The column of the run's row, where the page sets it. A new run's is empty by itself."""
+        if page.policies is None or (page.position == 0 and not page.policies.plain):
+            return None
+        return pack_policies(page.policies)
 
     # -- performing --------------------------------------------------------------------------------------
 
