@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..checkpoints.spelling import spell
+from ..checkpoints.type_names import type_name
 from .certainty import ALWAYS, Certainty, TooManyConditionsError
 from .draft import Draft
 from .errors import WorkflowInvalidError
@@ -83,8 +83,8 @@ def _skip_problems(draft: Draft, topology: Topology, scopes: Scopes, types: Node
     if end != ALWAYS and not fits(type(None), output):
         yield (
             f"the end {draft.end} can be skipped, by the conditions after {_names(certainty.deciders(end))}, so the "
-            f"run's result may be None, but {draft.end} returns {spell(output)}. Lead every path to it (with "
-            f"`otherwise`), or annotate `{spell(output)} | None`."
+            f"run's result may be None, but {draft.end} returns {type_name(output)}. Lead every path to it (with "
+            f"`otherwise`), or annotate `{type_name(output)} | None`."
         )
 
 
@@ -113,7 +113,7 @@ def _missing_positions(draft: Draft, certainty: Certainty, types: NodeTypes, nam
             yield (
                 f"{draft.say(edge)}: {edge.source} can be skipped, by the conditions after "
                 f"{_names(certainty.deciders(taken))}, and {name} then gets None at position {edge.position}. Annotate "
-                f"that position `{spell(wanted)} | None`."
+                f"that position `{type_name(wanted)} | None`."
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..checkpoints import TypeNotStorableError
-from ..checkpoints.spelling import spell
+from ..checkpoints.type_names import type_name
 from ..nodes import NodeDefinitionError
 from .draft import AnyNode, Draft
 from .plan import EdgeKind, PlanEdge
@@ -54,7 +54,7 @@ def _input_text(node: AnyNode, *, start: bool) -> str:
     except TypeNotStorableError:
         if start:
             raise
-        return spell(node.input)  # never stored: the value is its producer's output
+        return type_name(node.input)  # never stored: the value is its producer's output
 
 
 def type_problems(draft: Draft, types: NodeTypes) -> Iterator[str]:
@@ -74,23 +74,23 @@ def _along(draft: Draft, types: NodeTypes, edge: PlanEdge) -> Iterator[str]:
         case EdgeKind.PLAIN:
             if not fits(given, wanted):
                 mend = _plain_mend(given, wanted, edge)
-                yield f"{say}: {edge.source} returns {spell(given)}, {edge.target} takes {spell(wanted)}. {mend}"
+                yield f"{say}: {edge.source} returns {type_name(given)}, {edge.target} takes {type_name(wanted)}. {mend}"
         case EdgeKind.MAP:
             if not fits(given, list):
                 yield (
-                    f"{say}: {edge.source} returns {spell(given)}, and only a list can be mapped. "
+                    f"{say}: {edge.source} returns {type_name(given)}, and only a list can be mapped. "
                     "Return a list, or use `edge`."
                 )
             elif not fits(item_type(given), wanted):
                 yield (
-                    f"{say}: the items of {edge.source} are {spell(item_type(given))}, {edge.target} takes "
-                    f"{spell(wanted)}. {_annotate(edge.target, item_type(given))}"
+                    f"{say}: the items of {edge.source} are {type_name(item_type(given))}, {edge.target} takes "
+                    f"{type_name(wanted)}. {_annotate(edge.target, item_type(given))}"
                 )
         case EdgeKind.COLLECT:
             if not fits(list[given], wanted):  # pyright: ignore[reportInvalidTypeForm]  # made at run time
                 yield (
-                    f"{say}: {edge.target} gets a list of what {edge.source} returns, list[{spell(given)}], but takes "
-                    f"{spell(wanted)}. {_annotate(edge.target, list[given])}"  # pyright: ignore[reportInvalidTypeForm]
+                    f"{say}: {edge.target} gets a list of what {edge.source} returns, list[{type_name(given)}], but takes "
+                    f"{type_name(wanted)}. {_annotate(edge.target, list[given])}"  # pyright: ignore[reportInvalidTypeForm]
                 )
         case EdgeKind.JOIN:
             positions = tuple_items(wanted, edge.position + 1)
@@ -98,7 +98,7 @@ def _along(draft: Draft, types: NodeTypes, edge: PlanEdge) -> Iterator[str]:
                 position = positions[edge.position]
                 if not fits(given, position):
                     yield (
-                        f"{say}: {edge.source} returns {spell(given)}, {edge.target} takes {spell(position)} at position "
+                        f"{say}: {edge.source} returns {type_name(given)}, {edge.target} takes {type_name(position)} at position "
                         f"{edge.position}. Change the annotation, or the order of the sources."
                     )
 
@@ -112,7 +112,7 @@ def _plain_mend(given: object, wanted: object, edge: PlanEdge) -> str:
 
 
 def _annotate(target: str, tp: object) -> str:
-    return f"Let {target} take {spell(tp)}, or put a node between them."
+    return f"Let {target} take {type_name(tp)}, or put a node between them."
 
 
 def _tuple(types: NodeTypes, name: str, edges: Sequence[PlanEdge]) -> Iterator[str]:
@@ -124,10 +124,10 @@ def _tuple(types: NodeTypes, name: str, edges: Sequence[PlanEdge]) -> Iterator[s
     sources = ", ".join(edge.source for edge in edges)
     if positions is None:
         if not fits(tuple, wanted):
-            yield f"join ({sources}) -> {name}: {name} gets a tuple, but takes {spell(wanted)}. Let it take a tuple."
+            yield f"join ({sources}) -> {name}: {name} gets a tuple, but takes {type_name(wanted)}. Let it take a tuple."
     elif len(positions) != len(edges):
         yield (
-            f"join ({sources}) -> {name}: {len(edges)} sources, but {name} takes {len(positions)}, {spell(wanted)}. "
+            f"join ({sources}) -> {name}: {len(edges)} sources, but {name} takes {len(positions)}, {type_name(wanted)}. "
             "Give as many sources as the tuple has positions."
         )
 
