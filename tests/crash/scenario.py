@@ -268,7 +268,10 @@ class Ending:
 
     def assert_held_as_late_as_possible(self) -> None:
         """A person was asked exactly about what had been submitted again twice by itself already."""
-        asked = {address: max(0, self.snapshot.unknown(address) - RESUBMISSIONS) for address in self.snapshot.activations}
+        asked = {
+            address: max(0, self.snapshot.unknown(address) - RESUBMISSIONS)
+            for address in self.snapshot.activations
+        }
         assert Counter(self.answers) == Counter(asked)
 
     def assert_nothing_again(self) -> None:
