@@ -5,6 +5,7 @@ Each function checks first and changes afterwards, so that an event that is refu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from ...checkpoints.records import ActivationColumns, State
@@ -22,6 +23,7 @@ from .events import (
     Cancelled,
     EdgesDecided,
     EdgesFailed,
+    Ending,
     Succeeded,
 )
 from .state import Activation, Operation, Scope
@@ -129,6 +131,10 @@ def _succeeded(step: Step, event: Succeeded) -> None:
     step.agenda.append((scope, address, activation))
 
 
+_MOVES: Mapping[Ending, Move] = {"undecodable": Move.SUCCEED, "lost": Move.MISS}
+"""What endings are to an operation other than its failure."""
+
+
 def _failed(step: Step, event: AttemptFailed) -> None:
     address = event.address
     scope, activation = step.locate(event, address)
@@ -138,11 +144,13 @@ def _failed(step: Step, event: AttemptFailed) -> None:
         if step.state.open_operation(address) is not None:
             raise IllegalEventError(f"AttemptFailed of {address} is impossible: its operation has not ended.")
     else:
-        undecodable = event.ending == "undecodable"
-        operation = _operation(step, event, event.operation, Move.SUCCEED if undecodable else Move.FAIL)
+        operation = _operation(step, event, event.operation, _MOVES.get(event.ending, Move.FAIL))
         detail, was = operation.detail, operation.state
-        if undecodable:
+        if event.ending == "undecodable":
             step.save_operation(operation, S.SUCCEEDED, has_outcome=True)
+            retryable = False
+        elif event.ending == "lost":
+            step.save_operation(operation, S.LOST)
             retryable = False
         elif was is S.CANCELLING and (detail == "run" or step.ending):
             step.save_operation(operation, S.CANCELLED)

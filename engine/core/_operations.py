@@ -84,7 +84,8 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
         case TokenAdvanced():
             _, _, operation = _expect(step, event, Move.GO_ON)
             wake_at = event.at + event.poll_after
-            step.save_operation(operation, operation.state, wake_at=wake_at, detail=operation.detail)
+            detail = operation.detail if operation.state is S.CANCELLING else None
+            step.save_operation(operation, operation.state, wake_at=wake_at, detail=detail)
             step.commands.append(Wake(wake_at, event.operation.address, event.operation))
         case FetchStarted():
             _, _, operation = _expect(step, event, Move.GO_ON)

@@ -28,6 +28,7 @@ class Move(Enum):
     GO_ON = auto()
     BACK_OFF = auto()
     SUCCEED = auto()
+    MISS = auto()
     FAIL = auto()
     CANCEL = auto()
     ACKNOWLEDGE = auto()
@@ -46,6 +47,7 @@ OPERATIONS: Final[Mapping[Move, Mapping[State | None, State]]] = {
         S.CANCELLING: S.SUCCEEDED,
         S.SUCCEEDED: S.SUCCEEDED,
     },  # decoded again
+    Move.MISS: {S.WAITING: S.LOST},
     Move.FAIL: {
         S.SUBMITTING: S.FAILED,
         S.SUBMIT_UNKNOWN: S.FAILED,

@@ -50,6 +50,8 @@ class Change(NamedTuple):
     """The exception itself, for those who wait for the run in this process."""
     also: tuple[Change, ...] = ()
     """What else was found out, for the same transition."""
+    stop: Exception | None = None
+    """Why the run is not to be driven on here, once this is committed."""
 
 
 class Entry(NamedTuple):

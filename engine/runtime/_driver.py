@@ -220,6 +220,8 @@ class Driver:
             try:
                 if isinstance(then.event, events.SubmissionIntended):
                     effects = await self._submit(then)
+                elif isinstance(then.event, events.FetchStarted):
+                    effects = await self._fetch(then, then.event.operation)
                 else:
                     effects = await self.commit(then, *then.also)
             except IllegalEventError as stale:  # it came too late: the first end has won
@@ -270,6 +272,25 @@ class Driver:
                 places.release()
             self.shared.shielded.discard(task)
             self.work.requests.pop(operation, None)
+
+    async def _fetch(self, change: Change, operation: OperationAddress) -> list[Effect]:
+        """That a result is consumed, and what came: whole, whoever is cancelled meanwhile."""
+        task = asyncio.current_task()
+        assert task is not None
+        if self.shared.stopping:
+            return []
+        self.shared.shielded.add(task)
+        try:
+            await self.commit(change)
+            reply = await TABLE[commands.Fetch](self.owned, commands.Fetch(operation))
+            if reply is None:
+                return []
+            effects = await self.commit(reply)
+            if reply.stop is not None:
+                raise reply.stop
+            return effects
+        finally:
+            self.shared.shielded.discard(task)
 
     def _wake(self, wake: commands.Wake) -> None:
         if wake.operation is None:

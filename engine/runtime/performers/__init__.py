@@ -24,9 +24,9 @@ TABLE: Final[Mapping[type[Any], Performer]] = {
     commands.CancelStray: _cancel.stray,
     commands.Decode: _decode.perform,
     commands.EvaluateEdges: _edges.perform,
-    commands.Fetch: _poll.perform,
+    commands.Fetch: _poll.fetch,
     commands.Find: _find.perform,
-    commands.Poll: _poll.perform,
+    commands.Poll: _poll.poll,
     commands.Resubmit: _resubmit.perform,
     commands.Submit: _submit.perform,
 }
