@@ -55,7 +55,7 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
         owned = runtime.own(record, await runtime.plan(record.signature))
         wakes = None
         if record.key not in left and owned.policies == stored_policies(record):
-            wakes = idle_wakes(record.outcome, live_activations[record.key], live_operations[record.key])
+            wakes = idle_wakes(record.status, live_activations[record.key], live_operations[record.key])
         if wakes is None:
             busy.append(record.key)
             continue

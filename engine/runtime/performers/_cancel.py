@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import State, SubmissionColumns, SubmissionKey, SubmissionRecord
+from ....checkpoints.records import State, SubmissionColumns, SubmissionRecord
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
@@ -122,7 +122,7 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
 
 
 async def _submission(owned: OwnedRun, work: Work, command: CancelStray) -> SubmissionRecord | None:
-    key = SubmissionKey(work.state.operation_key(command.operation), command.submission)
+    key = work.state.strays.get((command.operation, command.submission))
     submissions = await owned.shared.store.read(lambda view: view.submissions(owned.run))
     return next((record for record in submissions if record.key == key), None)
 
