@@ -18,6 +18,7 @@ from ...checkpoints.records import (
 )
 from ...nodes.errors import SubmissionUnknownError
 from ..core import events
+from ..core.commands import Effect, Finish
 from ..core.pending import idle_wakes, interrupted, pending
 from . import _signals
 from ._driver import Driver
@@ -81,11 +82,13 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
     ]
     if driver.owned.workflow is not None and driver.state.policies != driver.owned.policies:
         lost.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), driver.owned.policies)))
+    followed: list[Effect] = []
     if lost:
-        await driver.commit(*lost)
+        followed += await driver.commit(*lost)
     for signal in signals:  # a late handle saves a second submission, so signals come first
-        await _signals.act(driver, signal)
-    driver.perform(pending(driver.state))
+        followed += await _signals.act(driver, signal) or ()
+    # What followed is pending, unless the run has ended with it.
+    driver.perform([*pending(driver.state), *(effect for effect in followed if isinstance(effect, Finish))])
 
 
 def _by_run(signals: Sequence[Signal]) -> Mapping[int, list[Signal]]:
