@@ -1,7 +1,8 @@
 """The store beside bare sqlite3 on the same disk in the same minute: `python -m benchmarks.store`.
 
-Prints ratios, because the absolute figures move with the machine. The work is that of a chain: each transition
-ends one node with a result of 200 bytes and starts the next.
+Prints ratios, because the absolute figures move with the machine. The work is that of a chain. A function's
+transition ends one node with a result of 200 bytes and starts the next. An operation takes three: its intent, its
+token, its result.
 """
 
 from __future__ import annotations
@@ -12,14 +13,24 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from perdure.checkpoints import ActivationState, SQLiteStore, Transition, Value, database
-from perdure.checkpoints.conformance_records import make_change, make_run, make_step
+from perdure.checkpoints import OperationKey, SQLiteStore, State, Transition, Value
+from perdure.checkpoints.conformance.examples import (
+    make_change,
+    make_operation,
+    make_run,
+    make_step,
+    make_submission,
+)
+from perdure.checkpoints.sqlite import _database as database
 
 ROUNDS = 7
 RESULT = Value(os.urandom(200))
+REQUEST = Value(os.urandom(600))
+OUTCOME = Value(os.urandom(400))
+TOKEN = os.urandom(80)
 
 
 def bare(path: Path, *, commits: int, rows: int) -> float:
@@ -38,33 +49,74 @@ def bare(path: Path, *, commits: int, rows: int) -> float:
     return commits * rows / taken
 
 
-def transition(run: int, position: int, node: int) -> Transition:
-    """The end of one node and the start of the next."""
-    return make_step(
-        run,
-        position=position,
-        activations=(
-            make_change(f"node_{node}", state=ActivationState.SUCCEEDED, result=RESULT, taken=b"\x91\x00"),
-            make_change(f"node_{node + 1}", state=ActivationState.RUNNING, attempt=1),
-        ),
-    )
+def functions(run: int, position: int, nodes: int) -> Iterator[Transition]:
+    """Each the end of one function and the start of the next."""
+    for node in range(nodes):
+        yield make_step(
+            run,
+            position=position + node,
+            activations=(
+                make_change(f"node_{node}", state=State.SUCCEEDED, result=RESULT, taken=b"\x91\x00"),
+                make_change(f"node_{node + 1}", state=State.RUNNING, attempt=1),
+            ),
+        )
 
 
-def store(path: Path, *, runs: int, nodes: int, extended: bool = True) -> tuple[float, float]:
-    """(nodes per second, bytes of database per node) of so many chains at once."""
+def operations(run: int, position: int, nodes: int) -> Iterator[Transition]:
+    """Of each node the intent, the token, the result."""
+    for node in range(nodes):
+        name, at = f"node_{node}", position + 3 * node
+        key = OperationKey(0, name, 0)
+        yield make_step(
+            run,
+            position=at,
+            activations=(make_change(name, state=State.RUNNING, attempt=1),),
+            operations=(make_operation(key, state=State.SUBMITTING, submission=1, request=REQUEST),),
+            submissions=(make_submission(key, fate="sent"),),
+        )
+        yield make_step(
+            run,
+            position=at + 1,
+            operations=(make_operation(key, state=State.WAITING, token=TOKEN, wake_at=1.5),),
+            submissions=(
+                make_submission(key, fate="accepted", handle=f"resp_{run:040}_{node}", source="reply"),
+            ),
+        )
+        yield make_step(
+            run,
+            position=at + 2,
+            activations=(make_change(name, state=State.SUCCEEDED, result=RESULT, taken=b"\x91\x00"),),
+            operations=(make_operation(key, state=State.SUCCEEDED, outcome=OUTCOME, wake_at=None),),
+            submissions=(make_submission(key, fate="accepted", usage=b"\x80"),),
+        )
 
-    async def chain(opened: SQLiteStore, key: int, position: int) -> None:
-        for node in range(nodes):
-            await opened.commit(transition(key, position + node, node))
+
+def store(
+    path: Path,
+    *,
+    runs: int,
+    nodes: int,
+    extended: bool = True,
+    chain: Callable[[int, int, int], Iterator[Transition]] = functions,
+) -> tuple[float, float]:
+    """(transitions per second, bytes of database per node) of so many chains at once."""
+
+    async def walk(opened: SQLiteStore, key: int, position: int) -> int:
+        count = 0
+        for transition in chain(key, position, nodes):
+            await opened.commit(transition)
+            count += 1
+        return count
 
     async def work() -> tuple[float, float]:
         async with SQLiteStore(path) as opened:
             await opened.register()
             made = [await make_run(opened, f"run-{number}") for number in range(runs)]
             started = time.perf_counter()
-            await asyncio.gather(*(chain(opened, run.key, run.position) for run in made))
+            counts = await asyncio.gather(*(walk(opened, run.key, run.position) for run in made))
             taken = time.perf_counter() - started
-            return runs * nodes / taken, (await opened.info()).bytes / (runs * nodes)
+            size = await opened.read(lambda view: view.info().size)
+            return sum(counts) / taken, size / (runs * nodes)
 
     wal = database.WAL_BYTES
     database.WAL_BYTES = wal if extended else 0
@@ -88,6 +140,7 @@ def main() -> None:
         "chain": lambda path: store(path, runs=1, nodes=200)[0],
         "chain, WAL not extended": lambda path: store(path, runs=1, nodes=200, extended=False)[0],
         "100 chains": lambda path: store(path, runs=100, nodes=20)[0],
+        "100 chains of operations": lambda path: store(path, runs=100, nodes=7, chain=operations)[0],
     }
     rounds = [{kind: fresh(measure) for kind, measure in kinds.items()} for _ in range(ROUNDS)]
 
@@ -95,12 +148,17 @@ def main() -> None:
         return statistics.median(one[kind] / one[other] for one in rounds)
 
     for kind in kinds:
-        print(f"{kind:25} {statistics.median(one[kind] for one in rounds):10,.0f} rows or nodes a second")
+        rate = statistics.median(one[kind] for one in rounds)
+        print(f"{kind:25} {rate:10,.0f} rows or transitions a second, {1e6 / rate:6.1f} microseconds each")
     print(f"a chain beside bare commits                  {ratio('chain', 'bare'):6.2f}")
     print(f"100 chains beside one, by sharing commits    {ratio('100 chains', 'chain'):6.2f}")
     print(f"a chain with the WAL extended beside without {ratio('chain', 'chain, WAL not extended'):6.2f}")
-    size = fresh(lambda path: store(path, runs=200, nodes=10)[1])
-    print(f"database                                     {size:6.0f} bytes a node")
+    for name, chain in (("function", functions), ("operation", operations)):
+
+        def size(path: Path, chain: Callable[[int, int, int], Iterator[Transition]] = chain) -> float:
+            return store(path, runs=200, nodes=10, chain=chain)[1]
+
+        print(f"database, {name + 's':10} {fresh(size):6.0f} bytes a node")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from perdure.checkpoints import SQLiteStore
 from perdure.engine import Executor, Workflow
-from perdure.nodes import ContinuationToken, FunctionNode, Json, OperationNode, Poll, Running, Succeeded, node
+from perdure.nodes import FunctionNode, OperationNode, node
+from perdure.nodes.operations import ContinuationToken, Json, Outcome, Running, Succeeded
 
 from .bare import RESULT
 
@@ -75,7 +76,7 @@ class Sleep:
     def poll_after(self, token: ContinuationToken) -> float:
         return max(0.0, token.created_at + self.wait - time.time())
 
-    async def poll(self, token: ContinuationToken) -> Poll:
+    async def poll(self, token: ContinuationToken) -> Outcome:
         rest = token.created_at + self.wait - time.time()
         return Running(token=token, retry_after=rest) if rest > 0 else Succeeded(value="done")
 

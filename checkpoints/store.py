@@ -56,8 +56,8 @@ class Store(Protocol):
     async def claim_all(self, signatures: Sequence[str], *, exclude: Collection[int] = ()) -> list[Claim]:
         """Take every unfinished run of these workflow signatures that nobody alive owns, in one commit.
 
-        Runs that others drive come back too, with `granted=False`. Runs whose keys are in `exclude`, which this
-        executor drives already, are left as they are and left out.
+        Runs that others drive come back too, with `granted=False`. Runs that this executor owns, and those whose
+        keys are in `exclude`, are left as they are and left out. Takes no write lock when there is nothing to take.
         """
         ...
 
@@ -79,7 +79,9 @@ class Store(Protocol):
 
         Raises `StaleFenceError` when the run was taken over (or its position is not what the transition
         says), `StoreError` when it could not be written. Transitions of one run are written in call order;
-        once one was refused, later ones that build on it are refused as well.
+        once one was refused, those that were called before that was known are refused as well, with the same
+        kind of error. A transition that is there already, because its caller did not hear of the COMMIT and
+        tries again, counts as done: its last event is stored with equal bytes, and its fence still holds.
         """
         ...
 

@@ -6,6 +6,7 @@ Submodules are imported lazily: drawing a stored run needs neither asyncio nor t
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .core.plan import Plan
     from .errors import (
         AnswerError,
         InputMismatchError,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .executor import Executor, Resumed
     from .graph import Workflow
     from .journal import Event
-    from .core.plan import Plan
     from .run import Run
 else:
     _MODULES = {

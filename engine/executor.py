@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 from ..checkpoints.codec import pack
-from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableError
+from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
 from ._run_ids import check_run_id
@@ -23,7 +23,6 @@ from .core.plan import Plan
 from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
 from .graph import Workflow
-from .graph.plan_form import plan_record
 from .run import Run
 from .runtime import _signals as signals
 from .runtime._admission import (
@@ -34,6 +33,7 @@ from .runtime._admission import (
     workflow_of,
 )
 from .runtime._driver import Driver
+from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._recovery import recover, retry
 from .runtime._runtime import Runtime
 from .runtime._shared import Change
@@ -49,6 +49,9 @@ O = TypeVar("O")  # noqa: E741  # the output
 
 GRACE = 30.0
 """Seconds that a stopping executor waits for submissions and plain functions that are under way."""
+
+GC_THRESHOLD = 50_000
+"""New objects after which Python's garbage collector runs while an executor is entered; its own default is 700."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +83,9 @@ class Executor:
     A graceful stop, also on SIGTERM and Ctrl-C, waits up to `grace` seconds for submissions and plain
     functions that are under way, and leaves every run resumable. A thread can't be stopped: a plain function that
     takes longer keeps the process alive until it returns.
+
+    `gc_threshold` is the process's threshold for garbage collection while an executor is entered, because bursts of
+    runs are a third slower with Python's own; None leaves it alone.
     """
 
     def __init__(
@@ -88,10 +94,12 @@ class Executor:
         *,
         workflows: Sequence[Workflow[Never, object]] = (),
         grace: float = GRACE,
+        gc_threshold: int | None = GC_THRESHOLD,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self._store = store
         self._grace = grace
+        self._gc_threshold = gc_threshold
         self._new_id = new_id
         self._runtime = Runtime(store)
         self._signals = SignalWatch(self._runtime)
@@ -119,6 +127,8 @@ class Executor:
         self._group = self._runtime.tasks = await asyncio.TaskGroup().__aenter__()
         self._watch = self._runtime.create_task(self._signals.watch())
         self._term.install()
+        if self._gc_threshold is not None:
+            raise_threshold(self._gc_threshold)
         return self
 
     async def __aexit__(
@@ -128,6 +138,8 @@ class Executor:
         traceback: TracebackType | None,
     ) -> None:
         assert self._group is not None
+        if self._gc_threshold is not None:
+            restore_threshold()
         try:
             await self._stop()
         finally:
@@ -169,7 +181,6 @@ class Executor:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    @shielded
     async def start(self, workflow: Workflow[I, O], value: I, *, run_id: str | None = None) -> Run[O]:
         """Start a run, or take up the one with that id.
 
@@ -192,12 +203,17 @@ class Executor:
             record = await self._find(run_id)
             require_same_input(record, plan, encoded)
             require_same_workflow(record, workflow, await self._runtime.plan(record.signature))
-            async with self._taking:
-                if not record.status.finished and await self._free(record):
-                    claim = await self._store.claim(run_id)
-                    if claim.granted:
-                        await recover(self._runtime, [claim.run])
+            await self._take_up(record)
         return Run(self._runtime, record, workflow)
+
+    @shielded
+    async def _take_up(self, record: RunRecord) -> None:
+        """Drive a run on, if it has not ended and nobody drives it."""
+        async with self._taking:
+            if not record.status.finished and await self._free(record):
+                claim = await self._store.claim(record.id)
+                if claim.granted:
+                    await recover(self._runtime, [claim.run])
 
     async def _create(
         self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
@@ -235,18 +251,30 @@ class Executor:
         starting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._starting.setdefault(run_id, starting)
         try:
-            record = await self._store.create(new, plan_record(plan), transition)
+            record = await self._store.create(new, workflow.plan_record, transition)
             driver.created(record, value)
             self._runtime.keep(owned)
             self._runtime.adopt(driver)
         except RunExistsError:
             return None
+        except asyncio.CancelledError:  # the insert may be committed all the same: then it is driven
+            self._runtime.create_task(self._created_after_all(run_id))
+            raise
         finally:
             starting.set_result(None)
             if self._starting.get(run_id) is starting:
                 del self._starting[run_id]
         driver.perform(effects)
         return record
+
+    async def _created_after_all(self, run_id: str) -> None:
+        """Drive the run whose start lost its caller, if there is one."""
+        try:
+            await self._take_up(await self._find(run_id))
+        except RunNotFoundError:
+            return
+        except Exception as error:  # noqa: BLE001  # the boundary: nobody waits for this start any more
+            log.error("run %s was started and is not driven: %s. Resume it.", run_id, error)
 
     @shielded
     async def resume(self, run_id: str) -> Run[Any]:

@@ -11,10 +11,8 @@ module as soon as it was imported.
 
 from typing import TYPE_CHECKING
 
-from .context import (
-    Context,
-    Node,
-)  # not from .node, which would make type checkers read `node` as that module
+# Node is not imported from .node, which would make type checkers read `node` as that module.
+from .context import Context, Node
 from .function import FunctionNode, node
 from .timer import TimerNode, timer
 

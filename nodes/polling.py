@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_QUICK_UP_TO = 2.0  # seconds: as long as waits are shorter they double
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Polling:
@@ -28,9 +30,10 @@ class Polling:
     def interval(self, age: float, chance: float) -> float:
         """Seconds until the next poll of an operation of this age; `chance` is drawn from 0 to 1.
 
-        With the defaults the waits are 0.3, 0.6, 1.2, 2, 3, 4.5, ... seconds: they double three times, then each
-        is 1.5 times the one before, up to the cap.
+        With the defaults the waits double from 0.3 to 2 seconds, then each is half as long again as the one before,
+        up to the cap. The engine's core computes the same.
         """
         age = max(0.0, age)
-        wait = min(self.cap, self.first + age, 3.2 * self.first + age / 2)
+        quick = min(self.first + age, max(self.first, _QUICK_UP_TO))
+        wait = min(self.cap, max(quick, self.first + age / 2))
         return wait * (1 + self.jitter * (2 * chance - 1))

@@ -48,9 +48,7 @@ async def keeps_columns_that_a_transition_leaves_out(factory: StoreFactory) -> N
                 run.key,
                 position=run.position + 1,
                 at=30.0,
-                activations=(
-                    make_change("a", state=State.SUCCEEDED, result=SMALL, taken=(), wake_at=None),
-                ),
+                activations=(make_change("a", state=State.SUCCEEDED, result=SMALL, taken=(), wake_at=None),),
             )
         )
         [after] = await look(store, lambda view: view.activations(run.key))

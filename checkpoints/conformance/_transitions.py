@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from ..errors import RunNotFoundError, StaleFenceError, StoreError
 from ..records import ActivationChange, ActivationKey, EventRecord, RunStatus, State
@@ -60,17 +61,22 @@ async def refuses_what_builds_on_a_refused_transition(factory: StoreFactory) -> 
 
 
 async def refuses_what_waits_behind_a_refused_transition(factory: StoreFactory) -> None:
-    """Called while the refused one is being written, so in another group."""
+    """They are called while the refused one is under way, so they are in another group."""
     async with factory() as store:
         await store.register()
         run, other = await make_run(store, "one"), await make_run(store, "other")
-        refused = asyncio.ensure_future(store.commit(make_step(run.key, position=run.position, fence=0)))
+        free = threading.Event()
+        busy = asyncio.ensure_future(store.read(lambda view: free.wait(10)))  # nothing is written meanwhile
         await asyncio.sleep(0)
-        await asyncio.sleep(0)  # it is under way; whether it is done is not known yet
+        refused = asyncio.ensure_future(store.commit(make_step(run.key, position=run.position, fence=0)))
+        await asyncio.sleep(0.01)  # it is under way
         behind = [
             asyncio.ensure_future(store.commit(make_step(run.key, position=run.position, events=()))),
             asyncio.ensure_future(store.commit(make_step(other.key, position=other.position))),
         ]
+        await asyncio.sleep(0.01)  # they wait
+        free.set()
+        await busy
         outcomes = await asyncio.gather(refused, *behind, return_exceptions=True)
         same(
             [type(outcome) for outcome in outcomes],
@@ -120,7 +126,9 @@ async def takes_a_commit_that_is_tried_again_for_done(factory: StoreFactory) -> 
             ["run_created", "a", "b", "c"],
             "nor does the journal hold anything twice",
         )
-        await store.commit(make_step(run.key, position=before.position))
+        twice = make_step(run.key, position=before.position)
+        await asyncio.gather(store.commit(twice), store.commit(twice))  # in one group
+        same(len(await look(store, lambda v: v.events(run.key))), 5, "nor in one group")
         other = make_step(run.key, position=run.position, events=("a", "x"))
         await raises(StaleFenceError, store.commit(other), "another transition at that position is refused")
         later = steps[0]._replace(events=[e._replace(at=e.at + 1) for e in steps[0].events])

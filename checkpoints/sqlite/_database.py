@@ -30,6 +30,9 @@ AUTOCHECKPOINT = 1_000
 CACHE_KIB = 16_384
 """Of pages that SQLite keeps in memory, so that a large group is not written out before its COMMIT."""
 
+STATEMENTS = 512
+"""Prepared statements that a connection keeps: more than there are, with each set of columns that is written."""
+
 WAL_BYTES = 4_500_000
 """To this size the WAL is extended in advance, a little above what `AUTOCHECKPOINT` lets it grow to."""
 
@@ -103,6 +106,7 @@ class Database:
             isolation_level=None,
             timeout=self.busy_timeout,
             check_same_thread=False,
+            cached_statements=STATEMENTS,
         )
 
     def extend_wal(self, connection: sqlite3.Connection) -> None:
@@ -156,6 +160,7 @@ class Database:
             isolation_level=None,
             timeout=self.busy_timeout,
             check_same_thread=not shared,
+            cached_statements=STATEMENTS,
         )
 
     def _prepare_to_write(self, connection: sqlite3.Connection) -> None:

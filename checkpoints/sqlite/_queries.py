@@ -1,4 +1,4 @@
-"""Every SQL statement but the schema (`schema.sql`) and the writes whose columns vary (`_writer.py`).
+"""Every SQL statement but the schema (`schema.sql`) and the writes whose columns vary (`_upserts.py`).
 
 Lists are bound as JSON text, so that each statement has one text and is prepared once.
 """

@@ -1,6 +1,7 @@
 """The schema's versions: numbered migrations, each committed together with its version.
 
-`PRAGMA application_id` says that a file is ours, `PRAGMA user_version` which migrations it has had.
+`PRAGMA application_id` says that a file is ours, `PRAGMA user_version` which migrations it has had. What else
+stands in the file may be anybody's work, so our tables are compared with what the migrations make.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from ..errors import DatabaseCorruptError, SchemaTooNewError, StoreError
 
@@ -56,7 +58,8 @@ def identify(connection: sqlite3.Connection, path: str) -> int:
 
 
 def require_current(connection: sqlite3.Connection, path: str) -> None:
-    """For readers, who never migrate. Raises what `identify` raises, and `StoreError` for an older schema."""
+    """For readers, who never migrate. Raises what `identify` and `require_own_tables` raise, and `StoreError`
+    for an older schema."""
     version = identify(connection, path)
     if version == 0:
         raise DatabaseCorruptError(f"{path}: the file is empty, it holds no runs. Name another file.")
@@ -65,10 +68,14 @@ def require_current(connection: sqlite3.Connection, path: str) -> None:
             f"{path}: written by an older Perdure (schema {version}, this one needs {len(migrations())}). "
             "Bring it up to date: perdure db migrate."
         )
+    require_own_tables(connection, path)
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the database to the newest version. What fails leaves it at the last version that it reached."""
+    """Bring the database to the newest version. What fails leaves it at the last version that it reached.
+
+    Raises what `identify` and `require_own_tables` raise.
+    """
     while identify(connection, path) < len(migrations()):
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -84,3 +91,54 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    require_own_tables(connection, path)
+
+
+def require_own_tables(connection: sqlite3.Connection, path: str) -> None:
+    """Raise `DatabaseCorruptError` unless our tables have our columns, and nobody's code runs when they are used."""
+    expected = _expected_columns()
+    found = _columns(connection)
+    for table, columns in expected.items():
+        if found.get(table) != columns:
+            raise DatabaseCorruptError(
+                f"{path}: its table {table} is not as this version of Perdure makes it. Another version made the "
+                "database, or somebody changed it. Name another file, or move this one away."
+            )
+    for kind, name, table in connection.execute(_FOREIGN_CODE):
+        if table in expected:
+            raise DatabaseCorruptError(
+                f"{path}: the {kind} {name} on the table {table} is not Perdure's, and would run whenever the table "
+                f"is used. Remove it: DROP {'TRIGGER' if kind == 'trigger' else 'INDEX'} {name};"
+            )
+
+
+_Columns: TypeAlias = "dict[str, list[tuple[str, str, int, int, int]]]"
+
+_FOREIGN_CODE = """
+SELECT 'trigger', name, tbl_name FROM sqlite_schema WHERE type = 'trigger'
+UNION ALL
+SELECT 'expression index', i.name, i.tbl_name FROM sqlite_schema AS i, pragma_index_xinfo(i.name) AS part
+WHERE i.type = 'index' AND part.cid = -2
+"""
+
+
+def _columns(connection: sqlite3.Connection) -> _Columns:
+    """Name, type, NOT NULL, place in the primary key and kind (plain, generated) of the columns of each table."""
+    found: _Columns = {}
+    for table, *column in connection.execute(
+        'SELECT t.name, c.name, c.type, c."notnull", c.pk, c.hidden '
+        "FROM sqlite_schema AS t, pragma_table_xinfo(t.name) AS c WHERE t.type = 'table' ORDER BY t.name, c.cid"
+    ):
+        found.setdefault(table, []).append(tuple(column))
+    return {table: columns for table, columns in found.items() if not table.startswith("sqlite_")}
+
+
+@cache
+def _expected_columns() -> _Columns:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for script in migrations():
+            connection.executescript(script)
+        return _columns(connection)
+    finally:
+        connection.close()

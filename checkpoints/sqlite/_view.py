@@ -89,8 +89,9 @@ class SQLiteView(View):
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
-        if self._opened().in_transaction:
-            raise StoreError(f"{self._database.name}: a snapshot of this view is open already.")
+        with self._explained() as connection:
+            if connection.in_transaction:
+                raise StoreError(f"{self._database.name}: a snapshot of this view is open already.")
         with self._one_moment():
             self._row("SELECT 1 FROM sqlite_schema LIMIT 1")  # the moment is now, not that of the first read
             yield
@@ -256,12 +257,12 @@ class SQLiteView(View):
     # -- the database ------------------------------------------------------------------------------------
 
     def info(self) -> DatabaseInfo:
-        with self._one_moment(), self._explained() as connection:
-            return soundness.info(connection, self._database.path)
+        with self._one_moment():
+            return soundness.info(self._opened(), self._database.path)
 
     def check(self) -> list[str]:
-        with self._one_moment(), self._explained() as connection:
-            return soundness.check(connection)
+        with self._one_moment():
+            return soundness.check(self._opened())
 
     # -- the connection ----------------------------------------------------------------------------------
 
@@ -281,15 +282,17 @@ class SQLiteView(View):
     @contextmanager
     def _one_moment(self) -> Generator[None]:
         """A read transaction, or the one that is open."""
-        connection = self._opened()
-        if connection.in_transaction:
-            yield
-            return
-        self._row("BEGIN")
-        try:
-            yield
-        finally:
-            self._row("ROLLBACK")
+        with self._explained() as connection:
+            if connection.in_transaction:
+                yield
+                return
+            connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                # Not when the view was closed inside, nor where an error has rolled back already.
+                if self._connection is connection and connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def _row(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Row | None:
         try:

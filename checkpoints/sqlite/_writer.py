@@ -7,27 +7,16 @@ drops out of the group, and with it what follows of the same run; the others are
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeAlias
 
 from ..errors import RunExistsError, StaleFenceError, StoreError
-from ..records import (
-    INLINE_LIMIT,
-    ActivationColumns,
-    NewRun,
-    OperationColumns,
-    PlanRecord,
-    RunRecord,
-    State,
-    SubmissionColumns,
-    Transition,
-    Value,
-)
+from ..records import NewRun, PlanRecord, RunRecord, Transition
 from . import _queries as queries
 from . import _rows as rows
 from ._faults import concerns_the_database
+from ._upserts import ACTIVATIONS, OPERATIONS, SUBMISSIONS, put, put_blob
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,66 +33,6 @@ Job: TypeAlias = Transition | Creation
 Outcome: TypeAlias = RunRecord | Exception | None
 _Refused: TypeAlias = "dict[int, Exception]"
 """The runs of which a transition of this group was refused, and why."""
-
-
-class _Table:
-    """A table whose rows are inserted and updated by transitions, with columns that vary.
-
-    `mostly_new` are the states in which most rows are inserted. Rows in other states are nearly always there
-    already, and an UPDATE costs two thirds of an upsert that meets its row.
-    """
-
-    __slots__ = ("allowed", "inserted_at", "key", "mostly_new", "name", "state", "values")
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        key: tuple[str, ...],
-        columns: type,
-        values: frozenset[str] = frozenset(),
-        state: str,
-        mostly_new: frozenset[str],
-        inserted_at: str,
-    ) -> None:
-        self.name = name
-        self.key = key
-        self.allowed = frozenset(columns.__annotations__)
-        self.values = values
-        self.state = state
-        self.mostly_new = mostly_new
-        self.inserted_at = inserted_at
-
-
-_ACTIVATION_KEY = ("run", "scope", "node", "item")
-_OPERATION_KEY = (*_ACTIVATION_KEY, "attempt", "chain", "number")
-
-_ACTIVATIONS = _Table(
-    "activations",
-    key=_ACTIVATION_KEY,
-    columns=ActivationColumns,
-    values=frozenset(("result",)),
-    state="state",
-    mostly_new=frozenset((State.READY, State.RUNNING, State.SKIPPED)),
-    inserted_at="started_at",
-)
-_OPERATIONS = _Table(
-    "operations",
-    key=_OPERATION_KEY,
-    columns=OperationColumns,
-    values=frozenset(("request", "outcome")),
-    state="state",
-    mostly_new=frozenset((State.READY, State.SUBMITTING)),
-    inserted_at="started_at",
-)
-_SUBMISSIONS = _Table(
-    "submissions",
-    key=(*_OPERATION_KEY, "submission"),
-    columns=SubmissionColumns,
-    state="fate",
-    mostly_new=frozenset(("sent",)),
-    inserted_at="sent_at",
-)
 
 
 def write_group(
@@ -245,7 +174,7 @@ def _create(
     assert key is not None
     cursor.execute(queries.INSERT_CLAIM, (key, 1, at, creation.owner))
     if not new.input.inline:
-        _put_blob(cursor, new.input)
+        put_blob(cursor, new.input)
     cursor.execute(queries.PUT_PLAN, (plan.signature, plan.workflow, plan.plan, at))
     _move(cursor, first, key, 1, 0, last)
     _write_parts(cursor, key, first, events)
@@ -262,11 +191,11 @@ def _write_parts(
         for event in transition.events
     ]
     for key, columns in transition.activations:
-        _put(cursor, _ACTIVATIONS, (run, *key), columns, at)
+        put(cursor, ACTIVATIONS, (run, *key), columns, at)
     for key, columns in transition.operations:
-        _put(cursor, _OPERATIONS, (run, *key), columns, at)
+        put(cursor, OPERATIONS, (run, *key), columns, at)
     for key, columns in transition.submissions:
-        _put(cursor, _SUBMISSIONS, (run, *key.operation, key.submission), columns, at)
+        put(cursor, SUBMISSIONS, (run, *key.operation, key.submission), columns, at)
     for scope in transition.scopes:
         cursor.execute(
             queries.PUT_SCOPE,
@@ -284,67 +213,6 @@ def _write_parts(
         cursor.execute(queries.DELETE_SIGNAL, (signal, run))
     if transition.policies is not None:
         cursor.execute(queries.SET_POLICIES, (transition.policies, run))
-
-
-def _put(
-    cursor: sqlite3.Cursor, table: _Table, key: tuple[Any, ...], columns: Mapping[str, Any], at: float
-) -> None:
-    """Insert or update one row."""
-    state = columns.get(table.state)
-    if state is None:
-        raise StoreError(f"{table.name} {key[1:]}: a change must name the {table.state}.")
-    values = table.values
-    parameters: list[Any] = [at]
-    for name, value in columns.items():
-        if name in values:
-            if not isinstance(value, Value):
-                parameters += (None, None)
-            elif len(value.data) <= INLINE_LIMIT:
-                parameters += (value.data, None)
-            else:
-                _put_blob(cursor, value)
-                parameters += (None, value.digest)
-        elif name == "state":
-            parameters.append(rows.STATE_TEXT[value])
-        elif name == "taken" and value is not None:
-            parameters.append(rows.path_text(value))
-        else:
-            parameters.append(value)
-    parameters += key
-    update, upsert = _statements(table, tuple(columns))
-    if state in table.mostly_new or not cursor.execute(update, parameters).rowcount:
-        parameters.append(at)
-        cursor.execute(upsert, parameters)
-
-
-@cache
-def _statements(table: _Table, names: tuple[str, ...]) -> tuple[str, str]:
-    """The UPDATE and the upsert that set exactly these columns. Both bind them, then the key, in one order."""
-    unknown = [name for name in names if name not in table.allowed]
-    if unknown:
-        raise StoreError(f"{table.name}: there is no column {', '.join(unknown)}.")
-    columns = ["updated_at"]
-    for name in names:
-        columns.append(name)
-        if name in table.values:
-            columns.append(f"{name}_digest")
-    update = (
-        f"UPDATE {table.name} SET {', '.join(f'{name} = ?' for name in columns)} "  # noqa: S608 our own names
-        f"WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
-    )
-    inserted = (*columns, *table.key, table.inserted_at)
-    upsert = (
-        f"INSERT INTO {table.name} ({', '.join(inserted)}) "  # noqa: S608 our own names
-        f"VALUES ({', '.join('?' * len(inserted))}) "
-        f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns)}"
-    )
-    return update, upsert
-
-
-def _put_blob(cursor: sqlite3.Cursor, value: Value) -> None:
-    # Looked up first: binding a megabyte only to find that it is there would copy it.
-    if cursor.execute(queries.HAS_BLOB, (value.digest,)).fetchone() is None:
-        cursor.execute(queries.INSERT_BLOB, (value.digest, value.data))
 
 
 def _is_there(cursor: sqlite3.Cursor, transition: Transition) -> bool:
@@ -379,7 +247,7 @@ def _refusal(job: Job, error: Exception, explain: Callable[[sqlite3.Error], Stor
     if isinstance(error, StoreError):
         return error
     run = job.run if isinstance(job, Transition) else job.run.id
-    said = explain(error) if isinstance(error, sqlite3.Error) else error
-    refusal = StoreError(f"run {run}: its transition was not written: {said}")
+    said = explain(error) if isinstance(error, sqlite3.Error) else StoreError(str(error))
+    refusal = type(said)(f"run {run}: its transition was not written: {said}")
     refusal.__cause__ = error
     return refusal

@@ -43,8 +43,9 @@ CREATE TABLE runs (
     input_digest BLOB NOT NULL
 ) STRICT;
 
--- Neither index names a column that an ordinary transition sets, so transitions do not touch them.
-CREATE INDEX runs_unfinished ON runs (signature) WHERE finished_at IS NULL;
+-- Neither index names a column that an ordinary transition sets, so transitions do not touch them. The owner is in
+-- the first one so that an executor that looks for runs to take passes over its own without reading them.
+CREATE INDEX runs_unfinished ON runs (signature, owner) WHERE finished_at IS NULL;
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
 
 -- Who drove a run: a row for each fence. A claim that lasts has no end yet.

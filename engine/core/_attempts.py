@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ...checkpoints.records import State
+from ...checkpoints.records import ActivationColumns, State
 from . import policy as policies
 from ._flow import Step
 from ._operations import settle
@@ -38,10 +38,10 @@ def advance_activation(step: Step, event: ActivationEvent) -> None:
             scope, activation = _undecided(step, event)
             step.state.undecided -= 1
             activation.taken, activation.items = event.taken, event.items
-            columns = {"taken": event.taken, "error": None}
+            columns: ActivationColumns = {"taken": event.taken, "error": None}
             if event.items is not None:
                 columns["items"] = event.items
-            step.move(scope, activation, event.address, S.SUCCEEDED, columns)  # pyright: ignore[reportArgumentType]  # a TypedDict's literal
+            step.move(scope, activation, event.address, S.SUCCEEDED, columns)
             step.agenda.append((scope, event.address, activation))
         case EdgesFailed():
             scope, activation = _undecided(step, event)
@@ -115,7 +115,7 @@ def _succeeded(step: Step, event: Succeeded) -> None:
     else:
         operation = _operation(step, event, event.operation, Move.SUCCEED)
         if operation.state is not S.SUCCEEDED:
-            step.save_operation(event.operation, operation, S.SUCCEEDED)
+            step.save_operation(operation, S.SUCCEEDED)
     activation.operations = None
     if event.taken is None:
         step.state.undecided += 1
@@ -142,14 +142,14 @@ def _failed(step: Step, event: AttemptFailed) -> None:
         operation = _operation(step, event, event.operation, Move.SUCCEED if undecodable else Move.FAIL)
         detail, was = operation.detail, operation.state
         if undecodable:
-            step.save_operation(event.operation, operation, S.SUCCEEDED, has_outcome=True)
+            step.save_operation(operation, S.SUCCEEDED, has_outcome=True)
             retryable = False
         elif was is S.CANCELLING and (detail == "run" or step.ending):
-            step.save_operation(event.operation, operation, S.CANCELLED)
+            step.save_operation(operation, S.CANCELLED)
             step.move(scope, activation, address, S.CANCELLED)
             return
         else:
-            step.save_operation(event.operation, operation, S.FAILED)
+            step.save_operation(operation, S.FAILED)
             if was is S.CANCELLING:
                 retryable = detail == "queue"
     _try_again_or_fail(step, scope, activation, event, retryable, event.retry_after)
@@ -172,8 +172,8 @@ def _try_again_or_fail(
         return
     wait = policies.backoff(activation.failures, event.jitter) if retry_after is None else retry_after
     activation.wake_at = event.at + wait
-    columns = {"failures": activation.failures, "wake_at": activation.wake_at}
-    step.move(scope, activation, address, S.BACKOFF, columns)  # pyright: ignore[reportArgumentType]  # a TypedDict's literal
+    columns: ActivationColumns = {"failures": activation.failures, "wake_at": activation.wake_at}
+    step.move(scope, activation, address, S.BACKOFF, columns)
     step.commands.append(Wake(activation.wake_at, address))
 
 
@@ -204,12 +204,12 @@ def _cancelled(step: Step, event: Cancelled) -> None:
     operation = _operation(step, event, event.operation, Move.ACKNOWLEDGE)
     if operation.detail in ("deadline", "queue") and not step.ending:
         retryable = operation.detail == "queue"
-        step.save_operation(event.operation, operation, S.FAILED)
+        step.save_operation(operation, S.FAILED)
         _try_again_or_fail(step, scope, activation, event, retryable, None)
         return
     if not step.ending and operation.detail != "run":
         raise IllegalEventError(f"Cancelled of {address} is impossible: nobody cancels it.")
-    step.save_operation(event.operation, operation, S.CANCELLED)
+    step.save_operation(operation, S.CANCELLED)
     step.move(scope, activation, address, S.CANCELLED)
 
 
@@ -221,9 +221,7 @@ def _undecided(step: Step, event: EdgesDecided | EdgesFailed) -> tuple[Scope, Ac
     return scope, activation
 
 
-def _operation(
-    step: Step, event: ActivationEvent, address: OperationAddress, move: Move
-) -> Operation:
+def _operation(step: Step, event: ActivationEvent, address: OperationAddress, move: Move) -> Operation:
     operation = step.state.operation(address)
     if operation is None or operation.state not in OPERATIONS[move] or address.address != event.address:
         now = "unknown" if operation is None else operation.state

@@ -138,9 +138,7 @@ class Step:
         edge = plan.edges[index]
         most = self.state.policy(edge.target).concurrency
         while (
-            scope.next < scope.size
-            and (most is None or scope.active < most)
-            and self.state.outcome is None
+            scope.next < scope.size and (most is None or scope.active < most) and self.state.outcome is None
         ):
             item = scope.next
             scope.next += 1
@@ -310,11 +308,11 @@ class Step:
     def _cancel_operation(self, scope: Scope, activation: Activation, address: OperationAddress) -> None:
         operation = self.operation(activation, address)
         if operation.state is S.WAITING:
-            self.save_operation(address, operation, S.CANCELLING, detail="run")
+            self.save_operation(operation, S.CANCELLING, detail="run")
             self.follow(activation, S.CANCELLING)
             self.commands.append(CancelRemote(address))
         else:
-            self.save_operation(address, operation, S.CANCELLED)
+            self.save_operation(operation, S.CANCELLED)
             self.move(scope, activation, address.address, S.CANCELLED)
 
     def operation(self, activation: Activation, address: OperationAddress) -> Operation:
@@ -322,9 +320,7 @@ class Step:
         assert activation.operations is not None, f"{address} has no operation"
         return activation.operations[address.chain, address.number]
 
-    def save_operation(
-        self, address: OperationAddress, operation: Operation, to: State, **changed: object
-    ) -> None:
+    def save_operation(self, operation: Operation, to: State, **changed: object) -> None:
         """The operation is in this state now, with these of its fields changed; all others that wait are cleared."""
         operation.state = to
         operation.wake_at = None
@@ -333,7 +329,7 @@ class Step:
             setattr(operation, name, value)
         changed.pop("has_outcome", None)
         columns = {"state": to, "wake_at": None, "detail": None, **changed}
-        self.commands.append(SaveOperation(self.state.operation_key(address), columns))  # pyright: ignore[reportArgumentType]  # names are the record's
+        self.commands.append(SaveOperation(operation.key, columns))  # pyright: ignore[reportArgumentType]  # names are the record's
 
     def finish(self) -> None:
         """Say so when the run has ended."""

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ...checkpoints.records import Fate, RunStatus, State, SubmissionColumns, SubmissionKey
+from ...checkpoints.records import (
+    Fate,
+    OperationKey,
+    RunStatus,
+    State,
+    SubmissionColumns,
+    SubmissionKey,
+)
 from . import policy as policies
 from ._flow import Step
 from ._table import OPERATIONS, Move
@@ -52,7 +59,7 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
         case Opened():
             _opened(step, event)
         case Submitted():
-            scope, activation, operation = _expect(step, event, Move.ACCEPT)
+            _, activation, operation = _expect(step, event, Move.ACCEPT)
             if operation.state is not S.SUBMITTING:
                 raise _illegal(event, operation.state)
             _save_submission(step, event.operation, operation.submission, "accepted", source="reply")
@@ -77,28 +84,24 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
         case TokenAdvanced():
             _, _, operation = _expect(step, event, Move.GO_ON)
             wake_at = event.at + event.poll_after
-            step.save_operation(
-                event.operation, operation, operation.state, wake_at=wake_at, detail=operation.detail
-            )
+            step.save_operation(operation, operation.state, wake_at=wake_at, detail=operation.detail)
             step.commands.append(Wake(wake_at, event.operation.address, event.operation))
         case FetchStarted():
             _, _, operation = _expect(step, event, Move.GO_ON)
             if operation.state is not S.WAITING:
                 raise _illegal(event, operation.state)
-            step.save_operation(
-                event.operation, operation, S.WAITING, wake_at=operation.wake_at, detail="fetching"
-            )
+            step.save_operation(operation, S.WAITING, wake_at=operation.wake_at, detail="fetching")
             step.commands.append(Fetch(event.operation))
         case Fetched():
             _, _, operation = _expect(step, event, Move.GO_ON)
             detail = operation.detail if operation.state is S.CANCELLING else "fetched"
-            step.save_operation(event.operation, operation, operation.state, detail=detail, has_outcome=True)
+            step.save_operation(operation, operation.state, detail=detail, has_outcome=True)
             step.commands.append(Decode(event.operation))
         case GivenUp():
             _, activation, operation = _expect(step, event, Move.CANCEL)
             if operation.state is not S.WAITING:
                 raise _illegal(event, operation.state)
-            step.save_operation(event.operation, operation, S.CANCELLING, detail=event.reason)
+            step.save_operation(operation, S.CANCELLING, detail=event.reason)
             step.follow(activation, S.CANCELLING)
             step.commands.append(CancelRemote(event.operation))
         case _:
@@ -123,14 +126,11 @@ def settle(
     wake_at = at + delay
     looked_for = policy.find_after is None or operation.detail == "absent"
     if not looked_for:
-        step.save_operation(
-            address, operation, S.SUBMIT_UNKNOWN, wake_at=wake_at, unknown=operation.unknown
-        )
+        step.save_operation(operation, S.SUBMIT_UNKNOWN, wake_at=wake_at, unknown=operation.unknown)
     elif wake_at < trying_since + policy.idempotent_for or (
         policy.on_unknown_submit == "resubmit" and operation.unknown <= policies.RESUBMISSIONS
     ):
         step.save_operation(
-            address,
             operation,
             S.SUBMIT_UNKNOWN,
             wake_at=wake_at,
@@ -141,9 +141,7 @@ def settle(
         _fail(step, scope, activation, address, operation, unknown=operation.unknown)
         return
     else:
-        step.save_operation(
-            address, operation, S.SUBMIT_UNKNOWN, unknown=operation.unknown, detail="held"
-        )
+        step.save_operation(operation, S.SUBMIT_UNKNOWN, unknown=operation.unknown, detail="held")
         step.follow(activation, S.SUBMIT_UNKNOWN)
         step.commands.append(Hold(address))
         return
@@ -172,7 +170,6 @@ def _intended(step: Step, event: SubmissionIntended) -> None:
                 "when the run is retried."
             )
     step.save_operation(
-        address,
         operation,
         S.SUBMITTING,
         submission=operation.submission + 1,
@@ -190,7 +187,7 @@ def _opened(step: Step, event: Opened) -> None:
         raise IllegalEventError(f"Opened of {event.operation} is impossible: it is open already.")
     operation = _new(step, event, Move.OPEN)
     wake_at = event.at + event.poll_after
-    step.save_operation(event.operation, operation, S.WAITING, wake_at=wake_at, accepted_at=event.at)
+    step.save_operation(operation, S.WAITING, wake_at=wake_at, accepted_at=event.at)
     step.follow(activation, S.WAITING)
     step.commands.append(Wake(wake_at, event.operation.address, event.operation))
 
@@ -204,7 +201,9 @@ def _new(step: Step, event: SubmissionIntended | Opened, move: Move) -> Operatio
         or step.state.open_operation(address.address) is not None
     ):
         raise _illegal(event, activation.state)
-    operation = Operation(OPERATIONS[move][None])
+    to = OPERATIONS[move][None]
+    key = OperationKey(*step.state.key(address.address), address.attempt, address.chain, address.number)
+    operation = Operation(to, key)
     if activation.operations is None:
         activation.operations = {}
     activation.operations[address.chain, address.number] = operation
@@ -221,12 +220,12 @@ def _accepted(
 ) -> None:
     """The handle is known: wait, or cancel where the run is ending."""
     if step.state.outcome is not None and step.ending:
-        step.save_operation(address, operation, S.CANCELLING, accepted_at=at, detail="run")
+        step.save_operation(operation, S.CANCELLING, accepted_at=at, detail="run")
         step.follow(activation, S.CANCELLING)
         step.commands.append(CancelRemote(address))
         return
     wake_at = at + poll_after
-    step.save_operation(address, operation, S.WAITING, accepted_at=at, wake_at=wake_at)
+    step.save_operation(operation, S.WAITING, accepted_at=at, wake_at=wake_at)
     step.follow(activation, S.WAITING)
     step.commands.append(Wake(wake_at, address.address, address))
 
@@ -237,7 +236,7 @@ def _refused(step: Step, event: SubmissionRefused) -> None:
     policy = step.state.policy(address.address.node)
     _save_submission(step, address, operation.submission, "refused")
     if step.ending:
-        step.save_operation(address, operation, S.CANCELLED)
+        step.save_operation(operation, S.CANCELLED)
         step.move(scope, activation, address.address, S.CANCELLED)
         return
     refused = operation.refused + 1
@@ -248,7 +247,7 @@ def _refused(step: Step, event: SubmissionRefused) -> None:
         if wait is None:
             wait = policies.backoff(refused, event.jitter, policies.LONGEST_REFUSAL)
         wake_at = event.at + min(wait, left)
-        step.save_operation(address, operation, S.BACKOFF, refused=refused, wake_at=wake_at)
+        step.save_operation(operation, S.BACKOFF, refused=refused, wake_at=wake_at)
         step.follow(activation, S.BACKOFF)
         step.commands.append(Wake(wake_at, address.address, address))
         return
@@ -261,11 +260,11 @@ def _unknown(step: Step, event: SubmissionUnknown) -> None:
     _save_submission(step, address, operation.submission, "unknown")
     unknown = operation.unknown + 1
     if step.state.outcome is RunStatus.CANCELLED:
-        step.save_operation(address, operation, S.CANCELLED, unknown=unknown)
+        step.save_operation(operation, S.CANCELLED, unknown=unknown)
         step.move(scope, activation, address.address, S.CANCELLED)
         return
     if step.state.outcome is not None:  # settled when the run is retried
-        step.save_operation(address, operation, S.SUBMIT_UNKNOWN, unknown=unknown)
+        step.save_operation(operation, S.SUBMIT_UNKNOWN, unknown=unknown)
         step.follow(activation, S.SUBMIT_UNKNOWN)
         return
     operation.unknown = unknown
@@ -284,7 +283,7 @@ def _nothing_found(step: Step, event: NothingFound) -> None:
     if event.at >= believed_at:
         operation.detail = "absent"
     if step.state.outcome is not None:
-        step.save_operation(event.operation, operation, S.SUBMIT_UNKNOWN, detail=operation.detail)
+        step.save_operation(operation, S.SUBMIT_UNKNOWN, detail=operation.detail)
         return
     delay = 0.0
     if event.at < believed_at:
@@ -316,9 +315,7 @@ def _answered(step: Step, event: Answered) -> None:
     if event.reply == "fail":
         _fail(step, scope, activation, event.operation, operation)
         return
-    step.save_operation(
-        event.operation, operation, S.SUBMIT_UNKNOWN, wake_at=event.at, detail="resubmit"
-    )
+    step.save_operation(operation, S.SUBMIT_UNKNOWN, wake_at=event.at, detail="resubmit")
     step.commands.append(Wake(event.at, event.operation.address, event.operation))
 
 
@@ -331,7 +328,7 @@ def _fail(
     **changed: object,
 ) -> None:
     """The operation came to nothing, and with it its activation, for good."""
-    step.save_operation(address, operation, S.FAILED, **changed)
+    step.save_operation(operation, S.FAILED, **changed)
     activation.failures += 1
     step.fail(scope, activation, address.address, S.FAILED, {"failures": activation.failures})
 

@@ -9,13 +9,12 @@ The journal holds exactly these events, so folding it gives the state back; `jou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ...checkpoints.records import Source
 from .addresses import Address, OperationAddress
-from .policy import Policy
+from .policy import NO_POLICIES, Policies
 
 Ending: TypeAlias = Literal["failed", "incomplete", "expired", "cancelled", "undecodable"]
 """How an attempt went wrong. `undecodable`: the operation succeeded, its result is kept, our decoding of it failed."""
@@ -26,7 +25,7 @@ class RunStarted:
     """The run exists; its start node runs. `policies` are those of its nodes that are not the default."""
 
     at: float
-    policies: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+    policies: Policies = NO_POLICIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class PoliciesChanged:
     """The code that drives the run now has other policies."""
 
     at: float
-    policies: Mapping[str, Policy]
+    policies: Policies
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from . import events
 from .addresses import Address, OperationAddress
 from .events import Event
-from .policy import policies_from_plain, policies_to_plain
+from .policy import Policies
 
 NAMES: Mapping[type[Any], str] = {
     events.RunStarted: "run_started",
@@ -53,9 +53,7 @@ _PLAIN = {
 }
 """The fields of each event that are plain data, with their defaults."""
 _AT_ADDRESS = frozenset(kind for kind in NAMES if any(field.name == "address" for field in fields(kind)))
-_AT_OPERATION = frozenset(
-    kind for kind in NAMES if any(field.name == "operation" for field in fields(kind))
-)
+_AT_OPERATION = frozenset(kind for kind in NAMES if any(field.name == "operation" for field in fields(kind)))
 _NO_DATA: Mapping[str, Any] = {}
 
 
@@ -82,9 +80,8 @@ def to_journal(event: Event) -> Entry:
         address = operation.address
         if kind in _AT_ADDRESS or operation[1:] != (1, "", 0):
             data["operation"] = list(operation[1:])
-    policies = getattr(event, "policies", None)
-    if policies:
-        data["policies"] = policies_to_plain(policies)
+    if isinstance(event, events.RunStarted | events.PoliciesChanged) and event.policies.plain:
+        data["policies"] = event.policies.plain
     if address is None:
         return Entry(NAMES[kind], None, (), data)
     return Entry(NAMES[kind], address.node, address.path, data or _NO_DATA)
@@ -109,5 +106,5 @@ def from_journal(
         if kind in _AT_OPERATION and (kind not in _AT_ADDRESS or "operation" in data):
             given["operation"] = OperationAddress(address, *data.get("operation", (1, "", 0)))
     if kind is events.RunStarted or kind is events.PoliciesChanged:
-        given["policies"] = policies_from_plain(data.get("policies", _NO_DATA))
+        given["policies"] = Policies.from_plain(data.get("policies", _NO_DATA))
     return kind(**given)

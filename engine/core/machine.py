@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...checkpoints.records import RunStatus
-
 from ._attempts import advance_activation, retry
 from ._flow import Step
 from ._operations import advance_operation
@@ -66,9 +65,7 @@ def advance(state: RunState, event: Event) -> list[Command]:
             step.cancel_all()
         case RunRetried():
             if state.outcome is not RunStatus.FAILED or state.live:
-                raise IllegalEventError(
-                    f"Only a failed run can be retried; this one is {state.status}."
-                )
+                raise IllegalEventError(f"Only a failed run can be retried; this one is {state.status}.")
             retry(step, event.at)
         case _:
             advance_operation(step, event)

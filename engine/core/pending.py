@@ -21,6 +21,7 @@ from .commands import (
     Effect,
     EvaluateEdges,
     Find,
+    Finish,
     Hold,
     Poll,
     Resubmit,
@@ -39,7 +40,7 @@ def interrupted(state: RunState) -> list[OperationAddress]:
 
 
 def pending(state: RunState) -> list[Effect]:
-    """What is to be done, in a fixed order. What was interrupted is to be settled before."""
+    """What is to be done, in a fixed order. What was interrupted is to be settled before, which may have ended the run."""
     effects: list[Effect] = []
     if state.live or state.outcome is None:
         for address in state.addresses(S):
@@ -47,6 +48,8 @@ def pending(state: RunState) -> list[Effect]:
             if effect is not None:
                 effects.append(effect)
     effects += [CancelStray(*stray) for stray in sorted(state.strays)]
+    if state.outcome is not None and not state.live:
+        effects.append(Finish(state.outcome))
     return effects
 
 

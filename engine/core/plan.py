@@ -1,7 +1,8 @@
-"""`Plan`: the shape of a workflow as plain data. What the scheduler sees and the database keeps.
+"""`Plan`: the shape of a workflow as plain data. It is what the core sees and what the database keeps.
 
-A plan holds names, edges and scopes; no functions, no types but their text. It is stored once per signature
-and is enough to read, draw and cancel a run without the user's code.
+A plan holds names, edges and scopes; no functions, no policies, and of types only their names. It is stored once per
+signature and is enough to read, draw and cancel a run without the user's code. Its stored form is in
+`engine/graph/plan_form.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 OnFailure: TypeAlias = Literal["cancel", "finish"]
-"""What becomes of activations that are under way when another one fails."""
+"""What becomes of activations that are under way when another one fails: they are cancelled, or they finish."""
 
 
 class EdgeKind(StrEnum):
@@ -32,7 +33,7 @@ class PlanNode:
     name: str
     kind: str  # "function", "agent", "operation", …
     scope: int  # index in Plan.scopes
-    input: str  # the type's text, without module names
+    input: str  # the name of the type, without modules
     output: str
     discarded: bool = False  # ending here is meant
 
@@ -116,7 +117,7 @@ class Plan:
         return found
 
     def to_plain(self) -> dict[str, Any]:
-        """The plan as plain data; `from_plain` reads it back."""
+        """The plan as dicts, lists, texts, numbers, booleans and None; `from_plain` reads it back."""
         plain: dict[str, Any] = {
             name: getattr(self, name) for name in ("workflow", "start", "end", "on_failure")
         }
@@ -127,7 +128,7 @@ class Plan:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Plan:
-        """Read what `to_plain` wrote."""
+        """The plan that `to_plain` gave. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
         read: dict[str, Any] = dict(plain)
         edges: list[dict[str, Any]] = [{**edge, "kind": EdgeKind(edge["kind"])} for edge in read["edges"]]
         read["nodes"] = tuple(PlanNode(**node) for node in read["nodes"])
@@ -137,7 +138,7 @@ class Plan:
 
 
 def differences(old: Plan, new: Plan) -> list[str]:
-    """What changed from one plan to another, a line each, for people."""
+    """What changed from one plan to another: a line for each change, for people to read, sorted."""
     lines = [f"node {name} is gone" for name in old.node.keys() - new.node.keys()]
     lines += [f"node {name} is new" for name in new.node.keys() - old.node.keys()]
     for name in old.node.keys() & new.node.keys():

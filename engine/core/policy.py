@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 OnUnknownSubmit: TypeAlias = Literal["resubmit", "fail", "hold"]
 """What to do when the provider may have accepted a submission whose handle we do not hold."""
@@ -67,15 +67,38 @@ class Policy:
 DEFAULT = Policy()
 
 
-def policies_to_plain(policies: Mapping[str, Policy]) -> dict[str, dict[str, Any]]:
-    """The policies that are not the default, by node."""
-    plain = {name: policy.to_plain() for name, policy in sorted(policies.items())}
-    return {name: options for name, options in plain.items() if options}
+class Policies:
+    """The policies of a workflow's nodes. Immutable; equal where they are the same for every node."""
+
+    __slots__ = ("_by_node", "_hash", "plain")
+
+    def __init__(self, by_node: Mapping[str, Policy]) -> None:
+        self._by_node = {name: policy for name, policy in by_node.items() if policy != DEFAULT}
+        self._hash = hash(frozenset(self._by_node.items()))
+        self.plain: Final = {name: policy.to_plain() for name, policy in sorted(self._by_node.items())}
+        """Those that are not the default, as plain data; `from_plain` reads it back."""
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Mapping[str, Any]]) -> Policies:
+        """Read what `plain` holds."""
+        return cls({name: Policy.from_plain(options) for name, options in plain.items()})
+
+    def of(self, node: str) -> Policy:
+        """The policy of a node."""
+        return self._by_node.get(node, DEFAULT)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Policies) and self._by_node == other._by_node)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"Policies({self.plain!r})"
 
 
-def policies_from_plain(plain: Mapping[str, Mapping[str, Any]]) -> dict[str, Policy]:
-    """Read what `policies_to_plain` wrote."""
-    return {name: Policy.from_plain(options) for name, options in plain.items()}
+NO_POLICIES = Policies({})
+"""Every node has the default."""
 
 
 def backoff(failures: int, jitter: float, longest: float = LONGEST_BACKOFF) -> float:

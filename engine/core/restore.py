@@ -6,8 +6,6 @@ inside them, and the newest instance number. What was decided can be seen from t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ...checkpoints.records import (
     ActivationRecord,
     Loaded,
@@ -19,13 +17,13 @@ from ...checkpoints.records import (
 from ._flow import fires
 from .addresses import Address, OperationAddress
 from .plan import EdgeKind, Plan, PlanEdge
-from .policy import Policy
+from .policy import Policies
 from .state import Activation, Gate, Operation, RunState, Scope
 
 S = State
 
 
-def restore(plan: Plan, policies: Mapping[str, Policy], loaded: Loaded) -> RunState:
+def restore(plan: Plan, policies: Policies, loaded: Loaded) -> RunState:
     """The state that these rows describe: equal to the one that was live when they were written."""
     state = RunState(plan=plan, policies=policies, outcome=loaded.run.outcome)
     state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
@@ -59,6 +57,7 @@ def operation_of(record: OperationRecord) -> Operation:
     """The operation that the row describes."""
     return Operation(
         state=record.state,
+        key=record.key,
         submission=record.submission,
         unknown=record.unknown,
         refused=record.refused,

@@ -99,11 +99,12 @@ def given(state: RunState, address: Address) -> Given:
     edges = plan.incoming[address.node]
     if edges[0].kind is EdgeKind.JOIN:
         return _joined(state, address, delivered(state, address))
-    if len(edges) > 1:  # alternatives; a single edge has delivered, or this would not have started
-        edges = delivered(state, address)
-        if len(edges) > 1:
-            return Ambiguous(tuple(edge.source for edge in edges))
-    edge = edges[0]
+    taken = (
+        edges if len(edges) == 1 else delivered(state, address)
+    )  # a single one has, or this would not have started
+    if len(taken) > 1:  # alternatives, taken together
+        return Ambiguous(tuple(edge.source for edge in taken))
+    edge = next(iter(taken))
     match edge.kind:
         case EdgeKind.COLLECT:
             assert edge.scope is not None
@@ -152,7 +153,6 @@ def visible(state: RunState, address: Address, name: str) -> Whole | Absent | Hi
     if activation is None or activation.state is not State.SUCCEEDED:
         return Absent(source)
     return Whole(name, state.key(source))
-
 
 
 def deciding_edges(state: RunState) -> str:

@@ -7,13 +7,13 @@ that memory and recovery cost what is open, not what happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State
 from .addresses import Address, OperationAddress
 from .plan import Plan
-from .policy import DEFAULT, Policy
+from .policy import NO_POLICIES, Policies, Policy
 
 S = State
 NONE = dict.fromkeys(State, 0)
@@ -25,6 +25,7 @@ class Operation:
     """One long-running operation of an activation's current attempt."""
 
     state: State
+    key: OperationKey
     submission: int = 0
     unknown: int = 0
     refused: int = 0
@@ -91,7 +92,7 @@ class RunState:
     """A run as the core sees it."""
 
     plan: Plan
-    policies: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+    policies: Policies = NO_POLICIES
     outcome: RunStatus | None = None  # what the run is on its way to; None while it is undecided
     scopes: dict[int, Scope] = field(default_factory=dict[int, Scope])  # open instances by number
     numbers: dict[tuple[int, tuple[int, ...]], int] = field(
@@ -139,7 +140,7 @@ class RunState:
 
     def policy(self, node: str) -> Policy:
         """The policy of a node."""
-        return self.policies.get(node, DEFAULT)
+        return self.policies.of(node)
 
     def scope_of(self, address: Address) -> Scope | None:
         """The open scope instance in which the address lies."""
@@ -178,16 +179,16 @@ class RunState:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""
         node, path = address
         if not path:
-            return ActivationKey(scope=0, node=node, item=0)
-        return ActivationKey(
-            scope=self.numbers[self.plan.node[node].scope, path[:-1]], node=node, item=path[-1]
-        )
+            return ActivationKey(0, node, 0)
+        return ActivationKey(self.numbers[self.plan.node[node].scope, path[:-1]], node, path[-1])
 
     def operation_key(self, operation: OperationAddress) -> OperationKey:
         """Where the operation's row is. Valid as `key` is."""
-        return OperationKey(
-            *self.key(operation.address), operation.attempt, operation.chain, operation.number
-        )
+        known = self.operation(operation)
+        if known is not None:
+            return known.key
+        address, attempt, chain, number = operation
+        return OperationKey(*self.key(address), attempt, chain, number)
 
     def addresses(self, states: Iterable[State]) -> Iterator[Address]:
         """The addresses of all activations in these states, in a fixed order."""

@@ -1,6 +1,10 @@
-"""Workflows: nodes wired to a graph, checked with networkx and frozen into a plan.
+"""Workflows: nodes wired to a graph, what is checked before it runs, and the conditions of its edges.
 
-`Workflow` is imported lazily: reading a stored plan (`plan_form`) needs neither networkx nor the nodes.
+- `workflow`: `Workflow`, wired and checked; the checks are in the private modules beside it.
+- `conditions`: which edges an output takes, by the user's `when` functions.
+- `plan_form`: a checked workflow's plan as it is stored.
+
+`Workflow` is imported lazily: reading stored plans needs neither the nodes nor the checks.
 """
 
 from typing import TYPE_CHECKING

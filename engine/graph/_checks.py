@@ -1,7 +1,8 @@
 """`check`: from a workflow as it was wired to its plan, or to all that is wrong with it.
 
-The checks by subject: `wiring.py` (shape), `scopes.py` (maps), `typing_checks.py` (values along the edges),
-`skip_analysis.py` (what may be skipped). The later ones need what the earlier ones say, so they wait for it.
+The checks by subject: `_wiring.py` (shape), `_types.py` (values along the edges), `_scopes.py` (maps),
+`_skip_analysis.py` (what may be skipped). Scopes need an order, and the skip analysis needs scopes: where the earlier
+checks fail, the later ones are left out.
 """
 
 from __future__ import annotations
@@ -9,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...checkpoints.spelling import spell
-from ._skip_analysis import ALWAYS, SkipAnalysis, TooManyConditionsError
-from ._draft import Draft
-from ..errors import WorkflowInvalidError
+from ...checkpoints.spelling import spell as type_name
 from ..core.plan import EdgeKind, Plan, PlanNode
+from ..errors import WorkflowInvalidError
+from ._assignability import assignable
+from ._draft import Draft
 from ._scopes import Scopes, assign_scopes
+from ._skip_analysis import ALWAYS, SkipAnalysis, TooManyConditionsError
 from ._topology import Topology
-from ._assignability import fits
 from ._types import NodeTypes, join_positions, read_types, type_problems
 from ._wiring import wiring_problems
 
 
 def check(draft: Draft) -> Plan:
-    """The plan of a workflow. Raises `WorkflowInvalidError` with every problem that could be found."""
-    if draft.clashes:  # edges then mean one node or the other, so nothing else can be said
+    """The plan of a workflow. Raises `WorkflowInvalidError` with every problem that was found."""
+    if draft.clashes:  # an edge may then mean either node, so nothing more can be said
         raise WorkflowInvalidError(draft.name, tuple(draft.clashes))
     topology = Topology(list(draft.nodes), draft.edges)
     shape = list(wiring_problems(draft, topology))
@@ -61,9 +62,9 @@ def check(draft: Draft) -> Plan:
 
 
 def _skip_problems(draft: Draft, topology: Topology, scopes: Scopes, types: NodeTypes) -> Iterator[str]:
-    """What comes of conditions: values that are sure to meet, and values that may be missing."""
+    """What follows from the conditions: values that always come together, and values that may be missing."""
     try:
-        skip_analysis = SkipAnalysis(
+        analysis = SkipAnalysis(
             start=draft.start,
             order=topology.depth_first(draft.start),
             edges=scopes.edges,
@@ -71,49 +72,49 @@ def _skip_problems(draft: Draft, topology: Topology, scopes: Scopes, types: Node
             discarded=draft.discarded,
         )
     except TooManyConditionsError:
-        return  # a value that is missing or one too many is then an error of the run
+        return  # a missing value, or one too many, is then an error of the run
     for name in draft.nodes:
         incoming = draft.incoming(name)
         if len(incoming) > 1 and incoming[0].kind is not EdgeKind.JOIN:
-            yield from _meetings(draft, skip_analysis, name)
+            yield from _meetings(draft, analysis, name)
         elif incoming and incoming[0].kind is EdgeKind.JOIN:
-            yield from _missing_positions(draft, skip_analysis, types, name)
-    end = skip_analysis.runs[draft.end]
+            yield from _missing_positions(draft, analysis, types, name)
+    end = analysis.runs[draft.end]
     output = types.of[draft.end][1] if draft.end in types.of else Any
-    if end != ALWAYS and not fits(type(None), output):
+    if end != ALWAYS and not assignable(type(None), output):
         yield (
-            f"the end {draft.end} can be skipped, by the conditions after {_names(skip_analysis.deciders(end))}, so the "
-            f"run's result may be None, but {draft.end} returns {spell(output)}. Lead every path to it (with "
-            f"`otherwise`), or annotate `{spell(output)} | None`."
+            f"the end {draft.end} can be skipped, by the conditions after {_names(analysis.deciders(end))}, so the "
+            f"run's result may be None, but {draft.end} returns {type_name(output)}. Lead every path to it (with "
+            f"`otherwise`), or annotate `{type_name(output)} | None`."
         )
 
 
-def _meetings(draft: Draft, skip_analysis: SkipAnalysis, name: str) -> Iterator[str]:
+def _meetings(draft: Draft, analysis: SkipAnalysis, name: str) -> Iterator[str]:
     """Two edges into a node that are always taken together, so that neither can be its input."""
     edges = draft.incoming(name)
     for place, edge in enumerate(edges):
         for other in edges[:place]:
-            if skip_analysis.taken[edge.index] == skip_analysis.taken[other.index]:
+            if analysis.taken[edge.index] == analysis.taken[other.index]:
                 yield (
-                    f"{name} gets a value from {draft.say(other)} and one from {draft.say(edge)}, always both. "
+                    f"{name} gets a value from {draft.describe(other)} and one from {draft.describe(edge)}, always both. "
                     f"Use `join(({other.source}, {edge.source}), {name})`, or conditions that let one of them through."
                 )
 
 
-def _missing_positions(draft: Draft, skip_analysis: SkipAnalysis, types: NodeTypes, name: str) -> Iterator[str]:
-    runs = skip_analysis.runs[name]
+def _missing_positions(draft: Draft, analysis: SkipAnalysis, types: NodeTypes, name: str) -> Iterator[str]:
+    runs = analysis.runs[name]
     edges = draft.incoming(name)
     positions = join_positions(types, name, len(edges))
     for edge in edges:
-        taken = skip_analysis.taken[edge.index]
+        taken = analysis.taken[edge.index]
         if positions is None or edge.position >= len(positions) or taken == runs:
             continue
         wanted = positions[edge.position]
-        if not fits(type(None), wanted):
+        if not assignable(type(None), wanted):
             yield (
-                f"{draft.say(edge)}: {edge.source} can be skipped, by the conditions after "
-                f"{_names(skip_analysis.deciders(taken))}, and {name} then gets None at position {edge.position}. Annotate "
-                f"that position `{spell(wanted)} | None`."
+                f"{draft.describe(edge)}: {edge.source} can be skipped, by the conditions after "
+                f"{_names(analysis.deciders(taken))}, and {name} then gets None at position {edge.position}. Annotate "
+                f"that position `{type_name(wanted)} | None`."
             )
 
 

@@ -1,4 +1,4 @@
-"""`Draft`: a workflow as it was wired and before it is checked."""
+"""`Draft`: a workflow as it was wired, before it is checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AnyNode: TypeAlias = Node[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """What `Workflow` hands to the checks. Edges name their nodes and know no scopes yet."""
+    """What `Workflow` hands to the checks. Its edges name their nodes and have no scopes yet."""
 
     name: str
     start: str
@@ -23,8 +23,8 @@ class Draft:
     nodes: Mapping[str, AnyNode]  # in the order of declaration
     edges: Sequence[PlanEdge]
     places: Sequence[str]  # of each edge: "pipeline.py:31"
-    discarded: Mapping[str, str]  # name: place
-    clashes: Sequence[str]  # problems seen while wiring: two nodes with one name
+    discarded: Mapping[str, str]  # name: place, as above
+    clashes: Sequence[str]  # problems found while wiring: two nodes with one name
     on_failure: OnFailure
 
     def incoming(self, name: str) -> Sequence[PlanEdge]:
@@ -49,7 +49,7 @@ class Draft:
             found.setdefault(edge.source, []).append(edge)
         return found
 
-    def say(self, edge: PlanEdge) -> str:
+    def describe(self, edge: PlanEdge) -> str:
         """An edge for a message: `map plan -> research (pipeline.py:31)`."""
         kind = "edge" if edge.kind is EdgeKind.PLAIN else edge.kind.value
         return f"{kind} {edge.source} -> {edge.target} ({self.places[edge.index]})"

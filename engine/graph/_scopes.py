@@ -1,6 +1,6 @@
-"""Which map each node lies in. Every map edge opens a scope, a collect closes the innermost one.
+"""Which scope each node lies in. Every map edge opens a scope, a collect closes the innermost one.
 
-Scopes nest or are disjoint; that follows from how a node gets its scope from its sources.
+Scopes nest or are disjoint: that follows from how a node gets its scope from its sources.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ._draft import Draft
 from ..core.plan import EdgeKind, PlanEdge, PlanScope
+from ._draft import Draft
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scopes:
-    """Where everything lies. Nodes whose place can't be said are missing; `problems` says why."""
+    """The scopes of a workflow and of its nodes and edges. Nodes that have no scope are missing; `problems` says why."""
 
     scopes: tuple[PlanScope, ...]
     of: dict[str, int]  # node: index in scopes
@@ -23,19 +23,19 @@ class Scopes:
 
 
 def assign_scopes(draft: Draft, order: Sequence[str]) -> Scopes:
-    """Walk the nodes in topological order, only those that start reaches, and give each its scope."""
+    """Give each node its scope. `order` is topological and holds only nodes that the start reaches."""
     walk = _Walk(draft)
     for name in order:
         walk.place(name)
     if walk.of.get(draft.end, 0) != 0:
         before = draft.incoming(draft.end)[0]
-        mend = (
+        fix = (
             f"Use `edge({before.source}, {before.target})`, or a node between that collects."
             if before.kind is EdgeKind.MAP
             else f"Close the map before it, with `collect({before.source}, ...)`."
         )
         walk.problems.append(
-            f"the end {draft.end} lies inside {walk.say(walk.of[draft.end])}, so it would run once per item. {mend}"
+            f"the end {draft.end} lies inside {walk.describe(walk.of[draft.end])}, so it would run once per item. {fix}"
         )
     return Scopes(
         scopes=tuple(walk.scopes), of=walk.of, edges=tuple(walk.edges), problems=tuple(walk.problems)
@@ -76,7 +76,7 @@ class _Walk:
         scope = self.scopes[self.of[edge.source]]
         if scope.parent is None:
             self.problems.append(
-                f"{self.draft.say(edge)}: {edge.source} lies in no map, so there is nothing to collect. "
+                f"{self.draft.describe(edge)}: {edge.source} lies in no map, so there is nothing to collect. "
                 f"Use `edge({edge.source}, {edge.target})`, or open the map with `map` before {edge.source}."
             )
             return None
@@ -98,12 +98,12 @@ class _Walk:
         odd = next(index for index, place in enumerate(found) if place != shallow)
         other = next(index for index, place in enumerate(found) if place == shallow)
         if self._encloses(shallow, found[odd]):
-            mend = f"Close the map with `collect({incoming[odd].source}, {name})`, or join the two inside it."
+            fix = f"Close the map with `collect({incoming[odd].source}, {name})`, or join the two inside it."
         else:
-            mend = "These are different maps. Collect each of them first and `join` the lists."
+            fix = "These are different maps. Collect each of them first and `join` the lists."
         self.problems.append(
-            f"{name} gets {self.draft.say(incoming[odd])} from inside {self.say(found[odd])} and "
-            f"{self.draft.say(incoming[other])} from {self.say(shallow)}. {mend}"
+            f"{name} gets {self.draft.describe(incoming[odd])} from inside {self.describe(found[odd])} and "
+            f"{self.draft.describe(incoming[other])} from {self.describe(shallow)}. {fix}"
         )
 
     def _join(self, name: str, incoming: Sequence[PlanEdge]) -> None:
@@ -112,8 +112,8 @@ class _Walk:
         strangers = [edge for edge in incoming if not self._encloses(self.of[edge.source], deepest)]
         for edge in strangers:
             self.problems.append(
-                f"{self.draft.say(edge)}: {edge.source} lies in {self.say(self.of[edge.source])} and another source "
-                f"of this join in {self.say(deepest)}, so their items don't belong together. Collect each map first "
+                f"{self.draft.describe(edge)}: {edge.source} lies in {self.describe(self.of[edge.source])} and another source "
+                f"of this join in {self.describe(deepest)}, so their items don't belong together. Collect each map first "
                 "and join the lists."
             )
         if not strangers:
@@ -125,7 +125,7 @@ class _Walk:
             place = self.scopes[place].parent
         return place is not None
 
-    def say(self, scope: int) -> str:
+    def describe(self, scope: int) -> str:
         index = self.scopes[scope].edge
         return "no map" if index is None else f"the map {self._arrow(self.draft.edges[index])}"
 

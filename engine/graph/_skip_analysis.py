@@ -1,8 +1,8 @@
-"""What is certain to run, whatever the conditions say: exact, by one boolean function per node.
+"""The skip analysis: which nodes may be skipped and which always run, exactly, by one boolean function per node.
 
-The function says for which outcomes of the conditions the node runs, in one instance of its scope. They are
-kept as ordered binary decision diagrams, so that equal functions are the same number: a node behind `when` and
-`otherwise` branches that meet again is as certain as the node before them.
+The function says for which outcomes of the conditions the node runs, in one instance of its scope. The functions
+are kept as ordered binary decision diagrams, in which equal functions have the same number: a node behind `when` and
+`otherwise` branches that meet again runs exactly when the node before them does.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ..core.plan import EdgeKind, PlanEdge, PlanScope
 NEVER = 0
 ALWAYS = 1
 
-_BUDGET = 20_000  # decisions in all diagrams; graphs drawn by people need a few hundred
+_BUDGET = 20_000  # tests in all diagrams; graphs written by people need a few hundred
 
 
 class TooManyConditionsError(Exception):
-    """The conditions of this graph are entangled beyond the budget: nothing is known of it."""
+    """The diagrams of this graph would exceed the budget: its skips can't be analysed."""
 
 
 class SkipAnalysis:
@@ -34,7 +34,7 @@ class SkipAnalysis:
         scopes: Sequence[PlanScope],
         discarded: Iterable[str],
     ) -> None:
-        """`order` is topological; the nearer it keeps branches together, the smaller the diagrams."""
+        """`order` is topological; the closer together it keeps each branch, the smaller the diagrams."""
         self._tests: list[tuple[int, int, int]] = [(-1, 0, 0), (-1, 1, 1)]  # (variable, if false, if true)
         self._numbers: dict[tuple[int, int, int], int] = {}
         self._done: dict[tuple[bool, int, int], int] = {}
@@ -42,9 +42,9 @@ class SkipAnalysis:
         self._edges = edges
         self._discarded = frozenset(discarded)
         self.runs: dict[str, int] = {}
-        """Node: when it runs."""
+        """Node name: when it runs."""
         self.taken: dict[int, int] = {}
-        """Edge's index: when it delivers."""
+        """Edge index: when it delivers."""
         outgoing: dict[str, list[PlanEdge]] = defaultdict(list)
         incoming: dict[str, list[PlanEdge]] = defaultdict(list)
         for edge in edges:
@@ -57,7 +57,7 @@ class SkipAnalysis:
             self.runs[name] = runs
             fires = self._decisions(name, outgoing[name])
             for edge in outgoing[name]:
-                if edge.kind is EdgeKind.COLLECT:  # delivers as soon as the map was entered, if only []
+                if edge.kind is EdgeKind.COLLECT:  # delivers whenever the map was entered, if only []
                     opened_by = scopes[edge.scope or 0].edge
                     self.taken[edge.index] = self.runs[edges[opened_by or 0].source]
                 else:
@@ -116,7 +116,7 @@ class SkipAnalysis:
         return self._numbers[test]
 
     def _combine(self, either: bool, one: int, other: int) -> int:
-        """Or (`either`) or and of two functions; with a stack of its own, since graphs can be long."""
+        """The disjunction (`either`) or conjunction of two functions; without recursion, since graphs can be deep."""
         todo = [(one, other)]
         while todo:
             left, right = todo[-1]

@@ -1,4 +1,4 @@
-"""`Topology`: what networkx knows about a workflow's graph. The one place that imports it, when first built."""
+"""`Topology`: questions about paths, answered by networkx. No other module imports networkx."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..core.plan import PlanEdge
 
 
 class Topology:
-    """A directed multigraph of node names, with questions about its paths."""
+    """A workflow's nodes and edges as a directed multigraph of names."""
 
     def __init__(self, names: Sequence[str], edges: Iterable[PlanEdge]) -> None:
-        # Imported here, because it takes longer than all the rest of a start-up; it has no type stubs.
+        # Imported here, because importing it takes longer than all the rest of a start-up. It has no type stubs.
         self._nx: Any = importlib.import_module("networkx")
         self._rank = {name: rank for rank, name in enumerate(names)}
         self._graph: Any = self._nx.MultiDiGraph()
@@ -22,7 +22,7 @@ class Topology:
             self._graph.add_edge(edge.source, edge.target, key=edge.index)
 
     def cycles(self) -> list[list[str]]:
-        """One cycle of each part of the graph that has any, as the names that it passes."""
+        """One cycle of each strongly connected component, as the names along it, in the order of declaration."""
         found: list[list[str]] = []
         for component in self._nx.strongly_connected_components(self._graph):
             part = self._graph.subgraph(component)
@@ -36,9 +36,9 @@ class Topology:
         return list(self._nx.lexicographical_topological_sort(self._graph, key=self._rank.__getitem__))
 
     def depth_first(self, start: str) -> list[str]:
-        """The names reachable from `start` in a topological order that keeps branches together."""
+        """The names reachable from `start`, in a topological order that keeps branches together."""
         return list(reversed(list(self._nx.dfs_postorder_nodes(self._graph, start))))
 
     def reachable(self, start: str) -> set[str]:
-        """`start` and all that a path leads to from there."""
+        """`start` and every name that a path leads to from there."""
         return {start, *self._nx.descendants(self._graph, start)}

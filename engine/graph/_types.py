@@ -1,4 +1,4 @@
-"""Checks of what flows along the edges: whether it fits where it goes, and whether it can be stored."""
+"""Checks of the values along the edges: whether the target takes them, and whether they can be stored."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...checkpoints.errors import TypeNotStorableError
-from ...checkpoints.spelling import spell
+from ...checkpoints.spelling import spell as type_name
 from ...nodes.errors import NodeDefinitionError
-from ._draft import AnyNode, Draft
 from ..core.plan import EdgeKind, PlanEdge
-from ._assignability import fits, item_type, tuple_items
+from ._assignability import assignable, item_type, tuple_items
+from ._draft import AnyNode, Draft
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeTypes:
-    """What all nodes take and give. Nodes whose types can't be read are missing; `problems` says why."""
+    """The types of all nodes. Nodes whose types can't be read are missing; `problems` says why."""
 
     of: dict[str, tuple[object, object]]  # name: (input, output)
-    texts: dict[str, tuple[str, str]]  # the same, as the plan holds it
+    texts: dict[str, tuple[str, str]]  # the same by name, as the plan holds them
     problems: tuple[str, ...]
 
 
 def read_types(draft: Draft) -> NodeTypes:
-    """Read the types of all nodes, those that were not defined yet at decoration included."""
+    """Read the types of all nodes, including those that were not defined yet when the node was."""
     of: dict[str, tuple[object, object]] = {}
     texts: dict[str, tuple[str, str]] = {}
     problems: list[str] = []
     for name, node in draft.nodes.items():
         if node.kind == "workflow":
-            continue  # refused for being there at all
+            continue  # refused as a node, in _wiring.py
         try:
             of[name] = (node.input, node.output)
         except NodeDefinitionError as error:
@@ -54,11 +54,11 @@ def _input_text(node: AnyNode, *, start: bool) -> str:
     except TypeNotStorableError:
         if start:
             raise
-        return spell(node.input)  # never stored: the value is its producer's output
+        return type_name(node.input)  # never stored: the value is its producer's output
 
 
 def type_problems(draft: Draft, types: NodeTypes) -> Iterator[str]:
-    """Values that certainly don't fit where their edge leads."""
+    """Edges whose target certainly does not take what the source gives."""
     for edge in draft.edges:
         if edge.source in types.of and edge.target in types.of:
             yield from _along(draft, types, edge)
@@ -69,69 +69,69 @@ def type_problems(draft: Draft, types: NodeTypes) -> Iterator[str]:
 
 def _along(draft: Draft, types: NodeTypes, edge: PlanEdge) -> Iterator[str]:
     given, wanted = types.of[edge.source][1], types.of[edge.target][0]
-    say = draft.say(edge)
+    label = draft.describe(edge)
     match edge.kind:
         case EdgeKind.PLAIN:
-            if not fits(given, wanted):
-                mend = _plain_mend(given, wanted, edge)
-                yield f"{say}: {edge.source} returns {spell(given)}, {edge.target} takes {spell(wanted)}. {mend}"
+            if not assignable(given, wanted):
+                fix = _plain_fix(given, wanted, edge)
+                yield f"{label}: {edge.source} returns {type_name(given)}, {edge.target} takes {type_name(wanted)}. {fix}"
         case EdgeKind.MAP:
-            if not fits(given, list):
+            if not assignable(given, list):
                 yield (
-                    f"{say}: {edge.source} returns {spell(given)}, and only a list can be mapped. "
+                    f"{label}: {edge.source} returns {type_name(given)}, and only a list can be mapped. "
                     "Return a list, or use `edge`."
                 )
-            elif not fits(item_type(given), wanted):
+            elif not assignable(item_type(given), wanted):
                 yield (
-                    f"{say}: the items of {edge.source} are {spell(item_type(given))}, {edge.target} takes "
-                    f"{spell(wanted)}. {_annotate(edge.target, item_type(given))}"
+                    f"{label}: the items of {edge.source} are {type_name(item_type(given))}, {edge.target} takes "
+                    f"{type_name(wanted)}. {_annotate(edge.target, item_type(given))}"
                 )
         case EdgeKind.COLLECT:
-            if not fits(list[given], wanted):  # pyright: ignore[reportInvalidTypeForm]  # made at run time
+            if not assignable(list[given], wanted):  # pyright: ignore[reportInvalidTypeForm]  # made at run time
                 yield (
-                    f"{say}: {edge.target} gets a list of what {edge.source} returns, list[{spell(given)}], but takes "
-                    f"{spell(wanted)}. {_annotate(edge.target, list[given])}"  # pyright: ignore[reportInvalidTypeForm]
+                    f"{label}: {edge.target} gets a list of what {edge.source} returns, list[{type_name(given)}], but takes "
+                    f"{type_name(wanted)}. {_annotate(edge.target, list[given])}"  # pyright: ignore[reportInvalidTypeForm]
                 )
         case EdgeKind.JOIN:
             positions = tuple_items(wanted, edge.position + 1)
             if positions is not None and edge.position < len(positions):
                 position = positions[edge.position]
-                if not fits(given, position):
+                if not assignable(given, position):
                     yield (
-                        f"{say}: {edge.source} returns {spell(given)}, {edge.target} takes {spell(position)} at position "
+                        f"{label}: {edge.source} returns {type_name(given)}, {edge.target} takes {type_name(position)} at position "
                         f"{edge.position}. Change the annotation, or the order of the sources."
                     )
 
 
-def _plain_mend(given: object, wanted: object, edge: PlanEdge) -> str:
-    if fits(given, list) and fits(item_type(given), wanted):
+def _plain_fix(given: object, wanted: object, edge: PlanEdge) -> str:
+    if assignable(given, list) and assignable(item_type(given), wanted):
         return f"Use `map({edge.source}, {edge.target})` to run it once per item."
-    if fits(list[given], wanted):  # pyright: ignore[reportInvalidTypeForm]  # made at run time
+    if assignable(list[given], wanted):  # pyright: ignore[reportInvalidTypeForm]  # made at run time
         return f"Use `collect({edge.source}, {edge.target})` if {edge.source} lies in a map."
     return _annotate(edge.target, given)
 
 
 def _annotate(target: str, tp: object) -> str:
-    return f"Let {target} take {spell(tp)}, or put a node between them."
+    return f"Let {target} take {type_name(tp)}, or put a node between them."
 
 
 def _tuple(types: NodeTypes, name: str, edges: Sequence[PlanEdge]) -> Iterator[str]:
-    """Whether a join's target takes a tuple of that length at all."""
+    """Whether a join's target takes a tuple of that length."""
     if not edges or len({edge.position for edge in edges}) < len(edges):
-        return  # several joins are one problem, told as such
+        return  # more than one join: reported in _wiring.py
     wanted = types.of[name][0]
     positions = tuple_items(wanted, len(edges))
     sources = ", ".join(edge.source for edge in edges)
     if positions is None:
-        if not fits(tuple, wanted):
-            yield f"join ({sources}) -> {name}: {name} gets a tuple, but takes {spell(wanted)}. Let it take a tuple."
+        if not assignable(tuple, wanted):
+            yield f"join ({sources}) -> {name}: {name} gets a tuple, but takes {type_name(wanted)}. Let it take a tuple."
     elif len(positions) != len(edges):
         yield (
-            f"join ({sources}) -> {name}: {len(edges)} sources, but {name} takes {len(positions)}, {spell(wanted)}. "
+            f"join ({sources}) -> {name}: {len(edges)} sources, but {name} takes {len(positions)}, {type_name(wanted)}. "
             "Give as many sources as the tuple has positions."
         )
 
 
 def join_positions(types: NodeTypes, name: str, length: int) -> Sequence[object] | None:
-    """What a join's target takes at each position; None where its annotation does not say."""
+    """The types that a join's target takes by position; None where its annotation does not say."""
     return tuple_items(types.of[name][0], length) if name in types.of else None

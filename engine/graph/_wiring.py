@@ -1,14 +1,14 @@
 """Checks of what is wired to what: the shape of the graph, without scopes and types.
 
-Each function yields one problem per sentence: the nodes that it is about, and the mend.
+Each problem names the nodes that it is about, and the fix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ._draft import Draft
 from ..core.plan import EdgeKind, PlanEdge
+from ._draft import Draft
 from ._topology import Topology
 
 
@@ -26,7 +26,7 @@ def wiring_problems(draft: Draft, topology: Topology) -> Iterator[str]:
     for cycle in topology.cycles():
         yield (
             f"{' -> '.join([*cycle, cycle[0]])} is a cycle, and a workflow's edges can't lead back. "
-            "Take out one of these edges; to try a node again when it raises, give it `retries`."
+            "Remove one of these edges; to try a node again when it raises, give it `retries`."
         )
     yield from _unreachable(draft, topology)
 
@@ -35,7 +35,7 @@ def _incoming(draft: Draft, name: str) -> Iterator[str]:
     edges = draft.incoming(name)
     if name == draft.start:
         for edge in edges:
-            yield f"{draft.say(edge)}: the start {name} gets the run's input and can't have an incoming edge."
+            yield f"{draft.describe(edge)}: the start {name} gets the run's input and can't have an incoming edge."
         return
     kinds = {edge.kind for edge in edges}
     if EdgeKind.MAP in kinds and len(edges) > 1:
@@ -60,35 +60,35 @@ def _outgoing(draft: Draft, name: str) -> Iterator[str]:
     if name == draft.end:
         for edge in edges:
             yield (
-                f"{draft.say(edge)}: the end {name} gives the run's result and can't have an outgoing edge. "
+                f"{draft.describe(edge)}: the end {name} gives the run's result and can't have an outgoing edge. "
                 "Make the last node the end."
             )
     elif not edges and name not in draft.discarded:
-        yield f"{name} leads nowhere. Give it an edge, or say `discard({name})` if its output is not needed."
+        yield f"{name} leads nowhere. Give it an edge, or `discard({name})` if its output is not needed."
     if otherwise and not conditional:
-        yield f"{draft.say(otherwise[0])} has `otherwise`, but no edge from {name} has a `when`. Leave it out."
+        yield f"{draft.describe(otherwise[0])} has `otherwise`, but no edge from {name} has a `when`. Leave it out."
     if len(otherwise) > 1:
         yield f"{name} has {len(otherwise)} edges with `otherwise`: {_all(draft, otherwise)}. Keep one."
     if name in draft.discarded:
         where = f"discard({name}) ({draft.discarded[name]})"
         if name == draft.end:
-            yield f"{where}: {name} is the end, whose output is the run's result. Take out the discard."
+            yield f"{where}: {name} is the end, whose output is the run's result. Remove the discard."
         elif otherwise or len(conditional) < len(edges):
             always = next(edge for edge in edges if not edge.conditional)
-            yield f"{where}: {name} never ends the path, because of {draft.say(always)}. Take out the discard."
+            yield f"{where}: {name} never ends the path, because of {draft.describe(always)}. Remove the discard."
 
 
 def _duplicates(draft: Draft) -> Iterator[str]:
-    """Edges beside one that always carries the same value to the same place."""
+    """Edges beside another that always carries the same value to the same node."""
     groups: dict[tuple[str, str, EdgeKind], list[PlanEdge]] = {}
     for edge in draft.edges:
-        if edge.kind in (EdgeKind.PLAIN, EdgeKind.COLLECT):  # several maps or joins are told of their target
+        if edge.kind in (EdgeKind.PLAIN, EdgeKind.COLLECT):  # further maps and joins: see _incoming
             groups.setdefault((edge.source, edge.target, edge.kind), []).append(edge)
     for edges in groups.values():
         always = next((edge for edge in edges if not (edge.conditional or edge.otherwise)), None)
         for edge in edges:
             if always is not None and edge is not always:
-                yield f"{draft.say(edge)}: {draft.say(always)} always carries that value already. Take one out."
+                yield f"{draft.describe(edge)}: {draft.describe(always)} always carries that value already. Remove one."
 
 
 def _unreachable(draft: Draft, topology: Topology) -> Iterator[str]:
@@ -101,9 +101,9 @@ def _unreachable(draft: Draft, topology: Topology) -> Iterator[str]:
         elif not sources:
             yield (
                 f"{name} can't be reached from the start {draft.start}: nothing leads to it. "
-                "Give it an edge from a node that runs, or take it out."
+                "Give it an edge from a node that runs, or remove it."
             )
 
 
 def _all(draft: Draft, edges: Sequence[PlanEdge]) -> str:
-    return ", ".join(draft.say(edge) for edge in edges)
+    return ", ".join(draft.describe(edge) for edge in edges)

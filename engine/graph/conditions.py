@@ -1,8 +1,7 @@
-"""Which conditional edges an output takes. Conditions are the user's code and are evaluated once, when their source ends."""
+"""Which edges an output takes, by the user's `when` functions. They are evaluated once, when the source has succeeded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ...checkpoints.records import Value
@@ -18,17 +17,18 @@ def taken_edges(
 ) -> tuple[int, ...]:
     """The indices of the conditional and `otherwise` edges that the output of this activation takes.
 
-    Raises `ConditionError` when a `when` raised or the value does not decode, `NoEdgeTakenError` when none is
-    taken and that is not meant.
+    Without conditional edges nothing is decoded and `workflow` may be None. Raises `ConditionError` when a `when`
+    raised or the value can't be decoded, `NoEdgeTakenError` when no edge is taken and the node is not discarded.
     """
     edges = plan.outgoing[address.node]
-    taken: tuple[int, ...] = ()
-    if any(edge.conditional for edge in edges):
-        taken = _true(plan, workflow, run_id, address, value)
-        if not taken:
-            taken = tuple(edge.index for edge in edges if edge.otherwise)
-    certain = not edges or not all(edge.conditional or edge.otherwise for edge in edges)
-    if not taken and not certain and not plan.node[address.node].discarded:
+    if not any(edge.conditional for edge in edges):
+        return ()
+    assert workflow is not None, f"run {run_id} is driven without its workflow"
+    taken = _true_conditions(plan, workflow, run_id, address, value)
+    if not taken:
+        taken = tuple(edge.index for edge in edges if edge.otherwise)
+    may_end = plan.node[address.node].discarded
+    if not taken and not may_end and all(edge.conditional for edge in edges):
         raise NoEdgeTakenError(
             f"{address} succeeded, but none of the conditions of its edges to "
             f"{', '.join(edge.target for edge in edges)} is true. Add edge({address.node}, …, otherwise=True), or "
@@ -37,15 +37,14 @@ def taken_edges(
     return taken
 
 
-def _true(
-    plan: Plan, workflow: Workflow[Any, Any] | None, run_id: str, address: Address, value: Value
+def _true_conditions(
+    plan: Plan, workflow: Workflow[Any, Any], run_id: str, address: Address, value: Value
 ) -> tuple[int, ...]:
-    """The edges whose condition is true."""
-    assert workflow is not None, f"run {run_id} is driven without its workflow"
+    """The indices of the edges whose `when` is true of the output, which is decoded once for all of them."""
     taken: list[int] = []
     decoded: list[Any] = []
     for edge in plan.outgoing[address.node]:
-        when: Callable[[Any], bool] | None = workflow.when(edge.index)
+        when = workflow.when(edge.index)
         if when is None:
             continue
         try:

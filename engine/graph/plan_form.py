@@ -1,4 +1,4 @@
-"""How a plan is stored: its bytes, its signature, its record."""
+"""The form in which plans are stored: msgpack of plain data, under a signature. Needs none of the user's code."""
 
 from __future__ import annotations
 
@@ -10,23 +10,16 @@ from ..core.plan import Plan
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """msgpack of plain data; `decode_plan` reads it back."""
+    """The plan as msgpack of plain data: the same bytes for equal plans."""
     return pack(plan.to_plain())
 
 
 def decode_plan(data: bytes) -> Plan:
-    """Read what `encode_plan` wrote."""
+    """The plan that `encode_plan` wrote."""
     return Plan.from_plain(unpack(data))
 
 
-def signature(plan: Plan) -> str:
-    """16 hex digits: equal for workflows of the same shape."""
-    return hashlib.sha256(encode_plan(plan)).hexdigest()[:16]
-
-
 def plan_record(plan: Plan) -> PlanRecord:
-    """The plan as it is stored."""
+    """The plan as it is stored. Its signature, 16 hex digits, is equal for workflows of the same shape."""
     data = encode_plan(plan)
-    return PlanRecord(
-        signature=hashlib.sha256(data).hexdigest()[:16], workflow=plan.workflow, plan=data
-    )
+    return PlanRecord(signature=hashlib.sha256(data).hexdigest()[:16], workflow=plan.workflow, plan=data)

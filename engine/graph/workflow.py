@@ -1,4 +1,4 @@
-"""`Workflow`: nodes wired to a graph. What is wrong with a wiring is found in `checks.py`, when it is first used."""
+"""`Workflow`: nodes wired to a graph. Its wiring is checked when it is first used, in `_checks.py`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Never, Self, TypeVar, overload
 
-from ...nodes.node import Node
-from ...nodes.node import In, Out
+from ...checkpoints.records import PlanRecord
+from ...nodes.node import In, Node, Out
+from ..core.plan import EdgeKind, OnFailure, Plan, PlanEdge
+from ..errors import WorkflowFrozenError, WorkflowInvalidError
 from ._checks import check
 from ._draft import AnyNode, Draft
-from ..errors import WorkflowFrozenError, WorkflowInvalidError
-from ..core.plan import EdgeKind, OnFailure, Plan, PlanEdge
-from .plan_form import signature
+from .plan_form import plan_record
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -43,8 +43,11 @@ class Workflow(Node[In, Out]):
         end: Node[Never, Out],
         on_failure: OnFailure = "cancel",
     ) -> None:
-        """`on_failure` says what becomes of activations under way when another one fails: `cancel` them,
-        at their providers too, or let them `finish` before the run ends as failed."""
+        """`on_failure` says what becomes of activations that are under way when another one fails: `"cancel"` them,
+        at their providers too, or let them `"finish"` before the run ends as failed.
+
+        Raises `WorkflowInvalidError` when `start` or `end` is not a node.
+        """
         super().__init__(name, input=object, output=object)  # the properties below say what they are
         self._on_failure: OnFailure = on_failure
         self._nodes: dict[str, AnyNode] = {}
@@ -55,7 +58,7 @@ class Workflow(Node[In, Out]):
         self._concurrency: dict[str, int] = {}
         self._clashes: list[str] = []
         self._plan: Plan | None = None
-        self._signature: str | None = None
+        self._record: PlanRecord | None = None
         self._start = self._known(start)
         self._end = self._known(end)
 
@@ -100,14 +103,15 @@ class Workflow(Node[In, Out]):
         """
         if concurrency is not None and concurrency < 1:
             self._refuse(
-                "map", f"concurrency={concurrency}, but it counts activations under way: use 1 or more, or leave it out."
+                "map",
+                f"concurrency={concurrency}, but it counts activations under way: use 1 or more, or leave it out.",
             )
         self._add(EdgeKind.MAP, source, target, concurrency=concurrency)
 
     def collect(self, source: Node[Never, T], target: Node[list[T], object], /) -> None:
         """Close the innermost map: the target gets the list of the source's outputs, in item order.
 
-        Items whose source was skipped are left out; none left or none there gives `[]`.
+        Items whose source was skipped are left out; if there is none at all, the list is empty.
         """
         self._add(EdgeKind.COLLECT, source, target)
 
@@ -179,7 +183,7 @@ class Workflow(Node[In, Out]):
         /,
     ) -> None: ...
     def join(self, sources: tuple[Node[Never, Any], ...], target: Node[Any, object], /) -> None:
-        """The target gets a tuple of all sources' outputs, in this order, when each is decided.
+        """The target gets a tuple of all sources' outputs, in this order, as soon as each has run or was skipped.
 
         It runs if at least one source ran; the position of one that was skipped holds None, which the
         target's annotation must allow. A source may lie in a map that encloses the target's, in no other.
@@ -191,7 +195,7 @@ class Workflow(Node[In, Out]):
         if len(sources) < 2:
             self._refuse("join", f"it needs two sources or more, not {len(sources)}. For one, use `edge`.")
         self._changing()
-        for one in (*sources, target):  # all or none: a refusal leaves no half of a join
+        for one in (*sources, target):  # before the first edge: a refused join leaves no edge behind
             self._known(one)
         for position, source in enumerate(sources):
             self._add(EdgeKind.JOIN, source, target, position=position)
@@ -204,13 +208,13 @@ class Workflow(Node[In, Out]):
     # -- use ---------------------------------------------------------------------------------------------
 
     def check(self) -> Self:
-        """Check the wiring and freeze it. Raises `WorkflowInvalidError` with all problems that it finds."""
+        """Check the wiring and freeze it. Raises `WorkflowInvalidError` with all the problems that it finds."""
         _ = self.plan
         return self
 
     @property
     def plan(self) -> Plan:
-        """The checked workflow as data. Raises `WorkflowInvalidError` when it is wired wrong."""
+        """The checked workflow as data. Asking for it checks and freezes the wiring, and raises as `check` does."""
         if self._plan is None:
             self._plan = check(
                 Draft(
@@ -229,13 +233,21 @@ class Workflow(Node[In, Out]):
 
     @property
     def signature(self) -> str:
-        """16 hex digits: equal for workflows of the same shape. Policies and bodies of functions don't count."""
-        if self._signature is None:
-            self._signature = signature(self.plan)
-        return self._signature
+        """16 hex digits, equal for workflows of the same shape: policies and the bodies of functions don't count.
+
+        Raises as `check` does.
+        """
+        return self.plan_record.signature
+
+    @property
+    def plan_record(self) -> PlanRecord:
+        """The plan as it is stored. Raises as `check` does."""
+        if self._record is None:
+            self._record = plan_record(self.plan)
+        return self._record
 
     def concurrency(self, target: str) -> int | None:
-        """How many activations of a map's target may be under way at once; None for no limit."""
+        """How many activations of a map's target may be under way at once; None where that is not limited."""
         return self._concurrency.get(target)
 
     def node(self, name: str) -> AnyNode:
@@ -257,13 +269,13 @@ class Workflow(Node[In, Out]):
         return self._nodes[self._end].output
 
     def named(self, name: str) -> Self:
-        """A workflow wired as this one is now, under another name."""
-        twin = super().named(name)
+        """A copy under another name, wired as this workflow is now. It can be wired further."""
+        copy = super().named(name)
         for attribute in ("_nodes", "_edges", "_whens", "_places", "_discarded", "_concurrency", "_clashes"):
-            setattr(twin, attribute, getattr(self, attribute).copy())
-        twin._plan = None
-        twin._signature = None
-        return twin
+            setattr(copy, attribute, getattr(self, attribute).copy())
+        copy._plan = None
+        copy._record = None
+        return copy
 
     # -- bookkeeping -------------------------------------------------------------------------------------
 
@@ -295,11 +307,11 @@ class Workflow(Node[In, Out]):
         self._places.append(self._place())
 
     def _known(self, node: Node[Never, Any] | Node[Any, object]) -> str:
-        """The node's name, after it was taken in. One object is one node; two of one name can't be told apart."""
+        """The name of the node, which is in the workflow from now on. Two different nodes of one name are a clash."""
         if not isinstance(node, Node):  # pyright: ignore[reportUnnecessaryIsInstance]  # of untyped callers
             name = getattr(node, "__name__", repr(node))
             self._refuse(
-                "nodes", f"{name} is no node. Decorate the function with `@node` or an agent's `.node`."
+                "nodes", f"{name} is not a node. Decorate the function with `@node` or an agent's `.node`."
             )
         known = self._nodes.setdefault(node.name, node)
         if known is not node:
@@ -319,7 +331,7 @@ class Workflow(Node[In, Out]):
             )
 
     def _place(self) -> str:
-        """Where the user's code wires: the first caller outside of this file."""
+        """Where the user's code wires: file and line of the first caller outside this file."""
         frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
         while frame.f_back is not None and frame.f_code.co_filename == __file__:
             frame = frame.f_back

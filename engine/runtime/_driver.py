@@ -39,11 +39,11 @@ from ..core.commands import Effect, SaveActivation, SaveOperation, SaveScope, Sa
 from ..core.errors import IllegalEventError
 from ..core.journal import to_journal
 from ..core.machine import advance
-from ..core.policy import policies_to_plain
 from ..core.sources import deciding_edges
-from ..core.state import RunState
+from ..core.state import RunState, Scope
 from ..failures import Failure, describe
 from ._hand_over import leave_handle
+from ._policies import pack_policies
 from ._shared import Change, OwnedRun, Work
 from ._values import Values
 from ._waiters import RunOutcome
@@ -51,6 +51,7 @@ from .performers import TABLE
 
 log = logging.getLogger("perdure")
 NO_DATA = pack({})
+_WITH_POLICIES = (events.RunStarted, events.PoliciesChanged)
 _WAITS = (events.AttemptFailed, events.SubmissionRefused, events.SubmissionUnknown)
 """Events of which people want to know when it goes on."""
 
@@ -166,9 +167,8 @@ class Driver:
         policies: bytes | None = None
         for change in changes:
             at = change.event.at
-            if isinstance(change.event, events.RunStarted | events.PoliciesChanged):
-                plain = policies_to_plain(change.event.policies)
-                policies = pack(plain) if plain else b""
+            if isinstance(change.event, _WITH_POLICIES):
+                policies = pack_policies(change.event.policies)
             self._advance(change, rows)
         if self.state.outcome is not None or self.error is not None:
             self._note_error()
@@ -203,28 +203,21 @@ class Driver:
         waits: float | None = None
         closed: list[int] = []
         for command in advance(self.state, event):
-            match command:
-                case SaveActivation(row, columns):
-                    rows.activations.setdefault(row, {}).update(columns)
-                case SaveOperation(row, columns):
-                    rows.operations.setdefault(row, {}).update(columns)
-                case SaveSubmission(row, columns):
-                    rows.submissions.setdefault(row, {}).update(columns)
-                case SaveScope(scope, open_):
-                    rows.scopes[scope.number] = ScopeRecord(
-                        number=scope.number,
-                        scope=scope.scope,
-                        parent=scope.parent or 0,
-                        path=scope.path,
-                        size=scope.size,
-                        open=open_,
-                    )
-                    if not open_:
-                        closed.append(scope.number)
-                case _:
-                    if isinstance(command, commands.Wake):
-                        waits = command.at
-                    rows.effects.append(command)
+            if isinstance(command, SaveActivation):
+                _save(rows.activations, *command)
+            elif isinstance(command, SaveOperation):
+                _save(rows.operations, *command)
+            elif isinstance(command, SaveSubmission):
+                _save(rows.submissions, *command)
+            elif isinstance(command, SaveScope):
+                scope, open_ = command
+                rows.scopes[scope.number] = _scope_record(scope, open_)
+                if not open_:
+                    closed.append(scope.number)
+            else:
+                if isinstance(command, commands.Wake):
+                    waits = command.at
+                rows.effects.append(command)
         if key is not None:
             self._add_payloads(change, key, operation, number, rows)
         for scope_number in closed:
@@ -276,9 +269,7 @@ class Driver:
                 data.update(note)
             if waits is not None and isinstance(change.event, _WAITS):
                 data["wake_at"] = waits
-        return EventRecord(
-            self.position, change.event.at, kind, node, path, pack(data) if data else NO_DATA
-        )
+        return EventRecord(self.position, change.event.at, kind, node, path, pack(data) if data else NO_DATA)
 
     def _note_error(self) -> None:
         """The run's error is that of its first failure, or that its end was skipped."""
@@ -327,7 +318,7 @@ class Driver:
                 if isinstance(then.event, events.SubmissionIntended):
                     effects = await self._submit(then)
                 else:
-                    effects = await self.commit(then)
+                    effects = await self.commit(then, *then.also)
             except IllegalEventError as stale:  # it came too late: the first end has won
                 log.debug("run %s: %s", self.run_id, stale)
                 return
@@ -354,7 +345,9 @@ class Driver:
         try:
             if self.shared.stopping or self.stopped is not None:
                 return []
-            self.shared.shielded.add(task)  # from before the intent's commit, so that nobody cancels in between
+            self.shared.shielded.add(
+                task
+            )  # from before the intent's commit, so that nobody cancels in between
             await self.commit(change)
             reply = await TABLE[commands.Submit](self.owned, commands.Submit(operation))
             places.release()
@@ -487,3 +480,22 @@ class _Rows:
         self.scopes: dict[int, ScopeRecord] = {}
         self.events: list[EventRecord] = []
         self.effects: list[Effect] = []
+
+
+def _save(rows: dict[Any, Any], key: Any, columns: Any) -> None:
+    known = rows.get(key)
+    if known is None:
+        rows[key] = columns
+    else:
+        known.update(columns)
+
+
+def _scope_record(scope: Scope, open_: bool) -> ScopeRecord:
+    return ScopeRecord(
+        number=scope.number,
+        scope=scope.scope,
+        parent=scope.parent or 0,
+        path=scope.path,
+        size=scope.size,
+        open=open_,
+    )

@@ -6,7 +6,7 @@ import logging
 
 from ...checkpoints.codec import pack
 from ...nodes.operation_node import OperationNode
-from ...nodes.operations.capabilities import Cancellable
+from ...nodes.operations.capabilities import Cancellable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..errors import HandleNotCommittedError
@@ -35,16 +35,14 @@ async def leave_handle(owned: OwnedRun, reply: Change, submission: int, error: E
     return error
 
 
-async def _leave(
-    owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken
-) -> None:
+async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken) -> None:
     operation = event.operation
     store = owned.shared.store
     run = await store.read(lambda view: view.run(owned.run_id))
     if run.status.finished:
         log.warning("run %s has ended without %s; cancelling it at the provider", run.id, operation)
         node = owned.node(operation.address.node)
-        if isinstance(node, OperationNode) and isinstance(node.operation, Cancellable):
+        if isinstance(node, OperationNode) and has_capability(node.operation, Cancellable):
             await node.operation.cancel(token)
         return
     data = {"token": token.to_dict(), "operation": list(operation[1:]), "submission": submission}

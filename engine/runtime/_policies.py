@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+from ...checkpoints.codec import pack, unpack
+from ...checkpoints.records import RunRecord
 from ...nodes.function import FunctionNode
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
-from ...nodes.operations.capabilities import Findable, Idempotent, Local, Once
-from ..core.policy import DEFAULT, Policy
+from ...nodes.operations.capabilities import Findable, Idempotent, Local, Once, has_capability
+from ..core.policy import NO_POLICIES, Policies, Policy
 from ..graph import Workflow
 
 
-def policies_of(workflow: Workflow[Any, Any]) -> Mapping[str, Policy]:
-    """The policies of its nodes that are not the default, by node."""
+def policies_of(workflow: Workflow[Any, Any]) -> Policies:
+    """The policies of its nodes."""
     found = {
         node.name: policy_of(workflow.node(node.name), workflow.concurrency(node.name))
         for node in workflow.plan.nodes
     }
-    return {name: policy for name, policy in found.items() if policy != DEFAULT}
+    return Policies(found)
+
+
+@lru_cache(maxsize=64)
+def pack_policies(policies: Policies) -> bytes:
+    """The policies as a run's row holds them."""
+    return pack(policies.plain) if policies.plain else b""
+
+
+def stored_policies(record: RunRecord) -> Policies:
+    """The policies that the run was driven with last."""
+    return _unpack_policies(record.policies) if record.policies else NO_POLICIES
+
+
+@lru_cache(maxsize=64)
+def _unpack_policies(stored: bytes) -> Policies:
+    return Policies.from_plain(unpack(stored))
 
 
 def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
@@ -29,7 +47,7 @@ def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
     if not isinstance(node, OperationNode):
         return Policy(concurrency=concurrency)
     adapter, polling = node.operation, node.polling
-    local = isinstance(adapter, Local)
+    local = has_capability(adapter, Local)
     return Policy(
         concurrency=concurrency,
         retries=node.retries,
@@ -40,7 +58,9 @@ def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
         first_poll=polling.first,
         longest_poll=polling.cap,
         spread=polling.jitter,
-        idempotent_for=adapter.idempotent_for if isinstance(adapter, Idempotent) else 0.0,
-        find_after=adapter.settles_within + adapter.submit_takes if isinstance(adapter, Findable) else None,
-        once=isinstance(adapter, Once),
+        idempotent_for=adapter.idempotent_for if has_capability(adapter, Idempotent) else 0.0,
+        find_after=adapter.settles_within + adapter.submit_takes
+        if has_capability(adapter, Findable)
+        else None,
+        once=has_capability(adapter, Once),
     )

@@ -22,7 +22,8 @@ from ..core.commands import Effect, Finish
 from ..core.pending import idle_wakes, interrupted, pending
 from . import _signals
 from ._driver import Driver
-from ._runtime import Runtime, stored_policies
+from ._policies import stored_policies
+from ._runtime import Runtime
 from ._shared import Change
 from .performers._submit import unknown
 

@@ -10,12 +10,10 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from random import Random
 from typing import Any
 
-from ...checkpoints.codec import unpack
 from ...checkpoints.errors import StaleFenceError
 from ...checkpoints.records import Loaded, OperationKey, OperationRecord, RunRecord, State
 from ...checkpoints.store import Store
@@ -25,13 +23,13 @@ from ..core.addresses import Address
 from ..core.commands import Poll
 from ..core.pending import due
 from ..core.plan import Plan
-from ..core.policy import Policy, policies_from_plain
+from ..core.policy import NO_POLICIES, Policies
 from ..core.restore import operation_address, operation_of, restore
 from ..errors import ExecutorStoppedError
 from ..graph.plan_form import decode_plan
 from ._driver import Driver
 from ._driver_cache import DriverCache
-from ._policies import policies_of
+from ._policies import policies_of, stored_policies
 from ._shared import AnyWorkflow, Change, OwnedRun, Shared, Work
 from ._wake_queue import Due, WakeQueue
 from .performers._poll import ask
@@ -40,16 +38,6 @@ log = logging.getLogger("perdure")
 
 BATCH = 256
 """How many operations that are due are read from the store in one call."""
-
-
-@lru_cache(maxsize=64)
-def _policies_from(stored: bytes) -> Mapping[str, Policy]:
-    return policies_from_plain(unpack(stored))
-
-
-def stored_policies(record: RunRecord) -> Mapping[str, Policy]:
-    """The policies that the run was driven with last."""
-    return _policies_from(record.policies) if record.policies else {}
 
 
 class Runtime:
@@ -64,7 +52,7 @@ class Runtime:
         )
         self.workflows: dict[str, AnyWorkflow] = {}  # by signature
         self.plans: dict[str, Plan] = {}
-        self._policies: dict[int, Mapping[str, Policy]] = {}  # by the workflow's identity
+        self._policies: dict[int, Policies] = {}  # by the workflow's identity
         self.drivers: dict[int, Driver] = {}
         self.owned: dict[int, OwnedRun] = {}
         self.tasks: asyncio.TaskGroup | None = None
@@ -91,10 +79,10 @@ class Runtime:
             self.plans[signature] = decode_plan(record.plan)
         return self.plans[signature]
 
-    def policies(self, workflow: AnyWorkflow | None) -> Mapping[str, Policy]:
-        """The policies of a workflow's nodes that are not the default."""
+    def policies(self, workflow: AnyWorkflow | None) -> Policies:
+        """The policies of a workflow's nodes."""
         if workflow is None:
-            return {}
+            return NO_POLICIES
         known = self._policies.get(id(workflow))
         if known is None:
             known = self._policies[id(workflow)] = policies_of(workflow)
@@ -132,9 +120,7 @@ class Runtime:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    def owned_run(
-        self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None
-    ) -> OwnedRun:
+    def owned_run(self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None) -> OwnedRun:
         """What performers know of a run."""
         policies = stored_policies(record) if workflow is None else self.policies(workflow)
         return OwnedRun(
@@ -148,9 +134,7 @@ class Runtime:
             load=self.work,
         )
 
-    def own(
-        self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None = None
-    ) -> OwnedRun:
+    def own(self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None = None) -> OwnedRun:
         """The run is ours to drive, with that very workflow where it is given."""
         owned = self.owned_run(record, plan, workflow or self.workflows.get(record.signature))
         self.keep(owned)
@@ -223,9 +207,7 @@ class Runtime:
     def _not_loaded(self, wanted: Iterable[int]) -> None:
         """Whoever still waits after a load waits for nothing: the executor stops."""
         for run in wanted:
-            self._loaded(
-                run, ExecutorStoppedError("The executor stopped before the run was loaded.")
-            )
+            self._loaded(run, ExecutorStoppedError("The executor stopped before the run was loaded."))
 
     def _restore(self, run: int, loaded: Loaded | None) -> None:
         owned = self.owned.get(run)

@@ -23,7 +23,7 @@ from ...nodes.node import Node
 from ..core.addresses import Address, OperationAddress
 from ..core.events import Event
 from ..core.plan import Plan
-from ..core.policy import DEFAULT, Policy
+from ..core.policy import Policies, Policy
 from ..core.state import RunState
 from ..graph import Workflow
 from ._values import Budget, Values
@@ -53,6 +53,8 @@ class Change(NamedTuple):
     """What the journal tells people beside the event."""
     cause: BaseException | None = None
     """The exception itself, for those who wait for the run in this process."""
+    also: tuple[Change, ...] = ()
+    """What else was found out, for the same transition."""
 
 
 class Threads:
@@ -126,7 +128,7 @@ class OwnedRun:
     fence: int
     workflow: AnyWorkflow | None
     plan: Plan
-    policies: Mapping[str, Policy]
+    policies: Policies
     load: Callable[[int], Awaitable[Work | None]]
     """The run in memory, loaded if it was evicted; None when it is not ours any more."""
 
@@ -137,7 +139,7 @@ class OwnedRun:
 
     def policy(self, name: str) -> Policy:
         """The policy of a node."""
-        return self.policies.get(name, DEFAULT)
+        return self.policies.of(name)
 
     async def work(self) -> Work | None:
         """As `load`, for this run."""

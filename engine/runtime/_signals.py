@@ -12,15 +12,17 @@ from typing import Any
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
 from ...checkpoints.records import RunStatus, Signal, State
+from ...nodes.errors import SubmissionUnknownError
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations import operation_for
-from ...nodes.operations.capabilities import Adoptable, Cancellable
+from ...nodes.operations.capabilities import Adoptable, Cancellable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.addresses import Address, OperationAddress
 from ..core.commands import Effect
 from ..core.errors import IllegalEventError
 from ..errors import AnswerError
+from ..failures import describe
 from ._driver import Driver
 from ._shared import Change, OwnedRun
 from .performers._submit import handle_text
@@ -60,7 +62,9 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
                 return await driver.commit(signals=(signal.id,))
         case _:
             log.warning(
-                "run %s: a signal of kind %r is unknown to this version and is left", driver.run_id, signal.kind
+                "run %s: a signal of kind %r is unknown to this version and is left",
+                driver.run_id,
+                signal.kind,
             )
             return None
 
@@ -73,9 +77,7 @@ async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[
     return await driver.commit(Change(events.CancelRequested(driver.shared.clock())), signals=signals)
 
 
-async def answer(
-    driver: Driver, address: Address, reply: str, signals: tuple[int, ...] = ()
-) -> list[Effect]:
+async def answer(driver: Driver, address: Address, reply: str, signals: tuple[int, ...] = ()) -> list[Effect]:
     """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
     Raises `AnswerError` when nothing waits for an answer there.
@@ -90,10 +92,18 @@ async def answer(
         )
     at = driver.shared.clock()
     note = {"answer": reply}
-    if reply == "resubmit" or reply == "fail":
-        failure = pack({"type": "SubmissionUnknownError", "message": _FAILED.format(known.unknown)})
-        columns = {"error": failure} if reply == "fail" else None
-        change = Change(events.Answered(at, operation, reply), columns, note=note)  # pyright: ignore[reportArgumentType]  # a TypedDict's literal
+    if reply == "resubmit":
+        return await driver.commit(Change(events.Answered(at, operation, reply), note=note), signals=signals)
+    if reply == "fail":
+        error = SubmissionUnknownError(_FAILED.format(known.unknown), code="answered")
+        failure = pack(describe(error))
+        change = Change(
+            events.Answered(at, operation, reply),
+            {"error": failure},
+            {"error": failure},
+            note=note,
+            cause=error,
+        )
         return await driver.commit(change, signals=signals)
     token = _adopted(driver.owned, operation, reply)
     return await driver.commit(
@@ -107,17 +117,16 @@ async def answer(
     )
 
 
-_FAILED = (
-    "The fate of {} submission(s) is unknown, and the provider may have accepted them: a person decided to fail the node."
-)
+_FAILED = "The fate of {} submission(s) is unknown, and the provider may have accepted them: a person decided to fail the node."
 
 
 def _adopted(owned: OwnedRun, operation: OperationAddress, handle: str) -> ContinuationToken:
     node = owned.node(operation.address.node)
     adapter = node.operation if isinstance(node, OperationNode) else None
-    if not isinstance(adapter, Adoptable):
+    if not has_capability(adapter, Adoptable):
         raise AnswerError(
-            f"Run {owned.run_id}: {operation} can't adopt {handle!r}: answer resubmit or fail.", run_id=owned.run_id
+            f"Run {owned.run_id}: {operation} can't adopt {handle!r}: answer resubmit or fail.",
+            run_id=owned.run_id,
         )
     return adapter.adopt(handle)
 
@@ -135,7 +144,9 @@ async def _late_handle(
     change = Change(
         events.HandleFound(driver.shared.clock(), operation, submission, "former_owner"),
         operation={"token": packed} if wanted else None,
-        submission={"handle": handle_text(token)} if wanted else {"handle": handle_text(token), "token": packed},
+        submission={"handle": handle_text(token)}
+        if wanted
+        else {"handle": handle_text(token), "token": packed},
         note={"token": data},
     )
     try:
@@ -157,6 +168,6 @@ async def _in_use(driver: Driver, operation: OperationAddress, token: Continuati
 async def _cancel(owned: OwnedRun, operation: OperationAddress, token: ContinuationToken) -> None:
     node = None if owned.workflow is None else owned.node(operation.address.node)
     adapter = node.operation if isinstance(node, OperationNode) else operation_for(token.provider)
-    if isinstance(adapter, Cancellable):
+    if has_capability(adapter, Cancellable):
         await adapter.cancel(token)
         log.warning("run %s: the late handle of %s was cancelled at its provider", owned.run_id, operation)

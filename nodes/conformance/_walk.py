@@ -62,6 +62,8 @@ class Walked:
     """Where a process could have died, in order: `before submitted`, `after submitted`, ..."""
     kills: list[str] = field(default_factory=list[str])
     """Where one did."""
+    calls: list[str] = field(default_factory=list[str])
+    """The ids of all calls of tools that were made, by all processes."""
 
     @property
     def operations(self) -> list[_State]:
@@ -283,6 +285,7 @@ class _Process:
             case Calls(calls=calls):
                 for call in calls:
                     if call.id not in self._current["results"]:
+                        self._walked.calls.append(call.id)
                         result = self._subject.tools[call.name](call.arguments)
                         results = {**self._current["results"], call.id: {"value": result}}
                         self._commit(f"called {call.id}", results=results)

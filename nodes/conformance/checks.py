@@ -167,6 +167,9 @@ async def check_honest(subject: Subject, walked: Walked) -> None:
             if isinstance(adapter, Once) and operation["token"] is not None:
                 assert subject.fetched is not None, "Subject.fetched is missing"
                 assert subject.fetched(ContinuationToken.from_dict(operation["token"])) <= 1, where
+    for call in set(walked.calls):
+        again = walked.kills.count(f"before called {call}")  # its result was lost with the process
+        assert walked.calls.count(call) == 1 + again, f"{call} was made again: {walked.kills}"
     lost = walked.end["kind"] == "Lost"
     assert lost == any(name in _FETCHING for name in walked.kills), walked.kills
 

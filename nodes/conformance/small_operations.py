@@ -82,9 +82,7 @@ class PlainOperation:
         if entry is None:
             return Expired(error=OperationExpiredError("The ledger knows no such operation.", code="expired"))
         if entry.cancelled(now):
-            return Cancelled(
-                error=OperationCancelledError("It was cancelled.", code="cancelled"), usage=_usage(entry)
-            )
+            return _cancelled(entry)
         if not entry.ended(now):
             cancelling = entry.cancelled_at is not None
             return Running(token=token, status="cancelling" if cancelling else "in_progress")
@@ -210,6 +208,8 @@ class ConversationalOperation(CancellableOperation):
                 usage=_usage(entry),
             )
         turn = turns[len(history)]
+        if "asks" in turn and entry.cancelled_at is not None:
+            return _cancelled(entry)
         if "asks" in turn:
             return Asks(token=token, question=str(turn["asks"]), schema={"type": "string"})
         calls = tuple(
@@ -317,6 +317,11 @@ SMALL_OPERATIONS: Final[Mapping[str, Callable[..., Operation]]] = MappingProxyTy
 
 def _answer(entry: Entry) -> str:
     return f"Answer: {entry.request.get('text', '')}"
+
+
+def _cancelled(entry: Entry) -> Cancelled:
+    error = OperationCancelledError("It was cancelled.", code="cancelled")
+    return Cancelled(error=error, usage=_usage(entry))
 
 
 def _usage(entry: Entry) -> dict[str, Json]:

@@ -29,6 +29,7 @@ from .capabilities import (
     Streamable,
     StreamPiece,
     Unavailable,
+    has_capability,
 )
 from .outcomes import (
     Asks,
@@ -95,5 +96,6 @@ __all__ = [
     "TimerOperation",
     "Unavailable",
     "Usage",
+    "has_capability",
     "operation_for",
 ]

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from typing_extensions import TypeIs
 
 from .outcomes import Asks, Calls, Outcome, Running
 from .tokens import ContinuationToken, Json
+
+C = TypeVar("C")
 
 
 @runtime_checkable
@@ -103,7 +107,8 @@ class Findable(Protocol):
 class Cancellable(Protocol):
     """An operation that can be cancelled.
 
-    The engine commits that it cancels, then calls `cancel` until the outcome is not `Running`, also after a crash.
+    The engine commits that it cancels, then calls `cancel` until the outcome is not `Running`, also after a crash. An
+    operation that is not `Cancellable` runs on at the provider, and its outcome is ignored.
     """
 
     async def cancel(self, token: ContinuationToken) -> Outcome:
@@ -252,3 +257,18 @@ class Adoptable(Protocol):
     def adopt(self, handle: str) -> ContinuationToken:
         """A token for that handle. Asks nobody whether it exists."""
         ...
+
+
+_KNOWN: dict[tuple[type, type], bool] = {}
+
+
+def has_capability(adapter: object, capability: type[C]) -> TypeIs[C]:
+    """Whether the adapter has the capability: `isinstance`, asked once for each class of adapters.
+
+    Asking a runtime-checkable protocol costs more than the rest of a step.
+    """
+    key = (type(adapter), capability)
+    known = _KNOWN.get(key)
+    if known is None:
+        known = _KNOWN[key] = isinstance(adapter, capability)
+    return known

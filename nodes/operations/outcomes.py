@@ -80,8 +80,8 @@ class Calls:
 class Asks:
     """The operation pauses until a question is answered (A2A `input_required`, an MCP approval).
 
-    `Conversational.proceed` makes the next request of the answer. Until then the token stays valid and can be
-    cancelled.
+    `Conversational.proceed` makes the next request of the answer. Until then the token stays valid; a cancel is
+    acknowledged by `Cancelled`, or by this outcome again where the provider has nothing left to cancel.
     """
 
     token: ContinuationToken

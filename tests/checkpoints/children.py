@@ -75,8 +75,8 @@ class Child:
 
 @contextmanager
 def child(database: Path, **options: Any) -> Generator[Child]:
-    """An executor that is gone at the end, whatever happens. The options are those of `SQLiteStore`, and
-    `user`: the id to run as."""
+    """An executor that is gone at the end, whatever happens. The options are those of `SQLiteStore`,
+    `user`: the id to run as, and `read_only`: it has a view and no store."""
     started = Child(database, options)
     try:
         yield started

@@ -1,6 +1,7 @@
 """A process with a store that does as it is told: a JSON list per line on stdin, an answer per line on stdout.
 
-Started by `children.py`. It stands for an executor that is killed, stopped, forked or raced.
+Started by `children.py`. It stands for an executor that is killed, stopped, forked or raced, and with the option
+`read_only` for a command that has a view alone.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import signal
 import sys
 from typing import Any
 
-from perdure.checkpoints import PerdureError, SQLiteStore
-from perdure.checkpoints.conformance_records import PLAN, make_run, make_step
+from perdure.checkpoints import PerdureError, RunStatus, SQLiteStore, SQLiteView
+from perdure.checkpoints.conformance.examples import PLAN, make_run, make_step
 
 
 async def obey(store: SQLiteStore, order: list[Any]) -> object:
@@ -24,6 +25,9 @@ async def obey(store: SQLiteStore, order: list[Any]) -> object:
             return (await make_run(store, run_id)).key
         case ["commit", int(run), int(position), int(fence)]:
             return await store.commit(make_step(run, position=position, fence=fence))
+        case ["finish", int(run), int(position), int(fence)]:
+            step = make_step(run, position=position, fence=fence, status=RunStatus.SUCCEEDED)
+            return await store.commit(step)
         case ["claim", str(run_id)]:
             claim = await store.claim(run_id)
             return {
@@ -35,7 +39,7 @@ async def obey(store: SQLiteStore, order: list[Any]) -> object:
         case ["claim_all"]:
             return [claim.run.id for claim in await store.claim_all([PLAN.signature]) if claim.granted]
         case ["runs"]:
-            return [run.id for run in await store.runs()]
+            return await store.read(lambda view: [run.id for run in view.runs()])
         case ["fork"]:
             return _fork()
         case _:
@@ -58,6 +62,13 @@ async def main(path: str, options: dict[str, Any]) -> None:
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
+    if options.pop("read_only", False):
+        with SQLiteView.open(path, **options) as view:
+            print(json.dumps("ready"), flush=True)
+            for line in sys.stdin:
+                assert json.loads(line) == ["runs"]
+                print(json.dumps([run.id for run in view.runs()]), flush=True)
+        return
     async with SQLiteStore(path, **options) as store:
         print(json.dumps("ready"), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):

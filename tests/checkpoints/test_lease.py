@@ -10,9 +10,9 @@ import warnings
 from pathlib import Path
 
 import pytest
-from perdure.checkpoints import RunStatus, SQLiteStore, StaleFenceError
-from perdure.checkpoints.conformance_records import PLAN, make_run, make_step
-from perdure.checkpoints.lease import Health, Lease, boot_id, health
+from perdure.checkpoints import RunStatus, SQLiteStore, SQLiteView, StaleFenceError
+from perdure.checkpoints.conformance.examples import PLAN, make_run, make_step
+from perdure.checkpoints.sqlite._lease import Health, Lease, boot_id, health
 
 from .children import child
 
@@ -34,11 +34,17 @@ def test_a_killed_owners_run_is_taken_over_at_once(tmp_path: Path) -> None:
             assert time.monotonic() - started < 1.0  # the lease of the dead one ran for 15 s
             assert (claim.granted, claim.taken_over, claim.run.fence) == (True, f"process {pid}", 2)
             await store.commit(make_step(claim.run.key, position=claim.run.position, fence=2))
+            lost, ours = await store.read(lambda view: view.claims(claim.run.key))
+            assert (lost.pid, lost.end, lost.ended_at) == (pid, "lost", ours.claimed_at)
+            assert (ours.pid, ours.fence, ours.end) == (os.getpid(), 2, None)
 
     with child(path) as owner:
         owner.ask("register")
         owner.ask("create", "one")
         owner.kill()
+        with SQLiteView.open(path) as view:
+            [claim] = view.claims(1)
+            assert (claim.pid, claim.end) == (owner.pid, None), "nobody has noticed its death yet"
         asyncio.run(take_over(owner.pid))
 
 
@@ -53,7 +59,7 @@ def test_a_living_owner_keeps_its_runs(tmp_path: Path) -> None:
             assert claim.run.fence == 1
             [claim] = await store.claim_all([PLAN.signature])
             assert (claim.granted, claim.holder) == (False, f"process {pid}")
-            assert await store.holder(claim.run) == f"process {pid}"
+            assert await store.read(lambda view: view.holder(claim.run)) == f"process {pid}"
 
     with child(path, lease=0.9) as owner:
         owner.ask("register")
@@ -73,7 +79,7 @@ def test_an_owner_that_is_stopped_past_its_lease_is_fenced(tmp_path: Path) -> No
             os.kill(pid, signal.SIGSTOP)
             assert not (await store.claim("one")).granted, "its lease has not run out yet"
             await asyncio.sleep(1.2)
-            assert await store.holder(await store.run("one")) is None
+            assert await store.read(lambda view: view.holder(view.run("one"))) is None
             claim = await store.claim("one")
             assert (claim.granted, claim.taken_over) == (True, f"process {pid}")
             await store.commit(make_step(claim.run.key, position=claim.run.position, fence=claim.run.fence))
@@ -175,6 +181,41 @@ def test_who_leaves_gives_its_runs_back(tmp_path: Path) -> None:
         assert other.ask("claim", "one") == {"granted": True, "holder": None, "from": None, "fence": 2}
 
 
+def test_claim_all_takes_what_dead_ones_left_and_tells_who_drives_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def take_over(dead: int, living: int) -> None:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            await make_run(store, "ours")
+            claims = await store.claim_all([PLAN.signature], exclude=[4])
+            found = [(claim.run.id, claim.granted, claim.taken_over, claim.holder) for claim in claims]
+            assert found == [
+                ("left-1", True, f"process {dead}", None),
+                ("driven", False, None, f"process {living}"),
+            ]
+            with store.view() as view:
+                ends = {run.id: [claim.end for claim in view.claims(run.key)] for run in view.runs()}
+            assert ends == {
+                "left-1": ["lost", None],
+                "driven": [None],
+                "done": ["finished"],
+                "left-2": [None],
+                "ours": [None],
+            }
+
+    with child(path) as dead, child(path) as living:
+        dead.ask("register")
+        living.ask("register")
+        assert dead.ask("create", "left-1") == 1
+        assert living.ask("create", "driven") == 2
+        assert dead.ask("create", "done") == 3
+        assert dead.ask("create", "left-2") == 4
+        dead.ask("finish", 3, 1, 1)
+        dead.kill()
+        asyncio.run(take_over(dead.pid, living.pid))
+
+
 def test_two_stores_of_one_process_are_two_executors(tmp_path: Path) -> None:
     async def work() -> None:
         async with SQLiteStore(tmp_path / "a.db") as one, SQLiteStore(tmp_path / "a.db") as two:
@@ -183,6 +224,9 @@ def test_two_stores_of_one_process_are_two_executors(tmp_path: Path) -> None:
             run = await make_run(one, "one")
             claim = await two.claim("one")
             assert (claim.granted, claim.holder) == (False, f"process {os.getpid()}")
+            await two.release([run])
+            assert await one.read(lambda view: view.run("one")) == run, "nobody gives back what is another's"
+            assert [claim.end for claim in await one.read(lambda view: view.claims(run.key))] == [None]
             # Asking did not cost the lock: another process sees it still.
             with child(tmp_path / "a.db") as other:
                 other.ask("register")
@@ -205,7 +249,9 @@ def test_what_dead_executors_left_is_cleared_away(tmp_path: Path) -> None:
             await store.register()
             assert len(lock_files(tmp_path)) == 1
             assert (await store.claim("one")).taken_over == f"process {pids[0]}"
-            return (await store.info()).rows["executors"]
+            return await store._call(  # pyright: ignore[reportPrivateUsage] no public way to ask
+                lambda connection: connection.execute("SELECT count(*) FROM executors").fetchone()[0]
+            )
 
     pids: list[int] = []
     for number in range(3):

@@ -7,7 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from perdure.checkpoints import SchemaTooNewError, StoreError, schema
+from perdure.checkpoints import DatabaseCorruptError, SchemaTooNewError, StoreError
+from perdure.checkpoints.sqlite import _schema as schema
 
 from .children import child
 
@@ -46,9 +47,11 @@ def test_a_script_is_split_into_its_statements() -> None:
 def test_a_new_database_gets_the_newest_schema(connection: sqlite3.Connection) -> None:
     schema.migrate(connection, "a.db")
     assert schema.identify(connection, "a.db") == len(schema.migrations())
-    assert {"runs", "events", "activations", "scopes", "workflows", "blobs", "inbox", "executors"} <= tables(
-        connection
+    expected = (
+        "runs events activations operations submissions scopes claims signals workflows blobs executors"
     )
+    expected += " run_list activation_list operation_list"
+    assert set(expected.split()) <= tables(connection)
     schema.migrate(connection, "a.db")  # nothing to do
 
 
@@ -117,6 +120,47 @@ def test_a_fault_at_each_statement_leaves_an_empty_database(
     assert schema.identify(connection, "a.db") == 0
     assert tables(connection) == set()
     schema.migrate(connection, "a.db")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER TABLE runs DROP COLUMN nonce", "its table runs is not as this version"),
+        ("ALTER TABLE runs ADD COLUMN more TEXT", "its table runs is not as this version"),
+        (
+            "ALTER TABLE blobs ADD COLUMN more INTEGER AS (length(data))",
+            "its table blobs is not as this version",
+        ),
+        ("DROP TABLE claims; CREATE VIEW claims AS SELECT 1", "its table claims is not as this version"),
+        (
+            "CREATE TRIGGER spy AFTER INSERT ON events BEGIN DELETE FROM events; END",
+            "the trigger spy on the table events is not Perdure's.*DROP TRIGGER spy",
+        ),
+        (
+            "CREATE INDEX spy ON blobs (upper(digest))",
+            "the expression index spy on the table blobs is not Perdure's.*DROP INDEX spy",
+        ),
+    ],
+)
+def test_a_database_that_somebody_changed_is_refused(
+    connection: sqlite3.Connection, change: str, said: str
+) -> None:
+    schema.migrate(connection, "a.db")
+    connection.executescript(change)
+    for open_ in (schema.migrate, schema.require_current):
+        with pytest.raises(DatabaseCorruptError, match=rf"a\.db: {said}"):
+            open_(connection, "a.db")
+
+
+def test_what_somebody_adds_beside_our_tables_is_let_be(connection: sqlite3.Connection) -> None:
+    schema.migrate(connection, "a.db")
+    connection.executescript(
+        "CREATE TABLE notes (text); CREATE INDEX notes_upper ON notes (upper(text));"
+        "CREATE TRIGGER note AFTER INSERT ON notes BEGIN DELETE FROM notes; END;"
+        "CREATE INDEX by_time ON events (at); CREATE VIEW mine AS SELECT * FROM runs"
+    )
+    schema.migrate(connection, "a.db")
+    schema.require_current(connection, "a.db")
 
 
 def test_a_newer_database_is_not_touched(connection: sqlite3.Connection) -> None:

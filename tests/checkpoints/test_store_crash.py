@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from perdure.checkpoints import ActivationState, SQLiteStore, Value
+from perdure.checkpoints import Request, SQLiteStore, SQLiteView, State, Value
 
 from .children import child
 
@@ -20,8 +20,10 @@ pytestmark = pytest.mark.crash
 
 WRITER = """
 import asyncio, os, sys
-from perdure.checkpoints import ActivationState, SQLiteStore, Value
-from perdure.checkpoints.conformance_records import make_change, make_run, make_scope, make_step
+from perdure.checkpoints import OperationKey, SQLiteStore, State, Value
+from perdure.checkpoints.conformance.examples import (
+    make_change, make_operation, make_run, make_scope, make_step, make_submission
+)
 
 async def chain(store, number):
     run = await make_run(store, f"run-{os.getpid()}-{number}", events=())
@@ -31,9 +33,15 @@ async def chain(store, number):
             position=position,
             events=("a", "b", "c"),
             activations=[
-                make_change(f"node_{position}", state=ActivationState.SUCCEEDED, result=Value(os.urandom(1_500))),
-                make_change(f"node_{position + 3}", state=ActivationState.RUNNING),
+                make_change(f"node_{position}", state=State.SUCCEEDED, result=Value(os.urandom(1_500))),
+                make_change(f"node_{position + 3}", state=State.RUNNING),
             ],
+            operations=[
+                make_operation(
+                    OperationKey(0, f"node_{position}", 0), state=State.WAITING, request=Value(b"r" * 1_500)
+                ),
+            ],
+            submissions=[make_submission(OperationKey(0, f"node_{position}", 0), fate="sent")],
             scopes=[make_scope(position + 1, size=position)],
         ))
         if number == 0:
@@ -54,21 +62,28 @@ def test_a_killed_writer_leaves_whole_transactions(tmp_path: Path, seed: int) ->
 
     async def look(promised: int) -> None:
         async with SQLiteStore(path, create=False) as store:
-            assert await store.check() == []
-            runs = await store.runs()
+            assert await store.read(lambda view: view.check()) == []
+            runs = await store.read(lambda view: view.runs())
             assert len(runs) == 20
             assert max(run.position for run in runs) >= promised > 0
-            for run in runs:
-                assert run.position % 3 == 0
-                assert len(await store.events(run.key)) == run.position
-                found = await store.activations(run.key)
-                done = [one for one in found if one.state is ActivationState.SUCCEEDED]
-                assert (len(done), len(found)) == (run.position // 3, run.position // 3 + bool(run.position))
-                assert len(await store.scopes(run.key)) == run.position // 3
-                for one in done:
-                    value = await store.result(run.key, one.key)
-                    assert isinstance(value, Value)
-                    assert len(value.data) == 1_500
+            with store.view() as view:
+                for run in runs:
+                    assert run.position % 3 == 0
+                    assert len(view.events(run.key)) == run.position
+                    found = view.activations(run.key)
+                    done = [one for one in found if one.state is State.SUCCEEDED]
+                    steps = run.position // 3
+                    assert (len(done), len(found)) == (steps, steps + bool(run.position))
+                    assert len(view.scopes(run.key)) == steps
+                    operations = view.operations(run.key)
+                    assert [one.state for one in operations] == [State.WAITING] * steps
+                    assert len(view.submissions(run.key)) == steps
+                    for one in done:
+                        value = view.value(run.key, one.key)
+                        assert isinstance(value, Value)
+                        assert len(value.data) == 1_500
+                    for one in operations:
+                        assert view.value(run.key, Request(one.key)) == Value(b"r" * 1_500)
 
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
@@ -94,8 +109,5 @@ def test_a_writer_that_dies_between_the_wal_and_the_database_loses_nothing(tmp_p
     with child(path, read_only=True) as reader:
         assert len(reader.ask("runs")) == 15
 
-    async def check() -> list[str]:
-        async with SQLiteStore(path) as store:
-            return await store.check()
-
-    assert asyncio.run(check()) == []
+    with SQLiteView.open(path) as view:
+        assert view.check() == []

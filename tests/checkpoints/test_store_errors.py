@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from perdure.checkpoints import (
     RunNotFoundError,
     SchemaTooNewError,
     SQLiteStore,
+    SQLiteView,
     StoreError,
     Value,
 )
-from perdure.checkpoints.conformance_records import make_run, make_step
+from perdure.checkpoints.conformance.examples import PLAN, make_run, make_step
 
 from .children import child
 
@@ -43,16 +45,38 @@ def fill(path: Path) -> None:
 def opening(store: SQLiteStore) -> Callable[[], None]:
     async def work() -> None:
         async with store:
-            await store.runs()
+            await store.read(lambda view: view.runs())
 
     return lambda: asyncio.run(work())
 
 
-@pytest.mark.parametrize(("create", "read_only"), [(False, False), (True, True)])
-def test_readers_never_make_a_missing_database(tmp_path: Path, create: bool, read_only: bool) -> None:
-    path = tmp_path / "missing.db"
+def write(path: Path) -> None:
+    """Open the database to write, and close it."""
+    opening(SQLiteStore(path))()
+
+
+def read(path: Path) -> None:
+    """Open the database to read, and close it."""
+    with SQLiteView.open(path) as view:
+        view.runs()
+
+
+@pytest.mark.parametrize(
+    "open_", [opening(SQLiteStore("missing.db", create=False)), lambda: read(Path("missing.db"))]
+)
+def test_readers_never_make_a_missing_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_: Callable[[], None]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(DatabaseMissingError, match=r"missing\.db: there is no database.*--db"):
-        opening(SQLiteStore(path, create=create, read_only=read_only))()
+        open_()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match=r"use MemoryStore"):
+        SQLiteStore(":memory:")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -86,9 +110,9 @@ def test_somebody_elses_database_is_left_as_it_is(tmp_path: Path) -> None:
     connection.execute("CREATE TABLE letters (text)")
     connection.close()
     before = path.read_bytes()
-    for read_only in (False, True):
+    for open_ in (read, write):
         with pytest.raises(DatabaseCorruptError, match="not one of Perdure's"):
-            opening(SQLiteStore(path, read_only=read_only))()
+            open_(path)
     assert path.read_bytes() == before
 
 
@@ -96,19 +120,20 @@ def test_an_empty_file_holds_no_runs_for_a_reader_and_becomes_a_database_for_a_w
     path = tmp_path / "a.db"
     path.touch()
     with pytest.raises(DatabaseCorruptError, match="the file is empty"):
-        opening(SQLiteStore(path, read_only=True))()
-    opening(SQLiteStore(path))()
+        read(path)
+    write(path)
+    read(path)
 
 
-@pytest.mark.parametrize("read_only", [False, True])
-def test_a_newer_schema(tmp_path: Path, read_only: bool) -> None:
+@pytest.mark.parametrize("open_", [read, write])
+def test_a_newer_schema(tmp_path: Path, open_: Callable[[Path], None]) -> None:
     path = tmp_path / "a.db"
     fill(path)
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(SchemaTooNewError, match=r"written by a newer Perdure .schema 99.*Upgrade Perdure"):
-        opening(SQLiteStore(path, read_only=read_only))()
+        open_(path)
 
 
 def test_damaged_pages(tmp_path: Path) -> None:
@@ -143,13 +168,13 @@ def locked(tmp_path: Path) -> Generator[Path]:
 def test_a_lock_that_is_held_for_too_long(locked: Path) -> None:
     async def work() -> None:
         async with SQLiteStore(locked, busy_timeout=0.2) as store:
-            assert len(await store.runs()) == 1, "readers are not held up"
+            assert len(await store.read(lambda view: view.runs())) == 1, "readers are not held up"
             with pytest.raises(
                 DatabaseLockedError, match=r"a\.db: another process has held its lock .* 0\.2 s"
             ):
                 await store.register()
             with pytest.raises(DatabaseLockedError):
-                await store.post(1, "cancel", None, (), b"")
+                await store.signal(1, "cancel", None, (), b"")
 
     asyncio.run(work())
 
@@ -168,7 +193,57 @@ def test_a_lock_fails_the_whole_group_and_nothing_is_lost(tmp_path: Path) -> Non
             assert [type(outcome) for outcome in outcomes] == [DatabaseLockedError] * 3
             holder.close()
             await asyncio.gather(*map(store.commit, steps))
-            assert {run.position for run in await store.runs()} == {2}
+            assert {run.position for run in await store.read(lambda view: view.runs())} == {2}
+
+    asyncio.run(work())
+
+
+def test_what_waits_behind_a_lock_gets_the_same_error_and_can_be_tried_again(tmp_path: Path) -> None:
+    """A driver that waits out a lock must not be told that its run was taken over."""
+    path = tmp_path / "a.db"
+
+    async def work() -> None:
+        async with SQLiteStore(path, busy_timeout=0.3) as store:
+            await store.register()
+            run = await make_run(store, "one")
+            steps = [make_step(run.key, position=run.position + number) for number in range(4)]
+            holder = sqlite3.connect(path, isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            first = [asyncio.ensure_future(store.commit(step)) for step in steps[:2]]
+            await asyncio.sleep(0.1)  # these are being written; the next ones wait behind them
+            behind = [asyncio.ensure_future(store.commit(step)) for step in steps[2:]]
+            outcomes = await asyncio.gather(*first, *behind, return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [DatabaseLockedError] * 4
+            assert "the transition before it in its run was not" in str(outcomes[2])
+            holder.close()
+            await asyncio.gather(*map(store.commit, steps))
+            assert (await store.read(lambda view: view.run("one"))).position == run.position + 4
+
+    asyncio.run(work())
+
+
+def test_a_look_for_runs_to_take_needs_no_lock_when_there_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def work() -> None:
+        async with SQLiteStore(path) as owner, SQLiteStore(path, busy_timeout=0.2) as other:
+            await owner.register()
+            await other.register()
+            run = await make_run(owner, "one")
+            await make_run(other, "two")
+            holder = sqlite3.connect(path, isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            [claim] = await other.claim_all([PLAN.signature])
+            assert (claim.run, claim.granted, claim.holder) == (run, False, f"process {os.getpid()}")
+            assert await other.claim_all([PLAN.signature], exclude={run.key}) == []
+            holder.close()
+            await owner.release([run])
+            holder = sqlite3.connect(path, isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(DatabaseLockedError):
+                await other.claim_all([PLAN.signature])
+            holder.close()
+            assert [claim.granted for claim in await other.claim_all([PLAN.signature])] == [True]
 
     asyncio.run(work())
 
@@ -272,11 +347,11 @@ def test_a_full_disk(tmp_path: Path) -> None:
             written = len(outcomes) - len(refused)
             assert written > 5
             assert "a.db: the disk is full. Free some space" in str(refused[0])
-            assert len(await store.runs()) == written
-            assert await store.check() == []
+            assert len(await store.read(lambda view: view.runs())) == written
+            assert await store.read(lambda view: view.check()) == []
             ballast.unlink()
             await make_run(store, "one more")
-            assert len(await store.runs()) == written + 1
+            assert len(await store.read(lambda view: view.runs())) == written + 1
 
     try:
         asyncio.run(work())
@@ -288,15 +363,53 @@ def test_a_reader_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     fill(path)
 
+    with SQLiteView.open(path) as view:
+        assert view.find("@latest").id == "one"
+        with pytest.raises(RunNotFoundError):
+            view.run("two")
+        # All of it, whatever its methods do: the connection itself refuses.
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            view._opened().execute("DELETE FROM runs")  # pyright: ignore[reportPrivateUsage] no method writes
+        assert view.check() == []
+    assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
+
+
+def test_a_view_is_held_up_by_no_writer(locked: Path) -> None:
+    started = time.monotonic()
+    with SQLiteView.open(locked, busy_timeout=5) as view, view.snapshot():
+        assert [run.id for run in view.runs()] == ["one"]
+        assert view.info().runs == 1
+        assert view.check() == []
+    assert time.monotonic() - started < 4
+
+
+def test_a_snapshot_holds_up_no_writer(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
     async def work() -> None:
-        async with SQLiteStore(path, read_only=True) as store:
-            assert (await store.find("@latest")).id == "one"
-            with pytest.raises(DatabaseReadOnlyError):
-                await store.register()
-            with pytest.raises(DatabaseReadOnlyError):
-                await store.post(1, "cancel", None, (), b"")
-            with pytest.raises(RunNotFoundError):
-                await store.run("two")
+        async with SQLiteStore(path, busy_timeout=0.2) as store:
+            await store.register()
+            run = await make_run(store, "one")
+            with store.view() as view:
+                with view.snapshot():
+                    for number in range(100):
+                        await store.commit(make_step(run.key, position=run.position + number))
+                    assert view.run("one") == run
+                assert view.run("one").position == run.position + 100
 
     asyncio.run(work())
-    assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
+
+
+def test_an_error_of_sqlite_in_a_view_names_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    fill(path)
+    with SQLiteView.open(path) as view:
+        view._opened().close()  # pyright: ignore[reportPrivateUsage] as if it had died
+        for read_ in (
+            lambda: view.runs(),
+            lambda: view.run("one"),
+            lambda: view.info(),
+            lambda: view.changes(),
+        ):
+            with pytest.raises(StoreError, match=r"a\.db: the database could not do it"):
+                read_()

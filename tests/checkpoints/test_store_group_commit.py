@@ -8,11 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from perdure.checkpoints import ActivationState, MemoryStore, SQLiteStore, StaleFenceError, StoreError, Value
-from perdure.checkpoints.committer import GROUP_LIMIT, Committer
-from perdure.checkpoints.conformance_records import make_change, make_run, make_step
-from perdure.checkpoints.connection import Connection
-from perdure.checkpoints.writer import Job, Outcome
+from perdure.checkpoints import MemoryStore, SQLiteStore, StaleFenceError, State, StoreError, Value
+from perdure.checkpoints.conformance.examples import make_change, make_run, make_step
+from perdure.checkpoints.sqlite._committer import GROUP_LIMIT, Committer
+from perdure.checkpoints.sqlite._connection import Connection
+from perdure.checkpoints.sqlite._writer import Job, Outcome
 
 
 def trace(store: SQLiteStore, statements: list[str]) -> asyncio.Future[None]:
@@ -35,7 +35,9 @@ def test_many_callers_share_few_commits(tmp_path: Path) -> None:
                     await store.commit(make_step(key, position=position + step))
 
             await asyncio.gather(*(chain(run.key, run.position) for run in runs))
-            assert {run.position for run in await store.runs()} == {runs[0].position + 5}
+            assert {run.position for run in await store.read(lambda view: view.runs())} == {
+                runs[0].position + 5
+            }
         return executed
 
     executed = asyncio.run(work())
@@ -100,7 +102,7 @@ def test_every_waiter_gets_its_answer_when_the_store_closes_meanwhile(tmp_path: 
             await asyncio.sleep(0)
         await asyncio.wait_for(asyncio.gather(*steps), 10)
         async with store:
-            assert (await store.run("one")).position == run.position + 50
+            assert (await store.read(lambda view: view.run("one"))).position == run.position + 50
 
     asyncio.run(work())
 
@@ -112,7 +114,7 @@ def test_a_stale_run_in_a_group_harms_nobody(tmp_path: Path) -> None:
             runs = [await make_run(store, f"run-{number}") for number in range(9)]
             await store.claim("run-4")  # so that fence 1 is stale
             value = Value(b"v" * 2_000)
-            change = make_change("a", state=ActivationState.SUCCEEDED, result=value)
+            change = make_change("a", state=State.SUCCEEDED, result=value)
             outcomes = await asyncio.gather(
                 *(
                     store.commit(make_step(run.key, position=run.position, activations=(change,)))
@@ -125,9 +127,11 @@ def test_a_stale_run_in_a_group_harms_nobody(tmp_path: Path) -> None:
             assert str(outcomes[4]).startswith(
                 "run run-4: another executor took it over (fence 2, ours was 1)"
             )
-            with_activation = {one.run for one in await store.in_state([ActivationState.SUCCEEDED])}
+            with_activation = {
+                run.key for run in runs if await store.read(lambda view, run=run: view.activations(run.key))
+            }
             assert with_activation == {run.key for run in runs} - {runs[4].key}
-            assert await store.check() == []
+            assert await store.read(lambda view: view.check()) == []
 
     asyncio.run(work())
 
@@ -137,7 +141,7 @@ def test_transitions_of_one_run_are_written_in_the_order_of_the_calls(tmp_path: 
         async with SQLiteStore(tmp_path / "a.db") as store:
             await store.register()
             run = await make_run(store, "one", events=())
-            states = [ActivationState.READY, ActivationState.RUNNING, ActivationState.WAITING] * 20
+            states = [State.READY, State.RUNNING, State.BACKOFF] * 20
             await asyncio.gather(
                 *(
                     store.commit(
@@ -151,9 +155,11 @@ def test_transitions_of_one_run_are_written_in_the_order_of_the_calls(tmp_path: 
                     for number, state in enumerate(states)
                 )
             )
-            assert [event.type for event in await store.events(run.key)] == [f"event-{n}" for n in range(60)]
-            [found] = await store.activations(run.key)
-            assert (found.state, found.attempt) == (ActivationState.WAITING, 60)
+            assert [event.type for event in await store.read(lambda view: view.events(run.key))] == [
+                f"event-{n}" for n in range(60)
+            ]
+            [found] = await store.read(lambda view: view.activations(run.key))
+            assert (found.state, found.attempt) == (State.BACKOFF, 60)
 
     asyncio.run(work())
 
@@ -165,14 +171,17 @@ def test_only_the_guilty_transition_fails(tmp_path: Path, guilty: int) -> None:
             await store.register()
             runs = [await make_run(store, f"run-{number}") for number in range(7)]
             steps = [make_step(run.key, position=run.position) for run in runs]
-            huge = make_change("a", state=ActivationState.READY, items=2**70)
+            huge = make_change("a", state=State.READY, items=2**70)
             steps[guilty] = make_step(runs[guilty].key, position=runs[guilty].position, activations=(huge,))
             outcomes = await asyncio.gather(*map(store.commit, steps), return_exceptions=True)
             assert [number for number, outcome in enumerate(outcomes) if outcome is not None] == [guilty]
             assert type(outcomes[guilty]) is StoreError
-            positions = [run.position for run in await store.runs_by_key([run.key for run in runs])]
+            positions = [
+                run.position
+                for run in await store.read(lambda view: view.runs_by_key([run.key for run in runs]))
+            ]
             assert positions == [run.position + (number != guilty) for number, run in enumerate(runs)]
-            assert await store.check() == []
+            assert await store.read(lambda view: view.check()) == []
 
     asyncio.run(work())
 
@@ -185,9 +194,9 @@ def test_a_full_database_fails_what_does_not_fit_and_goes_on_when_there_is_room(
         async with SQLiteStore(tmp_path / "a.db") as store:
             await store.register()
             small, large = await make_run(store, "small"), await make_run(store, "large")
-            pages = (await store.info()).bytes // 4096
+            pages = (await store.read(lambda view: view.info())).size // 4096
             await store._call(set_pages(pages + 2))  # pyright: ignore
-            value = make_change("a", state=ActivationState.SUCCEEDED, result=Value(bytes(100_000)))
+            value = make_change("a", state=State.SUCCEEDED, result=Value(bytes(100_000)))
             too_large = make_step(large.key, position=large.position, activations=(value,))
             outcomes = await asyncio.gather(
                 store.commit(make_step(small.key, position=small.position)),
@@ -200,7 +209,7 @@ def test_a_full_database_fails_what_does_not_fit_and_goes_on_when_there_is_room(
             assert str(tmp_path / "a.db") in str(outcomes[1])
             await store._call(set_pages(1_000_000))  # pyright: ignore
             await store.commit(too_large)
-            assert await store.check() == []
+            assert await store.read(lambda view: view.check()) == []
 
     asyncio.run(work())
 
@@ -219,6 +228,6 @@ def test_a_refused_run_does_not_refuse_a_creation_in_its_group(tmp_path: Path) -
             assert not isinstance(made, BaseException)
             assert "there is a run with this id already" in str(again)
             assert isinstance(refused, StaleFenceError)
-            assert [run.id for run in await store.runs()] == ["two", "one"]
+            assert [run.id for run in await store.read(lambda view: view.runs())] == ["two", "one"]
 
     asyncio.run(work())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from perdure.checkpoints import ActivationState, RunStatus, SQLiteStore, Store, unpack
+from perdure.checkpoints import RunStatus, State, SQLiteStore, Store, unpack
 from perdure.engine import Executor, RunFailedError, WorkflowInvalidError, backoff
 from perdure.engine.events import Address, Succeeded, from_journal
 from perdure.engine.plan import Plan
@@ -24,7 +24,7 @@ from .graphs import Choices, draw_plan
 from .oracle import Verdict
 from .test_scheduler_properties import pace
 
-S = ActivationState
+S = State
 
 
 def draw(choices: Choices, *, failing: bool) -> Enacted:

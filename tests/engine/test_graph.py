@@ -1,13 +1,17 @@
 """A workflow becomes a plan: complete, deterministic, frozen."""
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from perdure.engine import Plan, Workflow, WorkflowFrozenError, WorkflowInvalidError
-from perdure.engine.plan import EdgeKind
+from perdure.engine import Workflow, WorkflowFrozenError, WorkflowInvalidError
+from perdure.engine.core.plan import EdgeKind, Plan, differences
+from perdure.engine.graph.plan_form import decode_plan, encode_plan, plan_record
 from perdure.nodes import node
 
 
@@ -38,7 +42,7 @@ def compare(pair: tuple[str, str]) -> bool:
 
 def briefing() -> Workflow[str, str]:
     workflow = Workflow("briefing", start=plan, end=publish)
-    workflow.map(plan, research, limit=8)
+    workflow.map(plan, research, concurrency=8)
     workflow.collect(research, review)
     workflow.edge(review, publish)
     return workflow
@@ -53,21 +57,19 @@ def test_the_plan_says_all_about_nodes_edges_and_scopes() -> None:
         ("review", "function", 0, "list[str]", "str"),
         ("publish", "function", 0, "str", "str"),
     ]
-    assert [
-        (edge.index, edge.kind, edge.source, edge.target, edge.limit, edge.scope) for edge in made.edges
-    ] == [
-        (0, EdgeKind.MAP, "plan", "research", 8, 1),
-        (1, EdgeKind.COLLECT, "research", "review", None, 1),
-        (2, EdgeKind.PLAIN, "review", "publish", None, None),
+    assert [(edge.index, edge.kind, edge.source, edge.target, edge.scope) for edge in made.edges] == [
+        (0, EdgeKind.MAP, "plan", "research", 1),
+        (1, EdgeKind.COLLECT, "research", "review", 1),
+        (2, EdgeKind.PLAIN, "review", "publish", None),
     ]
     assert [(scope.index, scope.parent, scope.edge, scope.depth) for scope in made.scopes] == [
         (0, None, None, 0),
         (1, 0, 0, 1),
     ]
-    assert Plan.decode(made.encode()) == made
+    assert decode_plan(encode_plan(made)) == made
 
 
-def test_conditions_positions_drops_and_policies_are_in_the_plan() -> None:
+def test_conditions_positions_discards_and_on_failure_are_in_the_plan() -> None:
     left, right, rest = (publish.named(name) for name in ("left", "right", "rest"))
     workflow = Workflow("w", start=publish, end=compare, on_failure="finish")
 
@@ -78,7 +80,7 @@ def test_conditions_positions_drops_and_policies_are_in_the_plan() -> None:
     workflow.edge(publish, right, otherwise=True)
     workflow.edge(left, rest)
     workflow.edge(right, rest)
-    workflow.drop(rest)
+    workflow.discard(rest)
     nothing = publish.named("nothing")
     workflow.edge(publish, nothing)
     workflow.join((nothing, publish), compare)
@@ -90,8 +92,8 @@ def test_conditions_positions_drops_and_policies_are_in_the_plan() -> None:
         ("nothing", 0),
         ("publish", 1),
     ]
-    assert not made.node["left"].dropped
-    assert made.node["rest"].dropped
+    assert not made.node["left"].discarded
+    assert made.node["rest"].discarded
     assert made.on_failure == "finish"
     assert workflow.node("left") is left
 
@@ -106,16 +108,79 @@ def test_nodes_are_in_topological_order_with_ties_as_declared() -> None:
     assert [one.name for one in workflow.plan.nodes] == ["publish", "a", "m", "z", "compare"]
 
 
+def test_a_plan_is_stored_under_its_signature_and_read_back_without_the_workflow() -> None:
+    workflow = briefing()
+    record = workflow.plan_record
+    assert (record.workflow, record.signature) == ("briefing", workflow.signature)
+    read = decode_plan(record.plan)
+    assert read == workflow.plan
+    assert plan_record(read) == record
+
+
+def test_a_plan_survives_as_json() -> None:
+    made = briefing().plan
+    assert Plan.from_plain(json.loads(json.dumps(made.to_plain()))) == made
+
+
 def test_the_same_wiring_has_the_same_signature_and_another_has_another() -> None:
-    assert briefing().plan.signature == briefing().plan.signature
+    assert briefing().signature == briefing().signature
+    other = briefing()
+    log = publish.named("log")
+    other.edge(review, log)
+    other.discard(log)
+    assert other.signature != briefing().signature
+
+
+def test_concurrency_is_kept_beside_the_plan_and_does_not_change_the_signature() -> None:
     other = Workflow("briefing", start=plan, end=publish)
-    other.map(plan, research, limit=9)
+    other.map(plan, research, concurrency=9)
     other.collect(research, review)
     other.edge(review, publish)
-    assert other.plan.signature != briefing().plan.signature
+    assert other.signature == briefing().signature
+    assert (other.concurrency("research"), briefing().concurrency("research")) == (9, 8)
+    assert other.concurrency("review") is None
+    assert other.named("copy").concurrency("research") == 9
 
 
-def test_a_workflow_of_one_node_is_whole() -> None:
+def test_a_copy_has_a_signature_of_its_own() -> None:
+    workflow = briefing()
+    assert re.fullmatch("[0-9a-f]{16}", workflow.signature)
+    assert workflow.named("other").signature != workflow.signature
+
+
+def test_what_changed_between_two_plans_is_said_in_words() -> None:
+    other = Workflow("briefing", start=plan, end=publish, on_failure="finish")
+    log = publish.named("log")
+    other.map(plan, research)
+    other.collect(research, review)
+    other.edge(review, publish, when=bool)
+    other.edge(review, log, otherwise=True)
+    other.edge(log, publish)
+    changed = {"review": {"discarded": True}, "research": {"kind": "agent", "output": "int"}}
+    new = replace(
+        other.plan, nodes=tuple(replace(one, **changed.get(one.name, {})) for one in other.plan.nodes)
+    )
+    assert differences(briefing().plan, new) == [
+        "edge log -> publish (plain) is new",
+        "edge review -> log (plain, otherwise) is new",
+        "edge review -> publish (plain) is gone",
+        "edge review -> publish (plain, when) is new",
+        "node log is new",
+        "node research: kind was function, is agent",
+        "node research: output was str, is int",
+        "node review: discarded was False, is True",
+        "on_failure was cancel, is finish",
+    ]
+
+
+def test_two_plans_of_one_shape_differ_in_order_alone() -> None:
+    made = briefing().plan
+    assert differences(made, replace(made, nodes=made.nodes[::-1])) == [
+        "the order in which nodes or edges are declared"
+    ]
+
+
+def test_one_node_makes_a_workflow() -> None:
     workflow = Workflow("one", start=publish, end=publish)
     assert [one.name for one in workflow.plan.nodes] == ["publish"]
     assert (workflow.input, workflow.output) == (str, str)
@@ -128,7 +193,7 @@ def test_it_is_frozen_at_first_use() -> None:
         lambda: workflow.map(plan, research),
         lambda: workflow.collect(research, review),
         lambda: workflow.join((publish, review), compare),
-        lambda: workflow.drop(publish),
+        lambda: workflow.discard(publish),
     ):
         with pytest.raises(WorkflowFrozenError, match=r"'briefing' was checked or used already.*named"):
             change()
@@ -143,7 +208,7 @@ def test_a_frozen_workflow_takes_nothing_in() -> None:
         workflow.node("late")
 
 
-def test_a_refused_workflow_can_be_mended() -> None:
+def test_a_refused_workflow_can_be_fixed() -> None:
     workflow = Workflow("briefing", start=plan, end=publish)
     workflow.map(plan, research)
     workflow.collect(research, review)
@@ -158,7 +223,7 @@ def test_a_named_copy_is_wired_on_by_itself() -> None:
     copy = workflow.named("longer")
     tail = publish.named("tail")
     copy.edge(review, tail)
-    copy.drop(tail)
+    copy.discard(tail)
     assert copy.plan.workflow == "longer"
     assert "tail" in copy.plan.node
     assert "tail" not in workflow.plan.node
@@ -173,7 +238,7 @@ def test_one_node_object_is_one_node_however_often_it_is_wired() -> None:
     assert len(workflow.plan.nodes) == 3
 
 
-def test_all_problems_are_told_at_once_with_the_places() -> None:
+def test_all_problems_are_reported_at_once_with_their_places() -> None:
     workflow = Workflow("w", start=publish, end=compare)
     loose, lost = publish.named("loose"), publish.named("lost")
     workflow.edge(publish, loose)
@@ -197,14 +262,14 @@ def test_a_problem_says_where_the_edge_was_wired() -> None:
 
 
 WRONG_ARGUMENTS: list[tuple[Callable[[Any], None], str]] = [
-    (lambda w: w.map(plan, research, limit=0), "limit=0.*1 or more"),
+    (lambda w: w.map(plan, research, concurrency=0), "concurrency=0.*1 or more"),
     (lambda w: w.edge(review, publish, when=bool, otherwise=True), "not both"),
     (lambda w: w.edge(review, publish, when=3), "`when` must be a plain function"),
     (lambda w: w.edge(review, publish, when=research.fn), "`when` must be a plain function"),
-    (lambda w: w.edge(review, print), "print is no node.*@node"),
+    (lambda w: w.edge(review, print), "print is not a node.*@node"),
     (lambda w: w.join([plan, publish], compare), "as a tuple"),
     (lambda w: w.join((publish,), compare), "two sources or more, not 1"),
-    (lambda w: w.join((publish, len), compare), "len is no node"),
+    (lambda w: w.join((publish, len), compare), "len is not a node"),
 ]
 
 
@@ -230,5 +295,21 @@ workflow.edge(workflow.node("echo"), workflow.node("end"))
 assert "networkx" not in sys.modules
 workflow.check()
 assert "networkx" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_stored_plan_is_read_without_nodes_and_checks() -> None:
+    script = """
+import sys
+from perdure.engine.core.plan import Plan, PlanNode, PlanScope
+from perdure.engine.graph.plan_form import decode_plan, encode_plan
+
+node = PlanNode(name="n", kind="function", scope=0, input="str", output="str")
+root = PlanScope(index=0, parent=None, edge=None, depth=0)
+plan = Plan(workflow="w", start="n", end="n", nodes=(node,), edges=(), scopes=(root,))
+assert decode_plan(encode_plan(plan)) == plan
+loaded = [name for name in sys.modules if name.startswith(("perdure.nodes", "perdure.engine.graph.", "networkx"))]
+assert loaded == ["perdure.engine.graph.plan_form"], loaded
 """
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from perdure.engine import Workflow, WorkflowInvalidError
-from perdure.engine.draft import Draft
-from perdure.engine.scopes import assign_scopes
+from perdure.engine.graph._draft import Draft
+from perdure.engine.graph._scopes import assign_scopes
 from perdure.nodes import FunctionNode, Node, node
 
 from .graphs import Choices, draw_plan
@@ -222,14 +222,14 @@ def test_two_maps_of_one_list_collect_as_alternatives_only_from_one_scope_each()
     assert [edge.scope for edge in plan.incoming["merge"]] == [1, 2]
 
 
-def test_what_a_map_leaves_behind_must_be_dropped() -> None:
+def test_what_a_map_leaves_behind_must_be_discarded() -> None:
     work, log = steps("work", "log")
     workflow = Workflow("w", start=split, end=merge)
     workflow.map(split, work)
     workflow.edge(work, log)
     workflow.collect(work, merge)
     assert "log leads nowhere" in only_problem(workflow)
-    workflow.drop(log)
+    workflow.discard(log)
     workflow.check()
 
 
@@ -248,7 +248,7 @@ def test_random_graphs_get_the_scopes_that_they_were_drawn_with(data: st.DataObj
             nodes=nodes,
             edges=tuple(replace(edge, scope=None) for edge in drawn.edges),
             places=[""] * len(drawn.edges),
-            dropped={},
+            discarded={},
             clashes=[],
             on_failure="cancel",
         ),

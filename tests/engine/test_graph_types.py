@@ -24,7 +24,7 @@ from typing import (
 
 import pytest
 from perdure.engine import Workflow, WorkflowInvalidError
-from perdure.engine.typefit import fits
+from perdure.engine.graph._assignability import assignable
 from perdure.nodes import node
 from pydantic import BaseModel
 from typing_extensions import TypeAliasType
@@ -231,12 +231,12 @@ UNFIT: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("source", "target"), FITTING)
 def test_what_may_fit_is_let_through(source: Any, target: Any) -> None:
-    assert fits(source, target)
+    assert assignable(source, target)
 
 
 @pytest.mark.parametrize(("source", "target"), UNFIT)
 def test_what_certainly_does_not_fit_is_refused(source: Any, target: Any) -> None:
-    assert not fits(source, target)
+    assert not assignable(source, target)
 
 
 # -- along the edges ----------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def only_problem(workflow: Workflow[Any, Any]) -> str:
     return problem
 
 
-def test_two_nodes_of_one_name_are_refused_and_renaming_one_mends_it() -> None:
+def test_two_nodes_of_one_name_are_refused_and_renaming_one_fixes_it() -> None:
     first, end = steps("first", "end")
 
     @node(name="first")
@@ -80,9 +80,9 @@ def test_the_start_has_no_incoming_edge() -> None:
     workflow = Workflow("w", start=middle, end=end)
     workflow.edge(first, middle)
     workflow.edge(middle, end)
-    told = problems(workflow)
-    assert any("the start middle gets the run's input" in one for one in told)
-    assert any("first can't be reached from the start middle" in one for one in told)
+    found = problems(workflow)
+    assert any("the start middle gets the run's input" in one for one in found)
+    assert any("first can't be reached from the start middle" in one for one in found)
 
 
 def test_the_end_has_no_outgoing_edge() -> None:
@@ -90,25 +90,25 @@ def test_the_end_has_no_outgoing_edge() -> None:
     workflow = Workflow("w", start=first, end=end)
     workflow.edge(first, end)
     workflow.edge(end, after)
-    workflow.drop(after)
+    workflow.discard(after)
     assert "the end end gives the run's result and can't have an outgoing edge" in only_problem(workflow)
 
 
-def test_a_node_without_edges_leads_nowhere_unless_it_is_dropped() -> None:
+def test_a_node_without_edges_leads_nowhere_unless_it_is_discarded() -> None:
     first, log, end = steps("first", "log", "end")
     workflow = Workflow("w", start=first, end=end)
     workflow.edge(first, log)
     workflow.edge(first, end)
     assert "log leads nowhere" in only_problem(workflow)
-    assert "drop(log)" in only_problem(workflow)
-    workflow.drop(log)
+    assert "discard(log)" in only_problem(workflow)
+    workflow.discard(log)
     workflow.check()
 
 
 def test_a_start_without_edges_leads_nowhere() -> None:
     first, end = steps("first", "end")
-    told = problems(Workflow("w", start=first, end=end))
-    assert any("no path leads from the start first to the end end" in one for one in told)
+    found = problems(Workflow("w", start=first, end=end))
+    assert any("no path leads from the start first to the end end" in one for one in found)
 
 
 def test_what_nothing_leads_to_is_refused() -> None:
@@ -187,11 +187,11 @@ def test_one_otherwise_per_node() -> None:
     workflow.edge(first, end, when=long)
     for side in (left, right):
         workflow.edge(first, side, otherwise=True)
-        workflow.drop(side)
+        workflow.discard(side)
     assert any("first has 2 edges with `otherwise`" in one for one in problems(workflow))
 
 
-def test_a_drop_must_mean_something() -> None:
+def test_a_discard_must_mean_something() -> None:
     first, middle, end = steps("first", "middle", "end")
 
     def wired(**how: Any) -> Workflow[str, str]:
@@ -201,19 +201,19 @@ def test_a_drop_must_mean_something() -> None:
         return workflow
 
     workflow = wired()
-    workflow.drop(middle)
+    workflow.discard(middle)
     assert "middle never ends the path, because of edge middle -> end" in only_problem(workflow)
     workflow = wired()
-    workflow.drop(end)
+    workflow.discard(end)
     assert "end is the end, whose output is the run's result" in only_problem(workflow)
     workflow = wired(when=long)
-    workflow.drop(middle)
-    assert "the end end can be skipped" in only_problem(workflow)  # so the drop itself was right
+    workflow.discard(middle)
+    assert "the end end can be skipped" in only_problem(workflow)  # so the discard itself was right
     workflow = wired(when=long)
     side = step.named("side")
     workflow.edge(middle, side, otherwise=True)
-    workflow.drop(side)
-    workflow.drop(middle)
+    workflow.discard(side)
+    workflow.discard(middle)
     assert any(
         "middle never ends the path, because of edge middle -> side" in one for one in problems(workflow)
     )
@@ -243,7 +243,7 @@ def test_the_same_collect_twice_is_refused() -> None:
     assert "always carries that value already" in only_problem(workflow)
 
 
-def test_a_type_that_is_never_defined_is_told_with_all_else() -> None:
+def test_a_type_that_is_never_defined_is_reported_with_everything_else() -> None:
     @node
     def strange(text: str) -> "Nowhere":  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore
         return text

@@ -40,15 +40,24 @@ from perdure.nodes.conformance import (
 from perdure.nodes.conformance._walk import walk
 from perdure.nodes.operations import (
     Absent,
+    Asks,
+    Cancellable,
     Cancelled,
     ContinuationToken,
+    Conversational,
     Expired,
     Failed,
+    Findable,
     Found,
+    Idempotent,
     Json,
+    Local,
+    Once,
     Operation,
+    Receiving,
     ResponsesOperation,
     Running,
+    Streamable,
     Succeeded,
     TimerOperation,
     Unavailable,
@@ -402,11 +411,38 @@ def test_what_nobody_can_tell_is_held_in_the_end(tmp_path: Path, clock: ManualCl
 # -- the ledger -------------------------------------------------------------------------------------------
 
 
-def test_small_operations_are_made_from_a_folder() -> None:
-    assert set(SMALL_OPERATIONS) == {
-        *("plain", "cancellable", "conversational", "findable", "idempotent"),
-        *("local", "once", "receiving", "streamable"),
-    }
+@pytest.mark.parametrize(
+    ("name", "capability"),
+    [
+        ("plain", Operation),
+        ("cancellable", Cancellable),
+        ("conversational", Conversational),
+        ("findable", Findable),
+        ("idempotent", Idempotent),
+        ("local", Local),
+        ("once", Once),
+        ("receiving", Receiving),
+        ("streamable", Streamable),
+    ],
+)
+def test_there_is_a_small_operation_for_each_capability_made_from_a_folder(
+    tmp_path: Path, name: str, capability: type
+) -> None:
+    assert isinstance(SMALL_OPERATIONS[name](tmp_path), capability)
+    assert len(SMALL_OPERATIONS) == 9
+
+
+def test_a_question_can_be_cancelled(tmp_path: Path, clock: ManualClock) -> None:
+    async def main() -> None:
+        operation = ConversationalOperation(tmp_path, clock=clock)
+        token = await operation.submit({"turns": [{"asks": "Sure?"}]}, "key")
+        asked = await operation.poll(token)
+        assert isinstance(asked, Asks)
+        assert Asks.from_dict(asked.to_dict()) == asked
+        assert isinstance(await operation.cancel(token), Cancelled)
+        assert isinstance(await operation.poll(token), Cancelled)
+
+    asyncio.run(main())
 
 
 def test_the_ledger_survives_the_process(tmp_path: Path) -> None:

@@ -419,10 +419,20 @@ def test_the_first_waits_double_and_later_ones_grow_by_half_up_to_the_cap() -> N
     for _ in range(12):
         waits.append(polling.interval(age, 0.5))
         age += waits[-1]
-    assert waits[:3] == pytest.approx([0.3, 0.6, 1.2])
-    assert waits[3] == pytest.approx(2.0, abs=0.02)
-    assert [later / earlier for earlier, later in pairwise(waits[3:9])] == pytest.approx([1.5] * 5)
+    assert waits[:4] == pytest.approx([0.3, 0.6, 1.2, 2.0])
+    assert [later / earlier for earlier, later in pairwise(waits[4:9])] == pytest.approx([1.5] * 4)
+    assert waits[3] < waits[4] < 1.5 * waits[3]
     assert waits[-2:] == [20.0, 20.0]
+
+
+@pytest.mark.parametrize("first", [2.0, 5.0])
+def test_waits_that_begin_long_grow_by_half_at_once(first: float) -> None:
+    polling = Polling(first=first, cap=1000)
+    age, waits = 0.0, list[float]()
+    for _ in range(5):
+        waits.append(polling.interval(age, 0.5))
+        age += waits[-1]
+    assert waits == pytest.approx([first * 1.5**n for n in range(5)])
 
 
 @given(age=st.floats(-1e6, 1e9), chance=st.floats(0, 1))
@@ -440,6 +450,6 @@ def test_whoever_polls_without_an_engine_waits_by_the_same_series_and_never_too_
     clock.ahead = 3.2
     assert operation.wait(Running(token=token)) == pytest.approx(Polling().interval(3.2, 0.5), abs=0.01)
     assert operation.wait(Running(token=token, retry_after=45.0)) == 45.0
-    assert operation.wait(Running(token=token, retry_after=0.1)) > 2
+    assert operation.wait(Running(token=token, retry_after=0.1)) == pytest.approx(2.0, abs=0.01)
     assert operation.poll_after(token) == 0.3
     assert operation.poll_after(replace(token, handle={"id": "resp_1", "ended": True})) == 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, assert_type
 
 import pytest
 from perdure.nodes import Context, NodeDefinitionError, OperationError, TimerNode, timer
@@ -63,6 +63,9 @@ def either(soon: bool, ctx: Context) -> Annotated[datetime | timedelta, "when"]:
 
 
 def test_it_passes_its_input_on() -> None:
+    assert_type(cool_down, TimerNode[list[str]])
+    assert_type(friday, TimerNode[int])
+    assert_type(either, TimerNode[bool])
     assert isinstance(cool_down, TimerNode)
     assert (cool_down.kind, cool_down.passes_on) == ("timer", True)
     assert cool_down.input == cool_down.output == list[str]

@@ -110,11 +110,11 @@ reveal_type(length.named("other"))  # FunctionNode[str, int]
 
 briefing = Workflow("briefing", start=plan, end=publish)
 reveal_type(briefing)  # Workflow[str, str]
-briefing.map(plan, research, limit=8)
+briefing.map(plan, research, concurrency=8)
 briefing.collect(research, review)
 briefing.edge(review, rewrite, when=lambda review: not review.approved)
 briefing.edge(rewrite, publish)
-briefing.drop(review)
+briefing.discard(review)
 reveal_type(briefing.check())  # Workflow[str, str]
 reveal_type(briefing.named("other"))  # Workflow[str, str]
 

@@ -165,8 +165,8 @@ w.map(plan, review)  # wrong: a text into a list
 w.map(nested, research)  # wrong: lists into a text
 w.map(length, double)  # wrong: a number is no list
 w.map(plan, ask_review)  # wrong: a text into a list
-w.map(plan, research, limit="8")  # wrong: the limit is a number
-w.map(plan, research, 8)  # wrong: the limit has a name
+w.map(plan, research, concurrency="8")  # wrong: concurrency is a number
+w.map(plan, research, 8)  # wrong: concurrency is given by name
 w.map(plan, research, when=bool)  # wrong: no condition on a map
 w.map(plan, (research, ask))  # wrong: one target
 
@@ -181,7 +181,7 @@ w.collect(plan, review)  # wrong: lists into a list of texts
 w.collect(maybe, review)  # wrong: None is possible
 w.collect(research, totals)  # wrong: texts into a list of numbers
 w.collect((research, ask), review)  # wrong: one source
-w.collect(research, review, limit=3)  # wrong: a limit is the map's
+w.collect(research, review, concurrency=3)  # wrong: concurrency belongs to a map
 
 
 # -- join ---------------------------------------------------------------------------------------------------
@@ -203,12 +203,12 @@ w.join(research, length, pair)  # wrong: the sources are one tuple
 w.join((research, "length"), pair)  # wrong: names are no nodes
 
 
-# -- drop ---------------------------------------------------------------------------------------------------
+# -- discard ------------------------------------------------------------------------------------------------
 
 
-w.drop("research")  # wrong: names are no nodes
-w.drop(research, length)  # wrong: one at a time
-w.drop((research, length))  # wrong: one at a time
+w.discard("research")  # wrong: names are no nodes
+w.discard(research, length)  # wrong: one at a time
+w.discard((research, length))  # wrong: one at a time
 
 
 # -- @node --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ....nodes.context import Context
 from ....nodes.function import FunctionNode
 from ....nodes.node import Node
 from ....nodes.operation_node import OperationNode
-from ....nodes.operations.capabilities import Local, Paced
+from ....nodes.operations.capabilities import Local, Paced, has_capability
 from ...core import events
 from ...core.addresses import Address, OperationAddress, idempotency_key, submission_key
 from ...core.commands import Call
@@ -168,12 +168,12 @@ async def _request(
     operation = OperationAddress(address, activation.attempt)
     at = owned.shared.clock()
     adapter = node.operation
-    if isinstance(adapter, Local):
+    if has_capability(adapter, Local):
         try:
             token = adapter.open(plain, submission_key(work.nonce, operation), at)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary, as above
             return failed(owned, address, error, retryable=False)
-        poll_after = adapter.poll_after(token) if isinstance(adapter, Paced) else 0.0
+        poll_after = adapter.poll_after(token) if has_capability(adapter, Paced) else 0.0
         data = token.to_dict()
         return Change(
             events.Opened(at, operation, poll_after),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from ....checkpoints.codec import unpack
-from ....checkpoints.records import State, SubmissionKey, SubmissionRecord
+from ....checkpoints.codec import pack, unpack
+from ....checkpoints.records import State, SubmissionColumns, SubmissionKey, SubmissionRecord
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
-from ....nodes.operations.capabilities import Cancellable, Local
+from ....nodes.operations.capabilities import Cancellable, Local, has_capability
 from ....nodes.operations.outcomes import Cancelled, Expired, Running
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
@@ -52,9 +52,9 @@ async def remote(owned: OwnedRun, command: CancelRemote) -> Change | None:
     node = None if owned.workflow is None else owned.node(operation.address.node)
     adapter = _adapter(owned, operation, token)
     at, jitter = owned.shared.clock(), owned.shared.random.random()
-    if isinstance(adapter, Local) and not isinstance(adapter, Cancellable):
+    if has_capability(adapter, Local) and not has_capability(adapter, Cancellable):
         return Change(events.Cancelled(at, operation.address, jitter, operation))
-    if not isinstance(adapter, Cancellable):
+    if not has_capability(adapter, Cancellable):
         log.warning(
             "run %s: %s can't be cancelled at %s and runs on there", owned.run_id, operation, token.provider
         )
@@ -82,6 +82,10 @@ async def remote(owned: OwnedRun, command: CancelRemote) -> Change | None:
             code=code,
         )
         return failed(owned, operation.address, error, operation=operation, ending="cancelled")
+    if isinstance(outcome, Cancelled):
+        counted = pack(dict(outcome.usage)) if outcome.usage else None
+        usage: SubmissionColumns | None = None if counted is None else {"usage": counted}
+        return Change(events.Cancelled(at, operation.address, jitter, operation), submission=usage)
     if isinstance(node, OperationNode):
         return await conclude(owned, work, operation, outcome)
     return Change(events.Cancelled(at, operation.address, jitter, operation))
@@ -97,7 +101,7 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
     adapter = _adapter(owned, command.operation, token)
-    if isinstance(adapter, Cancellable):
+    if has_capability(adapter, Cancellable):
         began = owned.shared.clock()
         while isinstance(outcome := await adapter.cancel(token), Running):
             wait = outcome.retry_after

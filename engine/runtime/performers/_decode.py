@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....checkpoints.codec import unpack
 from ....checkpoints.records import Outcome
 from ....nodes.operation_node import OperationNode
-from ....nodes.operations.capabilities import Once
+from ....nodes.operations.capabilities import Once, has_capability
 from ....nodes.operations.outcomes import Succeeded
 from ...core.commands import Decode
 from .._shared import Change, OwnedRun
@@ -24,5 +24,5 @@ async def perform(owned: OwnedRun, command: Decode) -> Change | None:
     node = owned.node(operation.address.node)
     assert isinstance(node, OperationNode)
     adapter = node.operation
-    outcome = adapter.read(plain) if isinstance(adapter, Once) else Succeeded(value=plain)
+    outcome = adapter.read(plain) if has_capability(adapter, Once) else Succeeded(value=plain)
     return await conclude(owned, work, operation, outcome, stored=True)

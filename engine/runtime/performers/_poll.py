@@ -7,7 +7,7 @@ import logging
 from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import OperationRecord, State, Value
 from ....nodes.operation_node import OperationNode
-from ....nodes.operations.capabilities import Fetched, Once
+from ....nodes.operations.capabilities import Fetched, Once, has_capability
 from ....nodes.operations.outcomes import Outcome, Running
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -38,7 +38,7 @@ async def ask(owned: OwnedRun, record: OperationRecord) -> Change | None:
     token = ContinuationToken.from_dict(unpack(record.token))
     adapter = node.operation
     operation = operation_address(record)
-    if isinstance(adapter, Once):
+    if has_capability(adapter, Once):
         if record.detail != "fetching":
             return Change(events.FetchStarted(owned.shared.clock(), operation))
         async with owned.shared.polls:

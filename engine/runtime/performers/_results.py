@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from ....checkpoints.codec import pack
 from ....checkpoints.errors import StoreError
-from ....checkpoints.records import OperationColumns, SubmissionColumns, Value
+from ....checkpoints.records import ActivationColumns, OperationColumns, SubmissionColumns, Value
 from ....nodes.errors import OperationError
 from ....nodes.node import Node
 from ....nodes.operation_node import OperationNode
@@ -47,7 +47,7 @@ def succeeded(
 ) -> Change:
     """The activation has this output, and takes these edges; or they can't be evaluated."""
     at = owned.shared.clock()
-    columns = {"result": value}
+    columns: ActivationColumns = {"result": value}
     try:
         taken, items = decide(owned, work, address, value)
     except (ConditionError, NoEdgeTakenError) as error:
@@ -61,14 +61,12 @@ def succeeded(
         )
     return Change(
         events.Succeeded(at, address, taken, items, operation),
-        columns,  # pyright: ignore[reportArgumentType]  # a TypedDict's literal
+        columns,
         submission=submission,
     )
 
 
-def decide(
-    owned: OwnedRun, work: Work, address: Address, value: Value
-) -> tuple[tuple[int, ...], int | None]:
+def decide(owned: OwnedRun, work: Work, address: Address, value: Value) -> tuple[tuple[int, ...], int | None]:
     """Which conditional edges the output takes, and its length where it is mapped.
 
     Raises `ConditionError` and `NoEdgeTakenError`.

@@ -11,21 +11,23 @@ the process dies
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import logging
 
 from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import Request
 from ....nodes.errors import SubmissionRejectedError, SubmissionUnknownError
 from ....nodes.operation_node import OperationNode
-from ....nodes.operations.capabilities import Paced
+from ....nodes.operations.capabilities import Paced, has_capability
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
-from ...core.addresses import submission_key
+from ...core.addresses import OperationAddress, submission_key
 from ...core.commands import Submit
 from ...core.policy import Policy, poll_interval
-from ...failures import describe
+from ...failures import describe, said, sentence
 from .._shared import Change, OwnedRun
+
+log = logging.getLogger("perdure")
 
 
 async def perform(owned: OwnedRun, command: Submit) -> Change | None:
@@ -48,7 +50,7 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise  # the wait for it has an end; what it raises by itself is an error as any other
-        return unknown(owned, operation, error)
+        return unknown(owned, operation, _may_have_accepted(error))
     at = owned.shared.clock()
     poll_after = first_poll(node.operation, token, owned.policy(node.name), owned)
     data = token.to_dict()
@@ -62,7 +64,7 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
 
 def first_poll(adapter: Operation, token: ContinuationToken, policy: Policy, owned: OwnedRun) -> float:
     """Seconds until a fresh token is asked after."""
-    if isinstance(adapter, Paced):
+    if has_capability(adapter, Paced):
         return adapter.poll_after(token)
     return poll_interval(policy, 0.0, owned.shared.random.random())
 
@@ -72,7 +74,7 @@ def handle_text(token: ContinuationToken) -> str:
     return " ".join(str(value) for value in token.handle.values() if isinstance(value, str | int))
 
 
-def _refused(owned: OwnedRun, operation: Any, error: SubmissionRejectedError) -> Change:
+def _refused(owned: OwnedRun, operation: OperationAddress, error: SubmissionRejectedError) -> Change:
     failure = describe(error)
     packed = pack(failure)
     return Change(
@@ -87,15 +89,30 @@ def _refused(owned: OwnedRun, operation: Any, error: SubmissionRejectedError) ->
     )
 
 
-def unknown(owned: OwnedRun, operation: Any, error: BaseException) -> Change:
+def _may_have_accepted(error: BaseException) -> SubmissionUnknownError:
+    """The error, as what it means here."""
+    if isinstance(error, SubmissionUnknownError):
+        return error
+    told = SubmissionUnknownError(
+        f"The provider may have accepted the submission: {type(error).__name__}: {said(error)}",
+        code=getattr(error, "code", None),
+    )
+    told.__cause__ = error
+    return told
+
+
+def unknown(owned: OwnedRun, operation: OperationAddress, error: SubmissionUnknownError) -> Change:
     """The provider may have accepted the submission."""
     failure = describe(error)
     packed = pack(failure)
-    retry_after = error.retry_after if isinstance(error, SubmissionUnknownError) else None
+    log.warning(
+        "run %s: the fate of the submission of %s is unknown (%s)", owned.run_id, operation, sentence(failure)
+    )
     return Change(
         events.SubmissionUnknown(
-            owned.shared.clock(), operation, owned.shared.random.random(), retry_after
+            owned.shared.clock(), operation, owned.shared.random.random(), error.retry_after
         ),
+        {"error": packed},
         operation={"error": packed},
         submission={"error": packed},
         note={"error": failure},

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from perdure.engine import Workflow, WorkflowInvalidError
-from perdure.engine.certainty import ALWAYS, Certainty, TooManyConditionsError
-from perdure.engine.plan import EdgeKind, PlanEdge, PlanScope
+from perdure.engine.core.plan import EdgeKind, PlanEdge, PlanScope
+from perdure.engine.graph._skip_analysis import ALWAYS, SkipAnalysis, TooManyConditionsError
 from perdure.nodes import FunctionNode, node
 
 
@@ -112,7 +112,7 @@ def skippable(end: Any) -> Workflow[str, Any]:
     workflow: Workflow[str, Any] = Workflow("w", start=first, end=end)
     workflow.edge(first, middle)
     workflow.edge(middle, end, when=long)
-    workflow.drop(middle)
+    workflow.discard(middle)
     return workflow
 
 
@@ -138,7 +138,7 @@ def test_an_end_behind_branches_that_meet_again_is_certain() -> None:
 
 
 def test_an_end_behind_a_condition_that_must_hold_is_certain() -> None:
-    """With no otherwise and no drop, a run in which the condition is false has failed."""
+    """With no otherwise and no discard, a run in which the condition is false has failed."""
     first, end = steps("first", "end")
     workflow = Workflow("w", start=first, end=end)
     workflow.edge(first, end, when=long)
@@ -150,7 +150,7 @@ def test_an_end_beside_a_certain_edge_is_not() -> None:
     workflow = Workflow("w", start=first, end=end)
     workflow.edge(first, end, when=long)
     workflow.edge(first, log)
-    workflow.drop(log)
+    workflow.discard(log)
     assert "the end end can be skipped, by the conditions after first" in only_problem(workflow)
 
 
@@ -207,7 +207,7 @@ def test_a_collect_is_as_certain_as_its_map_whatever_happens_to_the_items() -> N
     workflow = Workflow("w", start=split, end=merge)
     workflow.map(split, work)
     workflow.edge(work, kept, when=long)
-    workflow.drop(work)
+    workflow.discard(work)
     workflow.collect(kept, merge)
     workflow.check()
 
@@ -228,10 +228,10 @@ def test_the_collect_of_a_map_that_can_be_skipped_can_be_skipped() -> None:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[list[PlanEdge], set[str], int]:
-    """Random graphs of up to seven nodes with conditions, otherwises and drops."""
+    """Random graphs of up to seven nodes with conditions, otherwises and discards."""
     count = draw(st.integers(2, 7))
     edges: list[PlanEdge] = []
-    dropped: set[str] = set()
+    discarded: set[str] = set()
     for source in range(count - 1):
         targets = draw(st.lists(st.integers(source + 1, count - 1), max_size=3, unique=True))
         kinds = [draw(st.sampled_from(["when", "when", "always"])) for _ in targets]
@@ -249,12 +249,12 @@ def graphs(draw: st.DrawFn) -> tuple[list[PlanEdge], set[str], int]:
                 )
             )
         if draw(st.booleans()):
-            dropped.add(f"n{source}")
-    return edges, dropped, count
+            discarded.add(f"n{source}")
+    return edges, discarded, count
 
 
 def enumerate_runs(
-    edges: Sequence[PlanEdge], dropped: set[str], count: int
+    edges: Sequence[PlanEdge], discarded: set[str], count: int
 ) -> list[tuple[set[str], set[int]]]:
     """The nodes that run and the edges taken, for every outcome of the conditions that fails no run."""
     conditional = [edge.index for edge in edges if edge.conditional]
@@ -271,7 +271,7 @@ def enumerate_runs(
             fires = fired | {
                 edge.index for edge in outgoing if not edge.conditional and (not edge.otherwise or not fired)
             }
-            failed |= bool(outgoing) and not fires and f"n{number}" not in dropped
+            failed |= bool(outgoing) and not fires and f"n{number}" not in discarded
             taken |= fires
             ran |= {edge.target for edge in outgoing if edge.index in fires}
         if not failed:
@@ -282,20 +282,20 @@ def enumerate_runs(
 @settings(max_examples=300, deadline=None)
 @given(graphs())
 def test_the_analysis_agrees_with_trying_every_outcome(graph: tuple[list[PlanEdge], set[str], int]) -> None:
-    edges, dropped, count = graph
-    certainty = Certainty(
+    edges, discarded, count = graph
+    analysis = SkipAnalysis(
         start="n0",
         order=[f"n{number}" for number in range(count)],
         edges=edges,
         scopes=[PlanScope(index=0, parent=None, edge=None, depth=0)],
-        dropped=dropped,
+        discarded=discarded,
     )
-    runs = enumerate_runs(edges, dropped, count)
-    for name, function in certainty.runs.items():
+    runs = enumerate_runs(edges, discarded, count)
+    for name, function in analysis.runs.items():
         assert (function == ALWAYS) == all(name in ran for ran, _ in runs)
     for one, other in product(edges, repeat=2):
         together = all((one.index in taken) == (other.index in taken) for _, taken in runs)
-        assert (certainty.taken[one.index] == certainty.taken[other.index]) == together
+        assert (analysis.taken[one.index] == analysis.taken[other.index]) == together
 
 
 def chain(length: int) -> Workflow[str, str | None]:
@@ -303,12 +303,12 @@ def chain(length: int) -> Workflow[str, str | None]:
     workflow = Workflow("w", start=nodes[0], end=maybe)
     for source, target in pairwise(nodes):
         workflow.edge(source, target, when=long)
-        workflow.drop(source)
+        workflow.discard(source)
     workflow.edge(nodes[-1], maybe)
     return workflow
 
 
-def test_a_chain_of_thousands_of_conditions_is_no_burden() -> None:
+def test_a_chain_of_thousands_of_conditions_is_analysed() -> None:
     chain(3000).check()
 
 
@@ -331,4 +331,4 @@ def test_conditions_beyond_the_budget_are_left_to_the_run() -> None:
     order = ["n", *(f"{kind}{number}" for kind in "ab" for number in range(width)), "end"]
     scopes = [PlanScope(index=0, parent=None, edge=None, depth=0)]
     with pytest.raises(TooManyConditionsError):
-        Certainty(start="n", order=order, edges=edges, scopes=scopes, dropped=set(order))
+        SkipAnalysis(start="n", order=order, edges=edges, scopes=scopes, discarded=set(order))
