@@ -15,7 +15,8 @@ from ..checkpoints.codec import pack
 from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
-from ._run_ids import check_run_id, waiting_for_answer
+from ._run_ids import check_run_id
+from .answers import answer_data, waiting_for_answer
 from .core import events
 from .core.book import Change
 from .core.commands import Effect
@@ -372,8 +373,7 @@ class Executor:
                 if await self._store.read(lambda view: view.holder(record)) is None:
                     # Nobody drives it, and without its workflow we can't either.
                     await workflow_of(self._runtime, record)
-                message = pack({"answer": reply})
-                await self._store.signal(record.key, "answer", address.node, address.path, message)
+                await self._store.signal(record.key, "answer", address.node, address.path, answer_data(reply))
                 claim = await self._store.claim(run_id)
                 if claim.granted:
                     await recover(self._runtime, [claim.run])

@@ -97,7 +97,7 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
         await driver.commit(failed(owned, where, lost, operation=results[0], ending="lost", retryable=False))
     for signal in signals:  # a late handle saves a second submission, so signals come first
         await _signals.act(driver, signal)
-    driver.perform(pending(driver.state))
+    driver.perform(pending(state))
 
 
 def _by_run(signals: Sequence[Signal]) -> Mapping[int, list[Signal]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from types import TracebackType
 
-from .output import say
-from .settings import Settings
+from ..render.output import say
+from ..settings import Settings
 
 _LOGGER = "perdure"
 

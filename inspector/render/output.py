@@ -5,37 +5,42 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
 from typing import Any, TypeAlias
 
-from .settings import Settings
+from ..settings import Settings
+from .terminal import clean_lines
 
-Form: TypeAlias = Mapping[str, Any]
+Entry: TypeAlias = Mapping[str, Any]
 """An entry as JSON shows it. Its keys are part of the command line's contract."""
 
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What could steer a terminal and `json` leaves as it is: DEL and the C1 controls, and what changes the direction."""
 
-def write_entries(settings: Settings, forms: Iterable[Form], lines: Iterable[str]) -> None:
+
+def write_entries(settings: Settings, entries: Iterable[Entry], lines: Iterable[str]) -> None:
     """Several entries: a table, a JSON array, or an object per line. Only what is asked for is computed."""
     match settings.output:
         case "table":
             _write(lines)
         case "json":
-            _write([encode(list(forms), indent=2)])
+            _write([encode(list(entries), indent=2)])
         case "jsonl":
-            _write(map(encode, forms))
+            _write(map(encode, entries))
 
 
-def write_entry(settings: Settings, form: Form, lines: Iterable[str]) -> None:
+def write_entry(settings: Settings, entry: Entry, lines: Iterable[str]) -> None:
     """One entry: text for people, or one JSON object."""
     match settings.output:
         case "table":
             _write(lines)
         case "json":
-            _write([encode(form, indent=2)])
+            _write([encode(entry, indent=2)])
         case "jsonl":
-            _write([encode(form)])
+            _write([encode(entry)])
 
 
 class Stream:
@@ -53,32 +58,44 @@ class Stream:
         if self._array and (kind is None or not issubclass(kind, BrokenPipeError)):
             _write(["\n]" if self._begun else "[]"])
 
-    def write(self, form: Form, line: str) -> None:
+    def write(self, entry: Entry, line: str) -> None:
         """Show one entry."""
         if self._table:
             _write([line])
         elif self._array:
-            sys.stdout.write((",\n" if self._begun else "[\n") + encode(form))
+            sys.stdout.write((",\n" if self._begun else "[\n") + encode(entry))
         else:
-            _write([encode(form)])
+            _write([encode(entry)])
         self._begun = True
         sys.stdout.flush()
 
 
 def encode(value: object, indent: int | None = None) -> str:
-    """Plain data as JSON. Bytes become base64; a date, a UUID or a number that JSON lacks (nan, inf) its text."""
-    return json.dumps(_jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Plain data as JSON. Bytes become base64; a date, a UUID or a number that JSON lacks (nan, inf) its text.
+
+    Control characters stand in it as escapes, so it can be shown on a terminal.
+    """
+    text = json.dumps(_jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def say(message: str) -> None:
-    """A message for people, on stderr."""
+    """A message for people, on stderr, without control characters."""
+    tell(clean_lines(message))
+
+
+def tell(line: str) -> None:
+    """A line on stderr that is clean already, and may be coloured."""
     sys.stdout.flush()
-    print(message, file=sys.stderr, flush=True)
+    print(line, file=sys.stderr, flush=True)
 
 
 def plain_text(value: object) -> Iterator[str]:
-    """A result as people take it: text as it is, anything else as JSON."""
-    yield value if isinstance(value, str) else encode(value, indent=2)
+    """A result as people take it: text as it is, anything else as JSON. On a terminal the text can't steer it."""
+    if not isinstance(value, str):
+        yield encode(value, indent=2)
+    else:
+        yield clean_lines(value) if sys.stdout.isatty() else value
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from ..checkpoints import ActivationState, RunStatus
-from .table import Cell, Style
+from ...checkpoints.records import RunStatus, State
+from .table import Cell
+from .terminal import Style
 
-S = ActivationState
+S = State
 
 _STYLES: dict[str, Style] = {
     S.READY: "dim",
@@ -22,25 +23,27 @@ _STYLES: dict[str, Style] = {
     S.FAILED: "red",
     S.SKIPPED: "dim",
     S.CANCELLED: "dim",
+    S.LOST: "red",
     RunStatus.QUEUED: "dim",
+    RunStatus.FAILING: "red",
 }
 
-URGENT = (S.FAILED, S.SUBMIT_UNKNOWN, S.CANCELLING)
+URGENT = (S.FAILED, S.LOST, S.SUBMIT_UNKNOWN, S.CANCELLING)
 """What is shown by itself even where the rest is counted."""
 
 
-def cell(state: ActivationState | RunStatus) -> Cell:
+def cell(state: State | RunStatus) -> Cell:
     """A state in its colour."""
     return Cell(state.value, _STYLES.get(state, ""))
 
 
-def counted(states: Iterable[ActivationState]) -> list[tuple[ActivationState, int]]:
+def counted(states: Iterable[State]) -> list[tuple[State, int]]:
     """How many are in which state, in the order in which states are declared."""
     counts = Counter(states)
-    return [(state, counts[state]) for state in ActivationState if counts[state]]
+    return [(state, counts[state]) for state in State if counts[state]]
 
 
-def words(states: Iterable[ActivationState]) -> Cell:
+def words(states: Iterable[State]) -> Cell:
     """`950 succeeded, 50 waiting`, or just the state where there is one activation."""
     counts = counted(states)
     if not counts:

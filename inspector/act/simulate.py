@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
-from urllib.parse import quote
 
-from ..checkpoints import PerdureError
-from ..checkpoints.schema import APPLICATION_ID
-from .exits import Exit
+from ...checkpoints.errors import (
+    DatabaseCorruptError,
+    DatabaseLockedError,
+    DatabaseMissingError,
+    DatabaseReadOnlyError,
+    PerdureError,
+    StoreError,
+)
+from ...checkpoints.sqlite import SQLiteView
+from ..exits import Exit
 
 EXTRA = ("starlette", "uvicorn")
 
@@ -20,7 +25,7 @@ class SimulatorUnavailableError(PerdureError):
 def simulate(*, port: int, db: str, duration: float) -> Exit:
     """Serve until Ctrl-C or SIGTERM. Raises `SimulatorUnavailableError`."""
     try:
-        from ..simulator import serve
+        from ...simulator import serve
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in EXTRA:
             raise
@@ -44,19 +49,12 @@ def simulate(*, port: int, db: str, duration: float) -> Exit:
 
 def _refuse_checkpoints(db: str) -> None:
     """Raise `SimulatorUnavailableError` if the file holds checkpoints: the simulator's tables don't belong there."""
-    if not Path(db).is_file():
-        return
     try:
-        connection = sqlite3.connect(f"file:{quote(db)}?mode=ro", uri=True)
-    except sqlite3.Error:
-        return  # `serve` says what is wrong with it
-    try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-    except sqlite3.Error:
-        return
-    finally:
-        connection.close()
-    if application == APPLICATION_ID:
-        raise SimulatorUnavailableError(
-            f"{db}: this is a database of checkpoints. The simulator needs a file of its own: name one with --db."
-        )
+        SQLiteView.open(db).close()
+    except (DatabaseMissingError, DatabaseCorruptError, DatabaseReadOnlyError, DatabaseLockedError):
+        return  # none of ours; `serve` says what is wrong with it, if anything is
+    except StoreError:
+        pass  # one of another version
+    raise SimulatorUnavailableError(
+        f"{db}: this is a database of checkpoints. The simulator needs a file of its own: name one with --db."
+    )

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_SPAN = re.compile(r"\s*(?P<count>\d+(?:\.\d+)?)\s*(?P<unit>s|sec|m|min|h|d|w)\s*")
+_DURATION = re.compile(r"\s*(?P<count>\d+(?:\.\d+)?)\s*(?P<unit>s|sec|m|min|h|d|w)\s*")
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -36,17 +36,17 @@ def until(seconds: float) -> str:
 
 def clock(at: float, now: float) -> str:
     """Local time of day, with the date where that is not today's."""
-    moment = datetime.fromtimestamp(at).astimezone()
+    local = datetime.fromtimestamp(at).astimezone()
     today = datetime.fromtimestamp(now).astimezone().date()
-    return moment.strftime("%H:%M:%S" if moment.date() == today else "%Y-%m-%d %H:%M:%S")
+    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M:%S")
 
 
-def moment(text: str, now: float) -> float:
+def point_in_time(text: str, now: float) -> float:
     """What a person means by `2h` (so long ago), `2026-11-22`, `2026-11-22T08:30` (local) or `…Z` (UTC).
 
     Raises `ValueError`.
     """
-    match = _SPAN.fullmatch(text)
+    match = _DURATION.fullmatch(text)
     if match is not None:
         return now - float(match["count"]) * _SECONDS[match["unit"]]
     return datetime.fromisoformat(text).timestamp()

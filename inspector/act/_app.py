@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
-from ..checkpoints import PerdureError
-from ..engine import Workflow
-from .app_name import AppNotFoundError, find_app
+from ...checkpoints.errors import PerdureError
+from ...engine.graph import Workflow
+from ..app_name import AppNotFoundError, find_app
 
 AnyWorkflow: TypeAlias = Workflow[Any, Any]
 
@@ -70,7 +70,7 @@ def _import(name: str, origin: str) -> object:
         ) from error
     except (Exception, SystemExit) as error:
         raise AppBrokenError(
-            f"{origin}: importing {name} raised {type(error).__name__}: {error}. Mend it; -v shows the traceback."
+            f"{origin}: importing {name} raised {type(error).__name__}: {error}. Fix it; -v shows the traceback."
         ) from error
 
 

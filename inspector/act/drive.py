@@ -11,28 +11,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ..checkpoints import (
-    ActivationKey,
-    ActivationRecord,
-    ActivationState,
-    RunRecord,
-    RunStatus,
-    SQLiteStore,
-    unpack,
-)
-from ..engine import Executor, Run, RunCancelledError, RunFailedError
-from ..engine.plan import Plan
-from . import states
-from .app import load_app
-from .database import Reading, find_run
-from .exits import Exit
-from .facts import activation_facts, drive_command, waits
-from .forms import run_form
-from .log import Log
-from .output import plain_text, say, write_entries, write_entry
-from .progress import follow
-from .settings import Settings
-from .table import Cell, Column, table
+from ...checkpoints.codec import unpack
+from ...checkpoints.records import RunRecord, RunStatus
+from ...checkpoints.sqlite import SQLiteStore
+from ...checkpoints.view import View
+from ...engine.errors import RunCancelledError, RunFailedError
+from ...engine.executor import Executor
+from ...engine.run import Run
+from ..commands import drive_command
+from ..exits import Exit
+from ..read.database import find_run, open_view
+from ..read.run import read_plan, read_result, read_waits
+from ..read.waits import Wait
+from ..render import states
+from ..render.entries import run_entry, wait_commands
+from ..render.output import plain_text, say, write_entries, write_entry
+from ..render.table import Cell, Column, table
+from ..settings import Settings
+from ._app import load_app
+from ._log import Log
+from ._progress import follow
 
 Work: TypeAlias = "Callable[[_Driving], Awaitable[Exit]]"
 
@@ -47,7 +45,7 @@ class _End:
     run: RunRecord
     exit: Exit
     problem: str | None = None
-    live: Sequence[ActivationRecord] = ()
+    waits: Sequence[Wait] = ()
 
 
 def resume_run(settings: Settings, name: str, *, app: str | None, once: bool) -> Exit:
@@ -68,8 +66,7 @@ def retry_run(settings: Settings, name: str, *, app: str | None) -> Exit:
 
 def resume_all(settings: Settings, *, app: str | None, once: bool) -> Exit:
     """Drive on all unfinished runs of the app that nobody else drives."""
-    with Reading(settings.db):
-        pass  # a database that is not there is said before anything of the app is imported
+    open_view(settings).close()  # a database that is not there is said before anything of the app is imported
     return _drive(settings, app, "--all", lambda driving: driving.all(once=once))
 
 
@@ -110,34 +107,34 @@ class _Driving:
 
     async def one(self, run_id: str, begin: Callable[[str], Awaitable[Run[Any]]], *, once: bool) -> Exit:
         """Drive one run, begun so, and show its result."""
-        positions = {run_id: (await self._store.run(run_id)).position}
+        positions = {run_id: (await self._run(run_id)).position}
         (end,) = await self._ends([await begin(run_id)], positions, once=once)
         result = await self._result(end.run)
         shown = plain_text(result) if end.run.status is RunStatus.SUCCEEDED else ()
-        write_entry(self._settings, {**run_form(end.run), "result": result}, shown)
-        await self._tell(end)
+        write_entry(self._settings, {**run_entry(end.run), "result": result}, shown)
+        self._tell(end)
         return end.exit
 
     async def all(self, *, once: bool) -> Exit:
         """Drive all that can be driven, and show how each ended."""
-        unfinished = [status for status in RunStatus if not status.finished]
-        positions = {run.id: run.position for run in await self._store.runs(status=unfinished)}
+        unfinished = await self._store.read(lambda view: view.unfinished())
+        positions = {run.id: run.position for run in unfinished}
         resumed = await self.executor.resume_all()
         for run_id, reason in sorted(resumed.left.items()):
             say(f"Left alone: run {run_id}: {reason}")
         if not resumed.runs:
             say("There is nothing to resume.")
         ends = await self._ends(resumed.runs, positions, once=once, named=True) if resumed.runs else []
-        forms = [{**run_form(end.run), "result": await self._result(end.run)} for end in ends]
+        entries = [{**run_entry(end.run), "result": await self._result(end.run)} for end in ends]
         lines = table(
             (Column("RUN", least=16), Column("WORKFLOW", least=10), Column("STATUS")),
             [[Cell(end.run.id, "bold"), Cell(end.run.workflow), states.cell(end.run.status)] for end in ends],
             width=self._settings.width(sys.stdout),
             colour=self._settings.colour(sys.stdout),
         )
-        write_entries(self._settings, forms, lines if ends else ())
+        write_entries(self._settings, entries, lines if ends else ())
         for end in ends:
-            await self._tell(end)
+            self._tell(end)
         gravest = (Exit.ERROR, Exit.FAILED, Exit.WAITS, Exit.CANCELLED)
         return next((code for code in gravest if any(end.exit is code for end in ends)), Exit.OK)
 
@@ -150,29 +147,29 @@ class _Driving:
             asyncio.create_task(follow(self._settings, run, after=positions.get(run.id, 0), named=named))
             for run in runs
         ]
-        still = asyncio.create_task(self._still(runs, results, once=once))
+        standstill = asyncio.create_task(self._standstill(runs, results, once=once))
         everything = asyncio.gather(*results.values(), return_exceptions=True)
         try:
-            await asyncio.wait([everything, still], return_when=asyncio.FIRST_COMPLETED)
-            if still.done():
-                still.result()  # raises what it raised
+            await asyncio.wait([everything, standstill], return_when=asyncio.FIRST_COMPLETED)
+            if standstill.done():
+                standstill.result()  # raises what it raised
             return [await self._end(run.id, results[run.id]) for run in runs]
         finally:
-            tasks = [*results.values(), *followers, still]
+            tasks = [*results.values(), *followers, standstill]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _still(
+    async def _standstill(
         self, runs: Sequence[Run[Any]], results: dict[str, asyncio.Task[Any]], *, once: bool
     ) -> None:
         """Return when nothing moves: all that is live waits for a person or, with `once`, for whatever."""
-        keys = [(await self._store.run(run.id)).key for run in runs]
+        keys = [(await self._run(run.id)).key for run in runs]
         while True:
             await self.executor.settled()
-            live = await self._store.live(keys)
+            only_people = await self._store.read(lambda view: _only_people_move(view, keys))
             lost = [run for run in runs if not run.driven_here and not results[run.id].done()]
-            if once or (live and all(map(_asks, live))) or (lost and len(lost) == len(runs)):
+            if once or only_people or (lost and len(lost) == len(runs)):
                 await asyncio.sleep(0)
                 return
             await asyncio.sleep(LOOK)
@@ -180,12 +177,12 @@ class _Driving:
     async def _end(self, run_id: str, result: asyncio.Task[Any]) -> _End:
         problem: str | None = None
         error = result.exception() if result.done() else None
-        run = await self._store.run(run_id)
+        run = await self._run(run_id)
         match error:
             case None | RunCancelledError():
                 pass
             case RunFailedError():
-                problem = str(error)
+                problem = self._failure(error)
             case _:
                 return _End(run=run, exit=Exit.ERROR, problem=f"Run {run_id} is not driven on: {error}")
         match run.status:
@@ -196,43 +193,68 @@ class _Driving:
             case RunStatus.FAILED:
                 return _End(run=run, exit=Exit.FAILED, problem=problem)
             case _:
-                live = await self._store.live([run.key])
+                waits = await self._store.read(lambda view: _waits(view, run))
                 lost = (
-                    None if live and error is None else f"Run {run_id} is not driven on. {self._log.errors()}"
+                    None
+                    if waits and error is None
+                    else f"Run {run_id} is not driven on. {self._log.errors()}"
                 )
-                return _End(run=run, exit=Exit.WAITS, problem=lost, live=live)
+                return _End(run=run, exit=Exit.WAITS, problem=lost, waits=waits)
+
+    def _failure(self, error: RunFailedError) -> str:
+        """Why the run failed, and the command that goes on."""
+        again = drive_command(self._settings, "retry", error.run_id)
+        where = f" at {error.node}" if error.node else ""
+        return (
+            f"Run {error.run_id} failed{where}: {error.error_type}: {error.error}\n"
+            f"When the cause is gone, go on with (what succeeded is kept): {again}"
+        )
+
+    async def _run(self, run_id: str) -> RunRecord:
+        return await self._store.read(lambda view: view.run(run_id))
 
     async def _result(self, run: RunRecord) -> Any:
         """The output as plain data, None where there is none."""
-        if run.status is not RunStatus.SUCCEEDED:
-            return None
-        plan = Plan.decode((await self._store.plan(run.signature)).plan)
-        value = await self._store.result(run.key, ActivationKey(scope=0, node=plan.end, item=0))
-        return None if value is None else unpack(value.data)
+        data = await self._store.read(lambda view: read_result(view, run, read_plan(view, run)))
+        return None if data is None else unpack(data)
 
-    async def _tell(self, end: _End) -> None:
+    def _tell(self, end: _End) -> None:
         """Say how it ended and what to do next, where that is not plain."""
         if end.problem is not None:
             say(end.problem)
-        if not end.live or end.exit is not Exit.WAITS:
+        if not end.waits or end.exit is not Exit.WAITS:
             return
-        plan = Plan.decode((await self._store.plan(end.run.signature)).plan)
-        facts = [activation_facts(record, plan) for record in end.live]
-        found = waits(self._settings, end.run, None, facts)
-        for wait in found:
+        for wait in end.waits:
             if wait.on == "person":
+                commands = "".join(f"\n  {line}" for line in wait_commands(self._settings, end.run.id, wait))
                 say(
-                    f"Run {end.run.id} waits for you: the provider may have accepted the submission of {wait.node}. "
-                    f"Decide:\n  {wait.command}"
+                    f"Run {end.run.id} waits for you: the provider may have accepted the submission of {wait.address}. "
+                    f"Decide with one of:{commands}"
                 )
-        away = [wait for wait in found if wait.on in ("provider", "time")]
+            elif wait.answer is not None:
+                say(f"Run {end.run.id}: the answer for {wait.address} ({wait.answer}) is kept.")
+        away = [wait for wait in end.waits if wait.on in ("provider", "time")]
         if away:
-            names = ", ".join(f"{wait.node} ({wait.provider or 'a later attempt'})" for wait in away[:4])
+            names = ", ".join(f"{wait.address} ({wait.provider or 'a later time'})" for wait in away[:4])
             more = f" and {len(away) - 4} more" if len(away) > 4 else ""
             say(f"Run {end.run.id} waits on {names}{more}.")
         say(f"Go on with: {drive_command(self._settings, 'resume', end.run.id)}")
 
 
-def _asks(record: ActivationRecord) -> bool:
-    """Whether the activation waits for a person."""
-    return record.state is ActivationState.SUBMIT_UNKNOWN and record.wake_at is None
+def _waits(view: View, run: RunRecord) -> list[Wait]:
+    """What the run waits on, once this process has left it."""
+    with view.snapshot():
+        return read_waits(view, run, holder=None)
+
+
+def _only_people_move(view: View, keys: Sequence[int]) -> bool:
+    """Whether all that is live in these runs waits for a person."""
+    activations, operations = view.live(keys)
+    held = {
+        (operation.run, operation.key.activation, operation.key.attempt)
+        for operation in operations
+        if operation.detail == "held"
+    }
+    return bool(activations) and all(
+        (activation.run, activation.key, activation.attempt) in held for activation in activations
+    )

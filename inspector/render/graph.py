@@ -1,78 +1,36 @@
-"""`perdure graph`: the workflow of a run with the states of its nodes, from the stored plan alone."""
+"""`perdure graph`: the workflow of a run with the states of its nodes."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from ..checkpoints import ActivationState, RunRecord, unpack
-from ..checkpoints import reader as rows
-from ..engine.plan import EdgeKind, Plan, PlanEdge, PlanNode
+from ...engine.core.plan import EdgeKind, PlanEdge, PlanNode
+from ..read.graph import RunGraph
+from ..settings import Settings
 from . import mermaid, states
-from .database import Reading
-from .exits import Exit
-from .facts import read_plan
-from .output import Form, write_entry
-from .settings import Settings
-from .table import columns_of, paint, shorten
-
-S = ActivationState
+from .output import Entry
+from .terminal import clean, columns_of, paint, shorten
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Graph:
-    """A plan and how far one run has come in it."""
-
-    run: RunRecord
-    plan: Plan
-    states: Mapping[str, Sequence[ActivationState]]
-    """The states of each node's activations."""
-    taken: Mapping[int, tuple[int, int]]
-    """Of each conditional edge: how often it was taken, and how often it was decided."""
-    items: Mapping[int, int]
-    """How many items each map was entered with, over all its instances; not there: not entered yet."""
+def graph_lines(settings: Settings, graph: RunGraph) -> Iterator[str]:
+    """The graph as text that fits the width."""
+    return _Drawing(settings, graph).lines()
 
 
-def show_graph(settings: Settings, name: str, *, as_mermaid: bool) -> Exit:
-    """Draw the graph of the run with this id, prefix or `@latest`."""
-    with Reading(settings.db) as reading, reading.snapshot():
-        graph = _read(reading, name)
-    if as_mermaid:
-        drawing = mermaid.draw(
-            graph.plan, {node.name: _state_words(graph, node) for node in graph.plan.nodes}
-        )
-        sys.stdout.writelines(f"{line}\n" for line in drawing)
-    else:
-        write_entry(settings, _form(graph), _Drawing(settings, graph).lines())
-    return Exit.OK
+def mermaid_lines(graph: RunGraph) -> Iterator[str]:
+    """The graph as a Mermaid flowchart."""
+    return mermaid.draw(
+        graph.plan, {node.name: _state_words(graph, node) for node in graph.plan.nodes}, graph.concurrency
+    )
 
 
-def _read(reading: Reading, name: str) -> Graph:
-    run = reading.read(rows.find, name)
-    plan = read_plan(reading, run)
-    found: dict[str, list[ActivationState]] = {node.name: [] for node in plan.nodes}
-    taken = {edge.index: (0, 0) for edge in plan.edges if edge.conditional or edge.otherwise}
-    for record in reading.read(rows.activations, run.key, open_only=False):
-        found[record.key.node].append(record.state)
-        if record.state is S.SUCCEEDED and record.taken is not None:
-            edges = unpack(record.taken)
-            for edge in plan.outgoing[record.key.node]:
-                if edge.index in taken:
-                    times, decided = taken[edge.index]
-                    taken[edge.index] = (times + (edge.index in edges), decided + 1)
-    items: dict[int, int] = {}
-    for scope in reading.read(rows.scopes, run.key, open_only=False):
-        items[scope.scope] = items.get(scope.scope, 0) + scope.size
-    return Graph(run=run, plan=plan, states=found, taken=taken, items=items)
-
-
-def edge_words(edge: PlanEdge) -> str:
+def _edge_words(edge: PlanEdge, concurrency: int | None) -> str:
     """What is special about an edge: `map, at most 8 at once`; nothing for a plain one."""
     marks: list[str] = []
     match edge.kind:
         case EdgeKind.MAP:
-            marks.append("map" if edge.limit is None else f"map, at most {edge.limit} at once")
+            marks.append("map" if concurrency is None else f"map, at most {concurrency} at once")
         case EdgeKind.COLLECT:
             marks.append("collect")
         case EdgeKind.JOIN:
@@ -86,11 +44,12 @@ def edge_words(edge: PlanEdge) -> str:
     return ", ".join(marks)
 
 
-def _state_words(graph: Graph, node: PlanNode) -> str:
+def _state_words(graph: RunGraph, node: PlanNode) -> str:
     return states.words(graph.states[node.name]).text
 
 
-def _form(graph: Graph) -> Form:
+def graph_entry(graph: RunGraph) -> Entry:
+    """The graph in JSON."""
     plan = graph.plan
     return {
         "id": graph.run.id,
@@ -117,7 +76,7 @@ def _form(graph: Graph) -> Form:
                 "conditional": edge.conditional,
                 "otherwise": edge.otherwise,
                 "position": edge.position if edge.kind is EdgeKind.JOIN else None,
-                "limit": edge.limit,
+                "concurrency": graph.concurrency.get(edge.target) if edge.kind is EdgeKind.MAP else None,
                 "taken": graph.taken[edge.index][0] if edge.index in graph.taken else None,
                 "decided": graph.taken[edge.index][1] if edge.index in graph.taken else None,
             }
@@ -138,7 +97,7 @@ def _form(graph: Graph) -> Form:
 class _Drawing:
     """The text: nodes from the first to the last, each with its edges below; a map's nodes inside a bracket."""
 
-    def __init__(self, settings: Settings, graph: Graph) -> None:
+    def __init__(self, settings: Settings, graph: RunGraph) -> None:
         self._graph = graph
         self._plan = graph.plan
         self._width = settings.width(sys.stdout)
@@ -151,8 +110,9 @@ class _Drawing:
         """All of it."""
         run = self._graph.run
         status = states.cell(run.status)
-        head = shorten(run.id, self._width - len(status.text) - len(run.workflow) - 6)
-        yield f"{paint(run.workflow, 'bold', self._colour)}  {head}  {paint(*status, self._colour)}"
+        workflow = clean(run.workflow)
+        head = shorten(clean(run.id), self._width - len(status.text) - len(workflow) - 6)
+        yield f"{paint(workflow, 'bold', self._colour)}  {head}  {paint(*status, self._colour)}"
         yield ""
         yield from self._scope(0, "")
 
@@ -185,7 +145,7 @@ class _Drawing:
         source = "" if entry is None else self._plan.edges[entry].source
         items = self._graph.items.get(scope)
         count = "not entered yet" if items is None else f"{items:,} item{'' if items == 1 else 's'}"
-        source = shorten(source, width - columns_of(f"for each item of : {count}"), "middle")
+        source = shorten(clean(source), width - columns_of(f"for each item of : {count}"), "middle")
         return paint(f"for each item of {source}: {count}", "dim", self._colour)
 
     def _title(self, node: PlanNode) -> str:
@@ -194,11 +154,12 @@ class _Drawing:
             for word, true in (
                 ("start", node.name == self._plan.start),
                 ("end", node.name == self._plan.end),
-                ("may end here", node.dropped),
+                ("may end here", node.discarded),
             )
             if true
         ]
-        return f"{node.name} ({', '.join(marks)})" if marks else node.name
+        name = clean(node.name)
+        return f"{name} ({', '.join(marks)})" if marks else name
 
     def _node(self, node: PlanNode, bar: str) -> Iterator[str]:
         words = states.words(self._graph.states[node.name])
@@ -213,13 +174,13 @@ class _Drawing:
             yield self._edge(edge, f"{bar}  {'└' if edge is edges[-1] else '├'}─▶ ")
 
     def _edge(self, edge: PlanEdge, bar: str) -> str:
-        words = edge_words(edge)
+        words = _edge_words(edge, self._graph.concurrency.get(edge.target))
         times, decided = self._graph.taken.get(edge.index, (0, 0))
         if decided == 1:
             words += ": taken" if times else ": not taken"
         elif decided:
             words += f": taken {times:,} of {decided:,} times"
-        room = self._width - len(bar)
-        target = shorten(edge.target, max(12, room - columns_of(words) - 2))
-        words = shorten(words, room - columns_of(target) - 2)
+        width = self._width - len(bar)
+        target = shorten(clean(edge.target), max(12, width - columns_of(words) - 2))
+        words = shorten(words, width - columns_of(target) - 2)
         return f"{bar}{target}  {paint(words, 'dim', self._colour)}".rstrip() if words else f"{bar}{target}"

@@ -6,12 +6,13 @@ import sys
 import time
 from typing import Any
 
-from ..engine import Run
-from ..engine.events import Address
-from .events import detail_of, fitted
-from .output import say
-from .settings import Settings
-from .times import clock
+from ...engine.core.addresses import Address
+from ...engine.run import Run
+from ..render.events import detail_of, fitted
+from ..render.output import tell
+from ..render.terminal import clean
+from ..render.times import clock
+from ..settings import Settings
 
 
 async def follow(settings: Settings, run: Run[Any], *, after: int, named: bool) -> None:
@@ -22,8 +23,8 @@ async def follow(settings: Settings, run: Run[Any], *, after: int, named: bool) 
     if not (settings.verbose or sys.stderr.isatty()):
         return
     width, colour = settings.width(sys.stderr), settings.colour(sys.stderr)
-    name = f"{run.id}  " if named else ""
+    name = f"{clean(run.id)}  " if named else ""
     async for event in run.events(after=after):
         where = "" if event.node is None else str(Address(event.node, event.path))
         head = f"{clock(event.at, time.time())}  {name}"
-        say(fitted(head, event.type, where, detail_of(event.data), width, colour))
+        tell(fitted(head, event.type, where, detail_of(event.data), width, colour))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..engine.plan import EdgeKind, Plan, PlanEdge, PlanNode
+from ...engine.core.plan import EdgeKind, Plan, PlanEdge, PlanNode
+from .terminal import clean
 
 
-def draw(plan: Plan, states: Mapping[str, str]) -> Iterator[str]:
-    """The lines of the chart. `states` are words for each node, empty where it was not reached."""
+def draw(plan: Plan, states: Mapping[str, str], concurrency: Mapping[str, int]) -> Iterator[str]:
+    """The lines of the chart.
+
+    `states` are words for each node, empty where it was not reached; `concurrency` is that of targets of maps.
+    """
     numbers = {node.name: f"n{index}" for index, node in enumerate(plan.nodes)}
     yield "flowchart TD"
     yield from _scope(plan, 0, numbers, states, "  ")
     for edge in plan.edges:
-        label = _label(edge)
+        label = _label(edge, concurrency)
         arrow = "-.->" if edge.conditional or edge.otherwise else "-->"
         yield f"  {numbers[edge.source]} {arrow}{f'|{label}|' if label else ''} {numbers[edge.target]}"
 
@@ -26,7 +30,7 @@ def _scope(
             yield f"{indent}{numbers[node.name]}{_shape(plan, node, states[node.name])}"
     for scope in plan.scopes:
         if scope.parent == index:
-            source = "" if scope.edge is None else plan.edges[scope.edge].source
+            source = "" if scope.edge is None else clean(plan.edges[scope.edge].source)
             yield f'{indent}subgraph s{scope.index} ["for each item of {source}"]'
             yield from _scope(plan, scope.index, numbers, states, f"{indent}  ")
             yield f"{indent}end"
@@ -34,14 +38,15 @@ def _scope(
 
 def _shape(plan: Plan, node: PlanNode, words: str) -> str:
     """Start and end are round. Names of nodes hold no character that Mermaid would read."""
-    text = f"{node.name}<br/>{words}" if words else node.name
+    name = clean(node.name)
+    text = f"{name}<br/>{words}" if words else name
     return f'(["{text}"])' if node.name in (plan.start, plan.end) else f'["{text}"]'
 
 
-def _label(edge: PlanEdge) -> str:
+def _label(edge: PlanEdge, concurrency: Mapping[str, int]) -> str:
     words = [] if edge.kind is EdgeKind.PLAIN else [edge.kind.value]
-    if edge.limit is not None:
-        words.append(f"limit {edge.limit}")
+    if edge.kind is EdgeKind.MAP and edge.target in concurrency:
+        words.append(f"concurrency {concurrency[edge.target]}")
     if edge.kind is EdgeKind.JOIN:
         words.append(str(edge.position + 1))
     if edge.conditional:
