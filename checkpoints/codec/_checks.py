@@ -6,10 +6,10 @@ import typing
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ..type_names import is_union
-from ._extensions import MAX_DEPTH, VALUES, ConversionError, Fields, Member, state_of, step, write
+from ._extensions import MAX_DEPTH, VALUES, ConversionError, Fields, Member, kind_of, state_of, step, write
 
 Check: TypeAlias = Callable[[Any], bool]
 
@@ -20,14 +20,14 @@ _SETS: frozenset[Any] = frozenset({set, frozenset})
 _BASES = (bool, int, float, str, bytes, list, tuple, dict, set, frozenset)
 
 
-def check(value: Any, depth: int = MAX_DEPTH, *, objects: bool = False) -> None:
+def check(value: Any, depth: int = MAX_DEPTH, objects: bool = False) -> None:
     """Raise `ConversionError` with the path if `value` is not plain data to the last leaf, or nested too deeply.
 
     Plain data is of the exact types None, bool, int, float, str, bytes, date, datetime, time, timedelta, Decimal, UUID,
     the paths of pathlib, list, tuple, set, frozenset and dict. With `objects` it is also of objects with fields,
     members of Enums and what pydantic knows.
     """
-    kind = type(value)
+    kind = kind_of(value)
     if kind in _SCALARS:
         return
     if depth == 0:
@@ -35,14 +35,22 @@ def check(value: Any, depth: int = MAX_DEPTH, *, objects: bool = False) -> None:
     if kind is dict:
         if not _SCALARS.issuperset(map(type, value)):
             _check_each(zip(value, value, strict=True), depth - 1, objects)
-        _check_each(value.items(), depth - 1, objects)
+        key = None
+        try:  # as in _check_each, without a call: most of what is stored is dicts in dicts
+            for key, item in value.items():  # noqa: B007 - the path needs it
+                if type(item) not in _SCALARS:
+                    check(item, depth - 1, objects)
+        except ConversionError as error:
+            error.steps.append(step(key))
+            raise
     elif kind in _ORDERED:
         if not _SCALARS.issuperset(map(type, value)):
-            _check_each(enumerate(value), depth - 1, objects)
+            _check_each(enumerate(cast("list[Any]", value)), depth - 1, objects)
     elif kind in _SETS:
         _check_each(zip(value, value, strict=True), depth - 1, objects)
     elif kind in VALUES:
-        write(value)
+        if getattr(value, "tzinfo", None) is not None:
+            write(value)  # a zone may be one that can't be made again
     elif not objects:
         raise ConversionError(f"there is {a(value)}, which plain data does not hold. {_fix(value)}")
     elif (state := state_of(value)) is None:
@@ -55,9 +63,9 @@ def check(value: Any, depth: int = MAX_DEPTH, *, objects: bool = False) -> None:
 def _check_each(pairs: Iterable[tuple[Any, Any]], depth: int, objects: bool) -> None:
     key = None
     try:
-        for key, item in pairs:
+        for key, item in pairs:  # noqa: B007 - the path needs it
             if type(item) not in _SCALARS:
-                check(item, depth, objects=objects)
+                check(item, depth, objects)
     except ConversionError as error:
         error.steps.append(step(key))
         raise
@@ -68,7 +76,7 @@ def compare(value: Any, back: Any, depth: int = MAX_DEPTH) -> bool:
 
     Nan is equal to nan, and a float to the int that it was made of: whether there was one is returned.
     """
-    kind = type(value)
+    kind = kind_of(value)
     if kind is not type(back):
         if kind is int and type(back) is float and value == back:
             return True
@@ -125,7 +133,7 @@ def compare(value: Any, back: Any, depth: int = MAX_DEPTH) -> bool:
 def _compare_each(triples: Iterable[tuple[Any, Any, Any]], depth: int) -> bool:
     key, converted = None, False
     try:
-        for key, item, back in triples:
+        for key, item, back in triples:  # noqa: B007 - the path needs it
             converted |= compare(item, back, depth)
     except ConversionError as error:
         error.steps.append(step(key))
@@ -146,8 +154,7 @@ def _fix(value: object) -> str:
         return "Convert it with bytes(...)"
     if hasattr(type(value), "__await__"):
         return "Await it before it is returned"
-    if isinstance(value, _BASES):
-        base = next(base.__name__ for base in type(value).__mro__ if base in _BASES)
+    if base := next((base.__name__ for base in kind_of(value).__mro__ if base in _BASES), None):
         return f"It could only come back as {base}: convert it, or annotate the place with its type"
     return "Annotate the place with its type, or leave it out and make it where it is needed"
 

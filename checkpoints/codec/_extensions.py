@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import cached_property, lru_cache, partial
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from ..errors import PerdureError
 from ..type_names import type_name
@@ -27,20 +27,15 @@ msgpack: Any = import_module("msgpack")  # it ships no types
 MAX_DEPTH = 128
 """How deep containers and objects may lie in one another, so that what was written can be read on any stack."""
 
-_BIG_INT, _MEMBER, _TUPLE, _SET, _FROZENSET, _CLASS = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-)  # extension codes; those of `_VALUES` follow
+_BIG_INT, _MEMBER, _TUPLE, _SET, _FROZENSET, _CLASS = range(1, 7)  # extension codes; _VALUES has more
 _BUFFER = 1024  # bytes; a packer's first buffer
 _CLASSES = 1024  # of which the names of the fields are kept
 _SHORT = 40  # characters of a key that a path shows
 
 
 _NOTHING: dict[str, Any] = {}
+kind_of: Callable[[object], Any] = type
+"""The exact type of a value: `type` itself, under a name by which a type checker draws no conclusions."""
 
 
 class ConversionError(PerdureError):
@@ -92,9 +87,8 @@ def step(key: object) -> str:
     """One step of a path: `.name` for a key that reads like a name, else `[key]`, shortened."""
     if type(key) is str and key.isidentifier() and len(key) <= _SHORT:
         return "." + key
-    text = (
-        ascii(key) if type(key) in (int, float, str, bytes, bool, type(None)) else f"<{type(key).__name__}>"
-    )
+    shown = type(key) in (int, float, str, bytes, bool, type(None))
+    text = ascii(key) if shown else f"<{type(key).__name__}>"
     return f"[{text if len(text) <= _SHORT else text[:_SHORT] + '...'}]"
 
 
@@ -106,16 +100,13 @@ def write(value: object) -> bytes:
     try:
         return msgpack.Packer(strict_types=True, default=_extend, buf_size=_BUFFER).pack(value)
     except UnicodeEncodeError:  # rare: a lone surrogate
-        packer = msgpack.Packer(
-            strict_types=True, default=_extend, buf_size=_BUFFER, unicode_errors="surrogatepass"
-        )
-        return packer.pack(value)
+        return msgpack.Packer(strict_types=True, default=_extend, unicode_errors="surrogatepass").pack(value)
     except (ValueError, RecursionError):
         raise ConversionError("it is nested too deeply; does it contain itself? Flatten it") from None
 
 
 def _extend(value: Any) -> Any:
-    kind = type(value)
+    kind = kind_of(value)
     if kind is tuple:
         return {_TUPLE_MARK: list(value)}
     if kind is set or kind is frozenset:
@@ -151,12 +142,13 @@ def _class_mark(kind: Any) -> Any:
     return _mark(_CLASS, type_name(kind))
 
 
+_MADE_OF_LISTS: dict[int, Any] = {_TUPLE: tuple, _SET: set, _FROZENSET: frozenset}
 _TUPLE_MARK, _SET_MARK, _FROZENSET_MARK = map(_mark, (_TUPLE, _SET, _FROZENSET))
 
 
 def state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The fields of a dataclass, named tuple or pydantic model, and what is kept beside them; None for all else."""
-    kind: Any = type(value)
+    kind = kind_of(value)
     names, is_model = _field_names(kind)
     if names is None:
         return None
@@ -166,7 +158,9 @@ def state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
     try:
         fields = {name: held[name] if name in held else getattr(value, name) for name in names}
     except AttributeError as error:
-        raise _at(error.name or "", "the field was never set. Set it, or give it a default") from None
+        unset = ConversionError("the field was never set. Set it, or give it a default")
+        unset.steps.append(step(error.name))
+        raise unset from None
     if len(held) > len(fields):
         _refuse_others(kind, held.keys() - fields.keys())
     rest: dict[str, Any] = {}
@@ -177,10 +171,9 @@ def state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         if value.__pydantic_private__:
             from pydantic_core import PydanticUndefined
 
-            private = {
-                n: item for n, item in value.__pydantic_private__.items() if item is not PydanticUndefined
-            }
-            rest |= {"private": private} if private else {}
+            private: dict[str, Any] = value.__pydantic_private__
+            if private := {name: item for name, item in private.items() if item is not PydanticUndefined}:
+                rest["private"] = private
     return fields, rest
 
 
@@ -191,23 +184,16 @@ def _field_names(kind: Any) -> tuple[tuple[str, ...] | None, bool]:
         return tuple(field.name for field in dataclasses.fields(kind)), False
     if hasattr(kind, "__pydantic_fields__"):
         return tuple(kind.__pydantic_fields__), True
-    return kind._fields if issubclass(kind, tuple) and hasattr(kind, "_fields") else None, False
+    names: Any = getattr(kind, "_fields", None)
+    return names if tuple in kind.__mro__ else None, False
 
 
 def _refuse_others(kind: Any, names: set[str]) -> None:
     """Raise for an attribute that is no field, and would be lost. A cached property is made again when asked."""
     for name in sorted(names - {"__orig_class__"}):
         if not isinstance(inspect.getattr_static(kind, name, None), cached_property):
-            problem = (
-                f"the attribute {name!a} is no field of {type_name(kind)} and would be lost. Make it one"
-            )
-            raise ConversionError(problem)
-
-
-def _at(name: str, problem: str) -> ConversionError:
-    error = ConversionError(problem)
-    error.steps.append(step(name))
-    return error
+            what = f"the attribute {name!a} is no field of {type_name(kind)}"
+            raise ConversionError(f"{what} and would be lost. Make it one")
 
 
 # -- reading ---------------------------------------------------------------------------------------------
@@ -238,10 +224,9 @@ def read(data: bytes, objects: Callable[[Fields | Member], Any]) -> Any:
         content = fields.pop(mark)
         if mark.code == _CLASS:
             return objects(Fields(mark.label, fields, content))
-        make = {_TUPLE: tuple[Any, ...], _SET: set[Any], _FROZENSET: frozenset[Any]}[mark.code]
-        value = make(content)
-        if type(content) is not list or fields or len(value) != len(content):
-            raise ValueError("an item of a set is there twice, or what is marked is no list")
+        value = _MADE_OF_LISTS[mark.code](content)
+        if fields or not isinstance(content, list) or len(value) != len(cast("list[Any]", content)):
+            raise ValueError("what is marked is no list, or an item of a set is there twice")
         return value
 
     try:

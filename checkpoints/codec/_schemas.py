@@ -13,7 +13,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.warnings import ArbitraryTypeWarning
@@ -22,11 +22,8 @@ from pydantic_core import PydanticCustomError, SchemaError, SchemaValidator
 from ..errors import TypeNotStorableError
 from ..type_names import literals_of, type_name
 from ._checks import a, check
-from ._extensions import ConversionError, Fields, Member, read, step
+from ._extensions import ConversionError, Fields, Member, kind_of, read, step
 
-_SINGLE = {"none": "None", "decimal": "Decimal", "uuid": "UUID"} | {
-    name: name for name in ("bool", "float", "str", "bytes", "date", "time", "datetime", "timedelta")
-}
 _CHOICES = ("nullable", "union", "tagged-union")
 _VALIDATORS = ("function-after", "function-before", "function-wrap")
 _REFUSED = {
@@ -39,9 +36,11 @@ _REFUSED = {
     "is-subclass": "",
     "is-instance": "",
 }
-_CLOSED = {"extra_behavior": "forbid"}
 _FIX = "Make it a dataclass or a pydantic model of plain data, or make it inside of the node that needs it"
 _SENTENCE_END = re.compile(", |\n|: ")
+_ANY = {"type": "any"}
+_TRANSPARENT = {"default": "schema", "json-or-python": "python_schema"}
+_NAMED: tuple[Any, ...] = (bool, int, float, str, bytes, type(None))
 _BRANCH = "\0"  # begins the label of a union's branch, which is no step of a path
 
 
@@ -65,27 +64,23 @@ class Converter:
 
     def load(self, data: bytes) -> Any:
         """The value of these bytes. Raises `ConversionError` with the path."""
-        return self._validate(read(data, lambda found: found))
+        value = read(data, lambda found: found)
+        try:
+            return self._validator.validate_python(value)
+        except ValidationError as error:
+            raise _conversion_error(error) from None
+        except Exception as error:  # validators are anybody's code
+            raise ConversionError(f"a validator of {self._name} raised {type(error).__name__}") from error
 
     def takes_none(self) -> bool:
         """Whether None is a value of the type."""
         return self._validator.isinstance_python(None)
 
-    def _validate(self, value: Any) -> Any:
-        try:
-            return self._validator.validate_python(value)
-        except ValidationError as error:
-            raise _conversion_error(error) from None
-        except RecursionError:
-            raise ConversionError("it is nested too deeply") from None
-        except Exception as error:  # validators are anybody's code
-            raise ConversionError(f"a validator of {self._name} raised {type(error).__name__}") from error
-
 
 def foreign_form(value: Any) -> Any:
     """What pydantic makes of a value that it knows and we don't: mostly a text, from which it can make it again."""
     try:
-        return _adapter(type(value)).dump_python(value, mode="json", round_trip=True, warnings="error")
+        return _adapter(kind_of(value)).dump_python(value, mode="json", round_trip=True, warnings="error")
     except Exception as error:  # serializers are anybody's code
         raise ConversionError(f"there is {a(value)}, which can't be stored. {_FIX}") from error
 
@@ -100,7 +95,7 @@ def _core_schema(tp: Any, name: str) -> tuple[Any, list[Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ArbitraryTypeWarning)
             # Of a list, since a model takes no config. Arbitrary types are refused later, by place.
-            adapter = TypeAdapter[Any](list[tp], config=ConfigDict(arbitrary_types_allowed=True))
+            adapter = TypeAdapter[Any](cast("Any", list[tp]), config=ConfigDict(arbitrary_types_allowed=True))
             adapter.rebuild(raise_errors=True)
             schema: Any = adapter.core_schema
             inner = schema["schema"] if schema["type"] == "definitions" else schema
@@ -108,7 +103,7 @@ def _core_schema(tp: Any, name: str) -> tuple[Any, list[Any]]:
         raise TypeNotStorableError(
             f"{name}: the type unfolds without end. Make it one that mentions itself"
         ) from None
-    except (NameError, PydanticUserError, ArbitraryTypeWarning, TypeError, SyntaxError) as error:
+    except (NameError, PydanticUserError, ArbitraryTypeWarning, SchemaError, TypeError, SyntaxError) as error:
         raise TypeNotStorableError(
             f"{name}: the type can't be stored: {_SENTENCE_END.split(str(error))[0]}. Give types themselves, not their "
             "names, and define what they name at module level, out of `if TYPE_CHECKING`"
@@ -117,7 +112,10 @@ def _core_schema(tp: Any, name: str) -> tuple[Any, list[Any]]:
 
 
 class _Rewriter:
-    """Rewrites one core schema. Each node gives a new one and its text; `at` is the way to it from the whole type."""
+    """Rewrites one core schema. Each node gives a new one and its text; `at` is the way to it from the whole type.
+
+    `rewrite` calls the method that has the name of the node's type.
+    """
 
     def __init__(self, definitions: Iterable[Any]) -> None:
         self.rewritten: dict[str, Any] = {}
@@ -128,67 +126,51 @@ class _Rewriter:
         self._names: dict[str, str] = {}
 
     def rewrite(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
-        match node["type"]:
-            case "any":
-                return _function(_plain_data), "object"
-            case "int":  # a bool is an int, and comes back a bool
-                choices = [{"type": "bool", "strict": True}, {"type": "int", "strict": True}]
-                new = {
-                    "type": "union",
-                    "mode": "left_to_right",
-                    "choices": choices,
-                    "custom_error_type": "int_type",
-                }
-                return new, "int"
-            case kind if kind in _SINGLE:
-                more = {"allow_inf_nan": True} if kind == "decimal" else {}
-                return {"type": kind, "strict": True, **more}, _SINGLE[kind]
-            case "list" | "set" | "frozenset" as kind:
-                items, text = self.rewrite(node.get("items_schema", {"type": "any"}), (*at, "item"))
-                return {"type": kind, "strict": True, "items_schema": items}, f"{kind}[{text}]"
-            case "tuple":
-                pairs = [
-                    self.rewrite(item, (*at, f"item {i}")) for i, item in enumerate(node["items_schema"])
-                ]
-                # Not strict: joined items, which are a list, are read as the tuple that they are the items of.
-                new = {**node, "items_schema": [item for item, _ in pairs]}
-                texts = [text for _, text in pairs] + ["..."] * ("variadic_item_index" in node)
-                return new, f"tuple[{', '.join(texts) or '()'}]"
-            case "dict":
-                keys, key = self.rewrite(node.get("keys_schema", {"type": "any"}), (*at, "key"))
-                values, value = self.rewrite(node.get("values_schema", {"type": "any"}), (*at, "value"))
-                new = {"type": "dict", "strict": True, "keys_schema": keys, "values_schema": values}
-                return new, f"dict[{key}, {value}]"
-            case kind if kind in _CHOICES:
-                return self._union(_branches(node), at)
-            case "literal":
-                text = f"Literal[{', '.join(literals_of(node['expected']))}]"
-                return _function(_pick({_plain_form(value): value for value in node["expected"]}, text)), text
-            case "definition-ref":
-                return self._reference(node["schema_ref"], at)
-            case "default":
-                return self.rewrite(node["schema"], at)
-            case "json-or-python":
-                return self.rewrite(node["python_schema"], at)
-            case "chain":  # an abstract container: one step is its class, the other has the items
-                first, second = node["steps"]
-                new, text = self.rewrite(second, at)
-                return {"type": "chain", "steps": [first, new]}, f"{type_name(first['cls'])} of {text}"
-            case kind if kind in _VALIDATORS:
-                if isinstance(
-                    node["function"]["function"], operator.attrgetter
-                ):  # a model's `use_enum_values`
-                    return self._enum(node["schema"]["cls"], by_value=True)
-                new, text = self.rewrite(node["schema"], at)
-                return _around(node, new), text
-            case kind if kind in _REFUSED:
-                name = _head(node)
-                fix = _REFUSED.get(name) or _REFUSED[kind] or _FIX
-                raise TypeNotStorableError(": ".join([*at, f"the type {name} can't be stored. {fix}"]))
-            case kind if hasattr(self, method := "_" + kind.replace("-", "_")):
-                return getattr(self, method)(node, at)
-            case _:
-                return node, f"pydantic {_foreign_text(node.get('strict_schema', node))}"
+        kind: str = node["type"]
+        if kind in _SINGLE:
+            return _SINGLE[kind]
+        if kind in _CHOICES:
+            return self._union(_branches(node), at)
+        if kind in _TRANSPARENT:
+            return self.rewrite(node[_TRANSPARENT[kind]], at)
+        if kind in _VALIDATORS:
+            if isinstance(node["function"]["function"], operator.attrgetter):  # a model's `use_enum_values`
+                return self._enum(node["schema"], at, by_value=True)
+            new, text = self.rewrite(node["schema"], at)
+            return _around(node, new), text
+        if kind in _REFUSED:
+            name = _head(node)
+            fix = _REFUSED.get(name) or _REFUSED[kind] or _FIX
+            raise TypeNotStorableError(": ".join([*at, f"the type {name} can't be stored. {fix}"]))
+        method = getattr(self, "_" + kind.replace("-", "_"), None)
+        return method(node, at) if method else (node, f"pydantic {_foreign_text(node)}")
+
+    def _list(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
+        new, text = self.rewrite(node.get("items_schema", _ANY), (*at, "item"))
+        return {"type": node["type"], "strict": True, "items_schema": new}, f"{node['type']}[{text}]"
+
+    _set = _frozenset = _list
+
+    def _tuple(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
+        pairs = [self.rewrite(item, (*at, f"item {i}")) for i, item in enumerate(node["items_schema"])]
+        texts = [text for _, text in pairs] + ["..."] * ("variadic_item_index" in node)
+        # Not strict: joined items, which are a list, are read as the tuple that they are the items of.
+        return {**node, "items_schema": [new for new, _ in pairs]}, f"tuple[{', '.join(texts) or '()'}]"
+
+    def _dict(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
+        keys, key = self.rewrite(node.get("keys_schema", _ANY), (*at, "key"))
+        values, value = self.rewrite(node.get("values_schema", _ANY), (*at, "value"))
+        new = {"type": "dict", "strict": True, "keys_schema": keys, "values_schema": values}
+        return new, f"dict[{key}, {value}]"
+
+    def _chain(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
+        first, second = node["steps"]  # an abstract container: one step is its class, the other has the items
+        new, text = self.rewrite(second, at)
+        return {"type": "chain", "steps": [first, new]}, f"{type_name(first['cls'])} of {text}"
+
+    def _literal(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
+        text = f"Literal[{', '.join(literals_of(node['expected']))}]"
+        return _function(_pick({_plain_form(value): value for value in node["expected"]}, text)), text
 
     def _union(self, branches: list[Any], at: tuple[str, ...]) -> tuple[Any, str]:
         pairs = [self.rewrite(each, (*at, f"branch {_head(each)}")) for each in branches]
@@ -198,23 +180,19 @@ class _Rewriter:
                 f"{': '.join(at)}: only by their names could its two {shared} be told apart: rename one"
             )
         choices = [(new, f"{_BRANCH}{i}") for i, (new, _) in enumerate(pairs)]
-        return {"type": "union", "choices": choices}, " | ".join(
-            sorted(texts, key=lambda text: (text == "None", text))
-        )
+        text = " | ".join(sorted(texts, key=lambda text: (text == "None", text)))
+        return {"type": "union", "choices": choices}, text
 
-    def _reference(self, ref: str, at: tuple[str, ...]) -> tuple[Any, str]:
+    def _definition_ref(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
+        ref = node["schema_ref"]
         if ref not in self._names:
             self._names[ref] = ref.partition(":")[0].rpartition(".")[2]  # what it is called inside of itself
             new, self._names[ref] = self.rewrite(self._originals[ref], at)
             self.rewritten[ref] = {**new, "ref": ref}
         return {"type": "definition-ref", "schema_ref": ref}, self._names[ref]
 
-    # -- classes: called by the type of their node --------------------------------------------------------
-
     def _model(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
         cls, inner, validators = node["cls"], node["schema"], list[Any]()
-        if cls is BaseModel:
-            return self.rewrite({"type": "is-instance", "cls": cls}, at)
         if node.get("root_model"):
             return self._object(cls, "model", {"root": node}, at)
         while inner["type"] in _VALIDATORS:  # of the whole model
@@ -223,54 +201,45 @@ class _Rewriter:
         return self._object(cls, "model", inner["fields"], at, validators)
 
     def _dataclass(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
-        cls, fields = node["cls"], node["schema"]["fields"]
-        if cls.__new__ is not object.__new__:  # of an exception, say: it holds more than its fields
-            return self.rewrite({"type": "is-instance", "cls": cls}, at)
-        return self._object(
-            cls, "dataclass", {each["name"]: each for each in fields if not each.get("init_only")}, at
-        )
+        fields = {each["name"]: each for each in node["schema"]["fields"] if not each.get("init_only")}
+        return self._object(node["cls"], "dataclass", fields, at)
 
     def _named_tuple(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
         return self._object(node["cls"], "NamedTuple", {each["name"]: each for each in node["fields"]}, at)
 
     def _call(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:  # a named tuple, before pydantic 2.14
-        fields = node["arguments_schema"]["arguments_schema"]
-        return self._object(node["function"], "NamedTuple", {each["name"]: each for each in fields}, at)
+        return self._named_tuple(
+            {"cls": node["function"], "fields": node["arguments_schema"]["arguments_schema"]}, at
+        )
+
+    def _typed_dict(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
+        return self._object(node["cls"], "TypedDict", node["fields"], at)
 
     def _object(
         self, cls: Any, word: str, fields: dict[str, Any], at: tuple[str, ...], validators: Iterable[Any] = ()
     ) -> tuple[Any, str]:
-        pairs = {
-            name: self.rewrite(field["schema"], (*at, f"field {name}")) for name, field in fields.items()
-        }
-        open_ended = word == "model" and cls.model_config.get("extra") == "allow"
-        new: Any = {
-            "type": "model-fields",
-            "fields": {name: {"type": "model-field", "schema": each} for name, (each, _) in pairs.items()},
-            **(
-                {"extra_behavior": "allow", "extras_schema": _function(_plain_data)}
-                if open_ended
-                else _CLOSED
-            ),
-        }
+        if cls is BaseModel or (word == "dataclass" and cls.__new__ is not object.__new__):
+            return self.rewrite({"type": "is-instance", "cls": cls}, at)  # it may hold more than its fields
+        kind = "typed-dict" if word == "TypedDict" else "model-fields"
+        new: Any = {"type": kind, "fields": {}, "extra_behavior": "forbid"}
+        texts: list[str] = []
+        for name, field in fields.items():
+            schema, text = self.rewrite(field["schema"], (*at, f"field {name}"))
+            required = field.get("required", True)
+            more = {"required": required} if word == "TypedDict" else {}
+            new["fields"][name] = {"type": f"{kind.removesuffix('-fields')}-field", "schema": schema, **more}
+            texts.append(f"{name}{'' if required else '?'}: {text}")
+        if word == "model" and cls.model_config.get("extra") == "allow":
+            new |= {"extra_behavior": "allow", "extras_schema": _function(_plain_data)}
+            texts.append("...")
         for validator in reversed(list(validators)):
             new = _around(validator, new)
-        texts = [f"{name}: {text}" for name, (_, text) in pairs.items()] + ["..."] * open_ended
-        return _function(_maker(cls, word), new), self._label(cls, word, texts)
+        return _function(_in_order if word == "TypedDict" else _maker(cls, word), new), self._label(
+            cls, word, texts
+        )
 
-    def _typed_dict(self, node: Any, at: tuple[str, ...]) -> tuple[Any, str]:
-        fields: dict[str, Any] = {}
-        texts: list[str] = []
-        for name, field in node["fields"].items():
-            new, text = self.rewrite(field["schema"], (*at, f"field {name}"))
-            required = field.get("required", node.get("total", True))
-            fields[name] = {"type": "typed-dict-field", "schema": new, "required": required}
-            texts.append(f"{name}{'' if required else '?'}: {text}")
-        new = {"type": "typed-dict", "strict": True, "fields": fields, **_CLOSED}
-        return _function(_in_order, new), self._label(node["cls"], "TypedDict", texts)
-
-    def _enum(self, node: Any, at: tuple[str, ...] = (), *, by_value: bool = False) -> tuple[Any, str]:
-        cls = node if by_value else node["cls"]
+    def _enum(self, node: Any, at: tuple[str, ...], *, by_value: bool = False) -> tuple[Any, str]:
+        cls = node["cls"]
         word = "Flag" if issubclass(cls, enum.Flag) else "Enum"
         members = [f"{name} = {_value_text(member._value_)}" for name, member in cls.__members__.items()]
         text = self._label(cls, word, members)
@@ -292,10 +261,12 @@ class _Rewriter:
 
 
 def _branches(node: Any) -> list[Any]:
+    branches: list[Any]
     if node["type"] == "nullable":
-        return [node["schema"], {"type": "none"}]
-    choices = node["choices"].values() if node["type"] == "tagged-union" else node["choices"]
-    branches = [choice[0] if isinstance(choice, tuple) else choice for choice in choices]
+        branches = [node["schema"], {"type": "none"}]
+    else:
+        choices = node["choices"].values() if node["type"] == "tagged-union" else node["choices"]
+        branches = [choice[0] if isinstance(choice, tuple) else choice for choice in choices]
     return [one for each in branches for one in (_branches(each) if each["type"] in _CHOICES else [each])]
 
 
@@ -308,24 +279,23 @@ def _around(validator: Any, schema: Any) -> Any:
 
 
 def _value_text(value: Any) -> str:
-    return ascii(value) if isinstance(value, bool | int | float | str | bytes | None) else "..."
+    return ascii(value) if type(value) in _NAMED else "..."
 
 
 def _foreign_text(part: Any) -> str:
     """What tells a type that only pydantic knows from others: its classes, functions and options."""
     if isinstance(part, dict):
-        node: dict[str, Any] = part
-        if "cls" in node or "python_schema" in node:
-            return type_name(node["cls"]) if "cls" in node else _foreign_text(node["python_schema"])
+        node = cast("dict[str, Any]", part)
+        if "cls" in node:
+            return type_name(node["cls"])
+        if inner := node.get("strict_schema") or node.get("python_schema"):
+            return _foreign_text(inner)
         names = sorted(node.keys() - {"metadata", "serialization", "ref", "lax_schema", "json_schema"})
         return " ".join(_foreign_text(node[name]) for name in names)
     if isinstance(part, list | tuple):
-        return " ".join(map(_foreign_text, part))  # pyright: ignore[reportUnknownArgumentType]
-    return (
-        str(part)
-        if isinstance(part, bool | int | float | str | None)
-        else getattr(part, "__name__", type_name(type(part)))
-    )
+        return " ".join(map(_foreign_text, cast("list[Any]", part)))
+    kind = kind_of(part)
+    return str(part) if kind in _NAMED else getattr(part, "__name__", type_name(kind))
 
 
 # -- what validators call --------------------------------------------------------------------------------
@@ -358,7 +328,7 @@ def _maker(cls: Any, word: str) -> Callable[[Any, Any], Any]:
             raise _error(f"there is {a(value)}, where {label} is due")
         fields, extra, names = validate(value.fields)
         if word == "NamedTuple":
-            return tuple.__new__(cls, fields.values())
+            return tuple[Any].__new__(cls, fields.values())
         made = cls.__new__(cls)
         if word == "model":
             state = _model_state(cls, fields, extra, {"set": list(names), **value.rest})
@@ -431,3 +401,20 @@ def _conversion_error(error: ValidationError) -> ConversionError:
     converted = ConversionError(" or ".join(dict.fromkeys(found[place])))
     converted.steps = list(place[::-1])
     return converted
+
+
+_BOOL, _INT = ({"type": kind, "strict": True} for kind in ("bool", "int"))
+_SINGLE: dict[str, tuple[Any, str]] = {
+    **{kind: ({"type": kind, "strict": True}, kind) for kind in ("bool", "float", "str", "bytes")},
+    **{kind: ({"type": kind, "strict": True}, kind) for kind in ("date", "time", "datetime", "timedelta")},
+    "none": ({"type": "none"}, "None"),
+    "uuid": ({"type": "uuid", "strict": True}, "UUID"),
+    "decimal": ({"type": "decimal", "strict": True, "allow_inf_nan": True}, "Decimal"),
+    # A bool is an int, and comes back a bool.
+    "int": (
+        {"type": "union", "mode": "left_to_right", "choices": [_BOOL, _INT], "custom_error_type": "int_type"},
+        "int",
+    ),
+    "any": (_function(_plain_data), "object"),
+}
+"""The new node and the text of each type without parts."""

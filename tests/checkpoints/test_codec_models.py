@@ -10,7 +10,6 @@ from enum import Enum, StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-import msgpack  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from perdure.checkpoints import (
     TypeNotStorableError,
@@ -372,31 +371,35 @@ def test_a_model_that_can_not_be_stored_is_refused_by_place(tp: Any, message: st
     assert message in str(caught.value)
 
 
+DAMAGED: list[tuple[Any, dict[Any, Any], object, str]] = [
+    (Cat, {"kind": "cat"}, {}, "$.raw"),
+    (Cat, {"kind": "dog", "raw": b""}, {}, "$.kind"),
+    (Cat, {"kind": "cat", "raw": "text"}, {}, "$.raw"),
+    (Cat, {"kind": "cat", "raw": b"", "x": 1}, {}, "$.x"),
+    (Cat, {"kind": "cat", "raw": b""}, 1, "$"),
+    (Cat, {"kind": "cat", "raw": b""}, {"set": 1}, "$"),
+    (Cat, {"kind": "cat", "raw": b""}, {"set": [1]}, "$"),
+    (Cat, {"kind": "cat", "raw": b""}, {"set": [[]]}, "$"),
+    (Cat, {"kind": "cat", "raw": b""}, {"set": ["kind", "raw", "os"]}, "$"),
+    (Cat, {"kind": "cat", "raw": b""}, {"other": 1}, "$"),
+    (Cat, {"kind": "cat", "raw": b""}, {"private": 1}, "$"),
+    (Dog, {"kind": "dog", "weight": 1.0, "friends": [], 1: 1}, {}, "$[1]"),
+    (Inside, {"name": "a"}, {"private": {"_other": 1}}, "$"),
+    (Box[HttpUrl], {"item": "no url"}, {}, "$.item"),
+    (Numbers, {"root": ["a"]}, {}, "$.root[0]"),
+    (Cat | Dog, {"kind": "bird"}, {}, "$.kind"),
+]
+
+
 @pytest.mark.parametrize(
     ("tp", "fields", "rest", "path"),
-    [
-        (Cat, {"kind": "cat"}, {}, "$.raw"),
-        (Cat, {"kind": "dog", "raw": b""}, {}, "$.kind"),
-        (Cat, {"kind": "cat", "raw": "text"}, {}, "$.raw"),
-        (Cat, {"kind": "cat", "raw": b"", "x": 1}, {}, "$.x"),
-        (Cat, {"kind": "cat", "raw": b""}, 1, "$"),
-        (Cat, {"kind": "cat", "raw": b""}, {"set": 1}, "$"),
-        (Cat, {"kind": "cat", "raw": b""}, {"set": [1]}, "$"),
-        (Cat, {"kind": "cat", "raw": b""}, {"set": [[]]}, "$"),
-        (Cat, {"kind": "cat", "raw": b""}, {"set": ["kind", "raw", "os"]}, "$"),
-        (Cat, {"kind": "cat", "raw": b""}, {"other": 1}, "$"),
-        (Cat, {"kind": "cat", "raw": b""}, {"private": 1}, "$"),
-        (Dog, {"kind": "dog", "weight": 1.0, "friends": [], 1: 1}, {}, "$[1]"),
-        (Inside, {"name": "a"}, {"private": {"_other": 1}}, "$"),
-        (Box[HttpUrl], {"item": "no url"}, {}, "$.item"),
-        (Numbers, {"root": ["a"]}, {}, "$.root[0]"),
-        (Cat | Dog, {"kind": "bird"}, {}, "$.kind"),
-    ],
+    DAMAGED,
     ids=lambda x: x[:30] if isinstance(x, str) else None,
 )
 def test_damage_is_found(tp: Any, fields: dict[Any, Any], rest: object, path: str) -> None:
     label = "Cat" if tp == Cat | Dog else codec_for(tp).name
-    data = msgpack.packb({msgpack.ExtType(6, label.encode()): rest, **fields})
+    mark = bytes([0x80 + len(fields) + 1, 0xC7, len(label), 6]) + label.encode()
+    data = mark + pack(rest) + b"".join(pack(key) + pack(item) for key, item in fields.items())
     with pytest.raises(ValueUnreadableError) as caught:
         codec_for(tp).decode(data)
     assert caught.value.path == path

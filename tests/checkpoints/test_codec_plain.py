@@ -87,10 +87,10 @@ def exactly(value: object) -> object:
             return ("float", struct.pack(">d", value))
         case list() | tuple():
             items = cast("list[object]", value)
-            return (type(value).__name__, [exactly(item) for item in items])
+            return (type(items).__name__, [exactly(item) for item in items])
         case set() | frozenset():
             members = cast("set[object]", value)
-            return (type(value).__name__, sorted(repr(exactly(item)) for item in members))
+            return (type(members).__name__, sorted(repr(exactly(item)) for item in members))
         case datetime() | Decimal():
             return (repr(value), getattr(value, "fold", 0))
         case dict():
