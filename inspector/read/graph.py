@@ -9,7 +9,7 @@ from ...checkpoints.codec import unpack
 from ...checkpoints.records import RunRecord, State
 from ...checkpoints.view import View
 from ...engine.core.plan import Plan
-from ...engine.core.policy import policies_from_plain
+from ...engine.core.policy import NO_POLICIES, Policies
 from .activations import activations_of
 from .run import read_plan
 
@@ -53,5 +53,5 @@ def read_graph(view: View, name: str) -> RunGraph:
 
 def _concurrency(run: RunRecord) -> dict[str, int]:
     """By the policies with which the run was driven last."""
-    policies = policies_from_plain(unpack(run.policies)) if run.policies else {}
+    policies = Policies.from_plain(unpack(run.policies)) if run.policies else NO_POLICIES
     return {name: policy.concurrency for name, policy in policies.items() if policy.concurrency is not None}

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from uuid import UUID
 
 import pytest
-from perdure.inspector.output import encode
+from perdure.inspector.render.output import encode
 
 
 @pytest.mark.parametrize(
