@@ -39,6 +39,8 @@ class DatabaseInfo:
     journal_mode: str
     size: int
     wal_size: int
+    free_size: int
+    """How much of `size` is free, for rows to come."""
     runs: int
     activations: int
     operations: int

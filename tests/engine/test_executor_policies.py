@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from perdure.checkpoints import RunStatus
 from perdure.engine import Executor, RunFailedError, Workflow
 from perdure.nodes import Context, Polling, node
-
-import pytest
 
 from .batches import Works, batch_node
 from .bench import Stores, chain, first, journal, perform, rows, until
