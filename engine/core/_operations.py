@@ -287,10 +287,12 @@ def _handle_found(step: Step, event: HandleFound) -> None:
     address = event.operation
     scope, activation = step.locate(event, address.address)
     operation = step.state.operation(address)
+    # A provider may have made several of one sending: those that are found beside the adopted one count on.
+    beside = event.source == "found" and operation is not None and operation.state is not S.SUBMIT_UNKNOWN
     if (
         address.attempt > activation.attempt
         or event.submission < 1
-        or (operation is not None and event.submission > operation.submission)
+        or (operation is not None and event.submission > operation.submission and not beside)
     ):
         raise IllegalEventError(f"HandleFound of {address} is impossible: it has no such submission.")
     if operation is not None and operation.state is S.SUBMIT_UNKNOWN:

@@ -136,7 +136,14 @@ class Driver:
         """
         if self._broken is not None:
             raise self._broken
-        transition, effects = self.step(changes, signals)
+        before = self.book.position
+        try:
+            transition, effects = self.step(changes, signals)
+        except IllegalEventError as error:
+            if self.book.position != before:  # not the first of them, so the state has moved
+                self._broken = error
+                self.abort(error)
+            raise
         try:
             await self.shared.store.commit(transition)
         except Exception as error:  # the boundary: recorded, and everyone who waits for the run is told
@@ -250,9 +257,8 @@ class Driver:
         try:
             if self.shared.stopping or self.stopped is not None:
                 return []
-            self.shared.shielded.add(
-                task
-            )  # from before the intent's commit, so that nobody cancels in between
+            # From before the intent's commit, so that nobody cancels in between.
+            self.shared.shielded.add(task)
             await self.commit(change)
             reply = await TABLE[commands.Submit](self.owned, commands.Submit(operation))
             places.release()
