@@ -152,7 +152,13 @@ once_option = click.option("--once", is_flag=True, help="Stop (exit 5) when ever
 
 
 @cli.command()
-@click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; can be given again.")
+@click.option(
+    "--status",
+    metavar="STATUS",
+    multiple=True,
+    type=click.Choice(STATUSES),
+    help=f"Only runs that are {', '.join(STATUSES[:-1])} or {STATUSES[-1]}; can be given again.",
+)
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option(
     "--since", metavar="WHEN", callback=since, help="Only runs started since: 2h, 3d, 2026-11-22T08:30."

@@ -36,6 +36,8 @@ Work: TypeAlias = "Callable[[_Driving], Awaitable[Exit]]"
 
 LOOK = 0.2
 """Seconds between two looks at whether anything can still move."""
+LAST_EVENTS = 2.0
+"""Seconds that are given to telling the last events of runs that have ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,6 +155,8 @@ class _Driving:
             await asyncio.wait([everything, standstill], return_when=asyncio.FIRST_COMPLETED)
             if standstill.done():
                 standstill.result()  # raises what it raised
+            else:
+                await asyncio.wait(followers, timeout=LAST_EVENTS)
             return [await self._end(run.id, results[run.id]) for run in runs]
         finally:
             tasks = [*results.values(), *followers, standstill]

@@ -9,7 +9,7 @@ from ...checkpoints.codec import unpack
 from ...checkpoints.records import RunRecord, State
 from ...checkpoints.view import View
 from ...engine.core.plan import Plan
-from ...engine.core.policy import policies_from_plain
+from ...engine.core.policy import NO_POLICIES, Policies
 from .activations import activations_of
 from .run import read_plan
 
@@ -48,10 +48,13 @@ def read_graph(view: View, name: str) -> RunGraph:
     items: dict[int, int] = {}
     for scope in view.scopes(run.key):
         items[scope.scope] = items.get(scope.scope, 0) + scope.size
-    return RunGraph(run=run, plan=plan, states=found, taken=taken, items=items, concurrency=_concurrency(run))
+    return RunGraph(
+        run=run, plan=plan, states=found, taken=taken, items=items, concurrency=_concurrency(run, plan)
+    )
 
 
-def _concurrency(run: RunRecord) -> dict[str, int]:
+def _concurrency(run: RunRecord, plan: Plan) -> dict[str, int]:
     """By the policies with which the run was driven last."""
-    policies = policies_from_plain(unpack(run.policies)) if run.policies else {}
-    return {name: policy.concurrency for name, policy in policies.items() if policy.concurrency is not None}
+    policies = Policies.from_plain(unpack(run.policies)) if run.policies else NO_POLICIES
+    found = {node.name: policies.of(node.name).concurrency for node in plan.nodes}
+    return {name: concurrency for name, concurrency in found.items() if concurrency is not None}

@@ -40,6 +40,26 @@ def test_clean_text_is_one_line_that_steers_nothing(text: str) -> None:
     assert not set(clean(text)) & {"\x1b", "\x07", "\x08", "\r", "\n", "\t", "\x9b", "\u202e"}
 
 
+@given(st.text())
+def test_clean_lines_keep_their_breaks_and_steer_nothing(text: str) -> None:
+    shown = clean_lines(text)
+    assert shown.count("\n") == text.count("\n")
+    assert not set(shown) & {
+        "\x1b",
+        "\x07",
+        "\x08",
+        "\r",
+        "\t",
+        "\x0b",
+        "\x85",
+        "\x9b",
+        "\x7f",
+        "\u2028",
+        "\u202e",
+    }
+    assert len(shown) == len(text)
+
+
 def test_columns_that_hold_nothing_are_left_out_and_long_names_keep_their_end() -> None:
     rows = [[Cell("one"), Cell(""), Cell("check_each_section_of_it[407]")]]
     assert list(table(COLUMNS, rows, width=20, colour=False)) == [
