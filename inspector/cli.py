@@ -42,7 +42,9 @@ class Verb(click.Command):
             with formatter.section("Options"):
                 formatter.write_dl(records)
         formatter.write_paragraph()
-        formatter.write_text("The global options stand here as well as before the verb: see perdure --help.")
+        formatter.write_text(
+            "The global options are valid here as well as before the verb: see perdure --help."
+        )
 
 
 class Verbs(click.Group):

@@ -21,8 +21,8 @@ Reading a database needs none of your code; only `resume` and `retry` load your 
 stderr. Off a terminal there is no colour, and tables are 80 columns wide; on one they are as wide as it is. Control
 characters in stored text never reach a terminal; only `resume` and `retry` into a pipe give a text to the byte.
 
-The JSON keys are stable. Times in JSON are ISO 8601 in UTC (`2026-11-22T20:04:57.250Z`), ids are never cut. What stands
-in a provider's handle is the provider's.
+The JSON keys are stable. Times in JSON are ISO 8601 in UTC (`2026-11-22T20:04:57.250Z`), ids are never cut. A
+provider's handle is shown as the provider gave it.
 `-o json` gives one document (an array where there can be several entries), `-o jsonl` one line per entry.
 
 | exit code | |
@@ -79,7 +79,7 @@ def lines() -> Iterator[str]:
     yield ""
     yield "## Global options"
     yield ""
-    yield "They stand before the verb or after it."
+    yield "They are valid before and after the verb."
     yield ""
     yield from _options(cli, hidden=True)
     for name, command in cli.commands.items():

@@ -307,7 +307,9 @@ def test_a_timer_waits_until_its_time_and_not_on_a_provider(viewer: Console) -> 
     assert (wait["on"], wait["activation"], wait["provider"]) == ("time", "pause", None)
     later = datetime.fromisoformat(wait["at"]) - datetime.fromisoformat(run["created_at"])
     assert 3590 < later.total_seconds() < 3610
-    assert "waits until pause" in viewer.run("show", "timer-1").out
+    text = viewer.run("show", "timer-1").out
+    assert re.search(r"waits until pause \(due in 5\d min\)", text)
+    assert re.search(r"^pause +waiting .* until (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d$", text, re.MULTILINE)
 
 
 def test_show_tells_until_when_an_attempt_is_held_back(viewer: Console) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from perdure.inspector.render.table import Cell, Column, table
 from perdure.inspector.render.terminal import clean, clean_lines, columns_of, shorten, wrap
-from perdure.inspector.render.times import iso, point_in_time, span, until
+from perdure.inspector.render.times import clock, iso, point_in_time, span, until
 
 COLUMNS = (Column("A", least=5), Column("B"), Column("C", least=8, cut="middle"))
 
@@ -101,6 +101,12 @@ def test_when_something_comes() -> None:
 
 def test_instants_are_utc() -> None:
     assert iso(1_795_000_000.25) == "2026-11-18T11:06:40.250Z"
+
+
+@pytest.mark.parametrize("at", [-1e300, -1e12, 1e12, 86_400.0 * 999_999_999])
+def test_times_that_no_calendar_has_are_shown_as_the_nearest(at: float) -> None:
+    assert iso(at).startswith("0001-" if at < 0 else "9999-")
+    assert clock(at, 0.0)
 
 
 @pytest.mark.parametrize(
