@@ -18,6 +18,7 @@ from ..checkpoints.store import Store
 from ._run_ids import check_run_id
 from .answers import answer_data, waiting_for_answer
 from .core import events
+from .core.book import Change
 from .core.commands import Effect
 from .core.plan import Plan
 from .core.state import RunState
@@ -36,7 +37,6 @@ from .runtime._driver import Driver
 from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._recovery import recover, retry
 from .runtime._runtime import Runtime
-from .runtime._shared import Change
 from .runtime._signal_watch import SignalWatch
 from .runtime._term_signal import TermSignal
 

@@ -52,9 +52,9 @@ WHERE runs.key = ?
 """
 
 INSERT_RUN = """
-INSERT INTO runs (id, workflow, signature, nonce, status, created_at, updated_at, owner, fence, position, input,
-    input_digest)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?)
+INSERT INTO runs (id, workflow, signature, nonce, status, outcome, created_at, updated_at, finished_at, owner, fence,
+    position, error, policies, input, input_digest)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
 """
 

@@ -1,7 +1,7 @@
 """What is to be done for a state, however it was reached: live, resumed, retried, taken over.
 
-`pending` gives the commands of everything that can go on; `interrupted` names what nobody can know after the process
-that was at it is gone; `due` says what a moment that has come means. A run of which everything only waits need not be
+`pending` gives the commands of everything that can go on; `interrupted` and `consumed` name what nobody can know after
+the process that was at it is gone; `due` says what a moment that has come means. A run of which everything only waits need not be
 loaded for that: `idle_wakes` reads it off its rows.
 """
 
@@ -37,6 +37,17 @@ def interrupted(state: RunState) -> list[OperationAddress]:
     """Operations that were being submitted: if the process that sent them is gone, their fate is unknown."""
     found = [state.open_operation(address) for address in state.addresses([S.SUBMITTING])]
     return [address for address in found if address is not None]
+
+
+def consumed(state: RunState) -> list[OperationAddress]:
+    """Operations whose result was being consumed: if the process that did it is gone, the result may be lost with it."""
+    found: list[OperationAddress] = []
+    for address in state.addresses([S.WAITING]):
+        open_ = state.open_operation(address)
+        operation = None if open_ is None else state.operation(open_)
+        if open_ is not None and operation is not None and operation.detail == "fetching":
+            found.append(open_)
+    return found
 
 
 def pending(state: RunState) -> list[Effect]:
@@ -76,10 +87,10 @@ def _pending_of(state: RunState, address: Address) -> Effect | None:
 
 def _pending_operation(state: RunState, address: OperationAddress, operation: Operation) -> Effect | None:
     match operation.state:
+        case S.WAITING | S.CANCELLING if operation.has_outcome:
+            return Decode(address)
         case S.CANCELLING:
             return CancelRemote(address)
-        case S.WAITING if operation.detail == "fetched":
-            return Decode(address)
         case S.WAITING | S.BACKOFF:
             return Wake(operation.wake_at or 0.0, address.address, address)
         case S.SUBMIT_UNKNOWN if operation.detail == "held":
@@ -93,7 +104,7 @@ def _pending_operation(state: RunState, address: OperationAddress, operation: Op
 def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effect | None:
     """What to do for an operation whose moment has come; None where it does not wait for one any more."""
     match operation.state:
-        case S.WAITING if operation.detail == "fetched":
+        case S.WAITING | S.CANCELLING if operation.has_outcome:
             return Decode(address)
         case S.WAITING:
             return Poll(address)
@@ -112,17 +123,17 @@ def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effe
 
 
 def idle_wakes(
-    outcome: RunStatus | None,
+    status: RunStatus,
     activations: Sequence[ActivationRecord],
     operations: Sequence[OperationRecord],
 ) -> list[Wake] | None:
     """What `pending` gives for a run of which these rows are live, if that is nothing but moments; else None."""
-    if outcome is not None:
+    if status is not RunStatus.WAITING:
         return None
     wakes: list[Wake] = []
     waiting: set[tuple[object, int]] = set()
     for record in operations:
-        if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetched":
+        if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetching" or record.has_outcome:
             return None
         address = Address(record.key.node, record.path)
         operation = OperationAddress(address, record.key.attempt, record.key.chain, record.key.number)

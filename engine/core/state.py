@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State
+from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State, SubmissionKey
 from .addresses import Address, OperationAddress
 from .plan import Plan
 from .policy import NO_POLICIES, Policies, Policy
@@ -103,8 +103,9 @@ class RunState:
     counts: dict[State, int] = field(default_factory=NONE.copy)
     waiters: dict[Address, set[Address]] = field(default_factory=dict[Address, set[Address]])
     # joins inside a scope that wait for a source outside of it
-    strays: set[tuple[OperationAddress, int]] = field(default_factory=set[tuple[OperationAddress, int]])
-    # submissions that do not count and whose cancel is not acknowledged
+    strays: dict[tuple[OperationAddress, int], SubmissionKey] = field(
+        default_factory=dict[tuple[OperationAddress, int], SubmissionKey]
+    )  # submissions that do not count and whose cancel is not acknowledged, also in closed scopes
 
     @property
     def live(self) -> int:
@@ -130,9 +131,10 @@ class RunState:
 
     @property
     def status(self) -> RunStatus:
-        """The run's status, derived: it runs while this process is at work on one of its activations."""
+        """The run's status, derived: it waits where nothing is left for this process to do but to wait."""
         if self.outcome is None:
-            busy = self.counts[S.RUNNING] or self.counts[S.SUBMITTING]
+            counts = self.counts
+            busy = counts[S.RUNNING] or counts[S.SUBMITTING] or self.undecided or self.strays
             return RunStatus.RUNNING if busy else RunStatus.WAITING
         if not self.live:
             return self.outcome

@@ -16,19 +16,24 @@ from ...checkpoints.records import (
     RunRecord,
     Signal,
 )
-from ...nodes.errors import SubmissionUnknownError
+from ...nodes.errors import OperationError, SubmissionUnknownError
 from ..core import events
-from ..core.commands import Effect, Finish
-from ..core.pending import idle_wakes, interrupted, pending
+from ..core.book import Change
+from ..core.pending import consumed, idle_wakes, interrupted, pending
 from . import _signals
 from ._driver import Driver
 from ._policies import stored_policies
 from ._runtime import Runtime
-from ._shared import Change
+from .performers._results import failed
 from .performers._submit import unknown
 
 INTERRUPTED = (
     "The process that submitted it ended before the handle was committed: the provider may have accepted it."
+)
+
+CONSUMED = (
+    "The provider hands its result out once, and the process that asked for it ended before it was kept. Nothing is asked "
+    "or submitted again by itself; a retry submits it anew."
 )
 
 
@@ -50,7 +55,7 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
         owned = runtime.own(record, await runtime.plan(record.signature))
         wakes = None
         if record.key not in left and owned.policies == stored_policies(record):
-            wakes = idle_wakes(record.outcome, live_activations[record.key], live_operations[record.key])
+            wakes = idle_wakes(record.status, live_activations[record.key], live_operations[record.key])
         if wakes is None:
             busy.append(record.key)
             continue
@@ -77,19 +82,22 @@ async def retry(runtime: Runtime, driver: Driver) -> None:
 
 async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
     """Say what nobody can know any more, act on what was left, then do what is pending."""
-    lost = [
-        unknown(driver.owned, operation, SubmissionUnknownError(INTERRUPTED, code="interrupted"))
-        for operation in interrupted(driver.state)
+    owned, state = driver.owned, driver.state
+    settled = [
+        unknown(owned, operation, SubmissionUnknownError(INTERRUPTED, code="interrupted"))
+        for operation in interrupted(state)
     ]
-    if driver.owned.workflow is not None and driver.state.policies != driver.owned.policies:
-        lost.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), driver.owned.policies)))
-    followed: list[Effect] = []
-    if lost:
-        followed += await driver.commit(*lost)
+    if owned.workflow is not None and state.policies != owned.policies:
+        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), owned.policies)))
+    if settled:
+        await driver.commit(*settled)
+    while results := consumed(state):  # one by one: the first may have the others cancelled
+        lost = OperationError(CONSUMED, code="result_lost")
+        where = results[0].address
+        await driver.commit(failed(owned, where, lost, operation=results[0], ending="lost", retryable=False))
     for signal in signals:  # a late handle saves a second submission, so signals come first
-        followed += await _signals.act(driver, signal) or ()
-    # What followed is pending, unless the run has ended with it.
-    driver.perform([*pending(driver.state), *(effect for effect in followed if isinstance(effect, Finish))])
+        await _signals.act(driver, signal)
+    driver.perform(pending(state))
 
 
 def _by_run(signals: Sequence[Signal]) -> Mapping[int, list[Signal]]:

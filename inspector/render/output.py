@@ -8,6 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, time
 from typing import Any, TypeAlias
 
 from ..settings import Settings
@@ -70,7 +71,7 @@ class Stream:
 
 
 def encode(value: object, indent: int | None = None) -> str:
-    """Plain data as JSON. Bytes become base64, numbers that JSON lacks (nan, inf) their names.
+    """Plain data as JSON. Bytes become base64; a date, a UUID or a number that JSON lacks (nan, inf) its text.
 
     Control characters are escaped, so it can be shown on a terminal.
     """
@@ -107,14 +108,18 @@ def _jsonable(value: Any) -> Any:
     match value:
         case dict():
             return {_key(key): _jsonable(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-        case list() | tuple():
+        case list() | tuple() | set() | frozenset():
             return [_jsonable(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
         case bytes():
             return base64.b64encode(value).decode("ascii")
         case float() if not math.isfinite(value):
             return str(value)
-        case _:
+        case date() | time():
+            return value.isoformat()
+        case bool() | int() | float() | str() | None:
             return value
+        case _:
+            return str(value)
 
 
 def _key(key: Any) -> str:

@@ -34,7 +34,7 @@ from perdure.engine import Plan
 from perdure.engine.core.addresses import Address
 from perdure.engine.core.journal import from_journal
 from perdure.engine.core.machine import fold
-from perdure.engine.core.policy import RESUBMISSIONS, policies_from_plain
+from perdure.engine.core.policy import NO_POLICIES, RESUBMISSIONS, Policies
 from perdure.engine.core.restore import restore
 from perdure.engine.core.state import RunState
 from perdure.engine.graph.plan_form import decode_plan
@@ -150,7 +150,7 @@ def look(database: Path, run_id: str) -> Snapshot | None:
 def _read(view: View, run_id: str) -> Snapshot:
     run = view.run(run_id)
     plan = decode_plan(view.plan(run.signature).plan)
-    policies = policies_from_plain(unpack(run.policies)) if run.policies else {}
+    policies = Policies.from_plain(unpack(run.policies)) if run.policies else NO_POLICIES
     (loaded,) = view.load([run.key])
     return Snapshot(
         run=run,
@@ -268,7 +268,10 @@ class Ending:
 
     def assert_held_as_late_as_possible(self) -> None:
         """A person was asked exactly about what had been submitted again twice by itself already."""
-        asked = {address: max(0, self.snapshot.unknown(address) - RESUBMISSIONS) for address in self.snapshot.activations}
+        asked = {
+            address: max(0, self.snapshot.unknown(address) - RESUBMISSIONS)
+            for address in self.snapshot.activations
+        }
         assert Counter(self.answers) == Counter(asked)
 
     def assert_nothing_again(self) -> None:

@@ -159,7 +159,7 @@ def crash_between_its_commit_and_its_sending(stage: Stage) -> None:
     )
     assert owner.wait() == KILLED
     assert stage.snapshot().run.status is RunStatus.CANCELLING
-    for when, what in (("before", "CANCEL"), ("after", "CANCEL"), ("before", "attempt_failed")):
+    for when, what in (("before", "CANCEL"), ("after", "CANCEL"), ("before", "cancelled")):
         step = {"when": when, "what": what, "node": None, "nth": 1}
         assert stage.child(verb="resume", steps=(step,)).wait() == KILLED
     cancelled(stage, stage.child(verb="resume"), accepted=1)

@@ -28,9 +28,9 @@ LIVES = {
     ),
     "failure not committed": (at("before", "attempt_failed", "check"),) * 3,
     "cancel sent, its end not committed": (
-        at("before", "attempt_failed", "dig"),
-        at("inside", "attempt_failed", "dig"),
-        at("after", "attempt_failed", "dig"),
+        at("before", "cancelled", "dig"),
+        at("inside", "cancelled", "dig"),
+        at("after", "cancelled", "dig"),
     ),
 }
 CRASHES = (1, 2, 3)

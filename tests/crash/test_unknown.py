@@ -113,7 +113,7 @@ def settled(stage: Stage, owner: Child, reply: str) -> None:
         assert code == 1
         told = stage.error("RunFailedError")
         assert "failed at answer: SubmissionUnknownError: The fate of 1 submission(s) is unknown" in told
-        assert "it was decided to count the node as failed" in told
+        assert "a person decided to fail the node" in told
         recorded(stage, accepted=1)
         stage.assert_nothing_left(RunStatus.FAILED)
         return

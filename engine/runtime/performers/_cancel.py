@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import State, SubmissionColumns, SubmissionKey, SubmissionRecord
+from ....checkpoints.records import State, SubmissionColumns, SubmissionRecord
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
@@ -16,10 +16,11 @@ from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
 from ...core.addresses import OperationAddress
+from ...core.book import Change
 from ...core.commands import CancelCall, CancelRemote, CancelStray
 from ...core.policy import poll_interval
 from ...errors import OperationUnknownError
-from .._shared import Change, OwnedRun, Work
+from .._shared import OwnedRun, Work
 from ._results import conclude, failed
 
 log = logging.getLogger("perdure")
@@ -121,7 +122,7 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
 
 
 async def _submission(owned: OwnedRun, work: Work, command: CancelStray) -> SubmissionRecord | None:
-    key = SubmissionKey(work.state.operation_key(command.operation), command.submission)
+    key = work.state.strays.get((command.operation, command.submission))
     submissions = await owned.shared.store.read(lambda view: view.submissions(owned.run))
     return next((record for record in submissions if record.key == key), None)
 

@@ -1,14 +1,15 @@
-"""A type's name as a person writes it: `list[Review]`, `int | None`. No modules, so that a moved class keeps its name."""
+"""A type's name as a person writes it: `list[Review]`, `int | None`. No modules, so a moved class keeps its name."""
 
 from __future__ import annotations
 
 import enum
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any, cast
 
 
-def spell(tp: object) -> str:
+def type_name(tp: object) -> str:
     """The type as a person writes it. The branches of a union are sorted and None comes last, since `typing` takes
     `A | B` and `B | A` for one type and gives back the one that it met first.
     """
@@ -19,21 +20,21 @@ def spell(tp: object) -> str:
     if tp is ...:
         return "..."
     if isinstance(tp, list):  # the parameters of a Callable
-        return f"[{', '.join(map(spell, cast('list[object]', tp)))}]"
+        return f"[{', '.join(map(type_name, cast('list[object]', tp)))}]"
     if is_union(tp):
-        return " | ".join(spell(branch) for branch in branches_of(tp))
+        return " | ".join(type_name(branch) for branch in branches_of(tp))
     origin = typing.get_origin(tp)
     arguments = typing.get_args(tp)
     if origin is typing.Annotated:
-        return spell(arguments[0])
+        return type_name(arguments[0])
     if origin is typing.Literal:
-        return f"Literal[{', '.join(literals_of(tp))}]"
+        return f"Literal[{', '.join(literals_of(arguments))}]"
     if (generic := getattr(tp, "__pydantic_generic_metadata__", None)) and generic["origin"]:
         origin, arguments = generic["origin"], generic["args"]
     name = _name(origin or tp)
     if origin is None or (not arguments and origin is not tuple):
         return name
-    return f"{name}[{', '.join(map(spell, arguments)) or '()'}]"
+    return f"{name}[{', '.join(map(type_name, arguments)) or '()'}]"
 
 
 def is_union(tp: object) -> bool:
@@ -43,16 +44,15 @@ def is_union(tp: object) -> bool:
 
 def branches_of(tp: object) -> list[object]:
     """The branches of a union, sorted by their names, None last."""
-    return sorted(typing.get_args(tp), key=lambda branch: (branch is types.NoneType, spell(branch)))
+    return sorted(typing.get_args(tp), key=lambda branch: (branch is types.NoneType, type_name(branch)))
 
 
-def literals_of(tp: object, *, sort: bool = True) -> list[str]:
-    """The values of a Literal as they are written."""
-    texts = [
+def literals_of(values: Iterable[object]) -> list[str]:
+    """The values of a Literal as they are written, sorted."""
+    return sorted(
         f"{type(value).__name__}.{value.name}" if isinstance(value, enum.Enum) else ascii(value)
-        for value in typing.get_args(tp)
-    ]
-    return sorted(texts) if sort else texts
+        for value in values
+    )
 
 
 def _name(tp: object) -> str:
