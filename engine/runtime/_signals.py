@@ -7,6 +7,7 @@ they are.
 from __future__ import annotations
 
 import logging
+from typing import cast
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
