@@ -77,8 +77,13 @@ def _read_handle(address: Address, data: object) -> tuple[OperationAddress, int,
         case {
             "operation": [int() as attempt, str() as chain, int() as number],
             "submission": int() as submission,
-            "token": dict() as token,
-        } if 0 < attempt < _COUNTS and 0 <= number < _COUNTS and 0 < submission < _COUNTS:
+            "token": token,
+        } if (
+            isinstance(token, dict)
+            and 0 < attempt < _COUNTS
+            and 0 <= number < _COUNTS
+            and 0 < submission < _COUNTS
+        ):
             return (
                 OperationAddress(address, attempt, chain, number),
                 submission,
