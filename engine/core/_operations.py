@@ -76,9 +76,13 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
             _answered(step, event)
         case TokenAdvanced():
             activation, operation = _going_on(step, event)
+            if (
+                operation.state is S.CANCELLING
+            ):  # the cancel is sent until it is acknowledged, with this token now
+                step.save_operation(activation, event.operation, Move.GO_ON, detail=operation.detail)
+                return
             wake_at = event.at + event.poll_after
-            detail = operation.detail if operation.state is S.CANCELLING else None
-            step.save_operation(activation, event.operation, Move.GO_ON, wake_at=wake_at, detail=detail)
+            step.save_operation(activation, event.operation, Move.GO_ON, wake_at=wake_at)
             step.commands.append(Wake(wake_at, event.operation.address, event.operation))
         case FetchStarted():
             activation, operation = _going_on(step, event)
@@ -287,13 +291,15 @@ def _handle_found(step: Step, event: HandleFound) -> None:
     address = event.operation
     scope, activation = step.locate(event, address.address)
     operation = step.state.operation(address)
-    # A provider may have made several of one sending: those that are found beside the adopted one count on.
-    beside = event.source == "found" and operation is not None and operation.state is not S.SUBMIT_UNKNOWN
-    if (
-        address.attempt > activation.attempt
-        or event.submission < 1
-        or (operation is not None and event.submission > operation.submission and not beside)
-    ):
+    if operation is None:  # of an earlier attempt, or of what has succeeded: these are not kept here
+        made = address.attempt < activation.attempt or (
+            address.attempt == activation.attempt and activation.state is S.SUCCEEDED
+        )
+    elif event.source == "found" and operation.state is not S.SUBMIT_UNKNOWN:
+        made = True  # a provider may have made several of one sending: those beside the adopted one count on
+    else:
+        made = event.submission <= operation.submission
+    if not made or event.submission < 1:
         raise IllegalEventError(f"HandleFound of {address} is impossible: it has no such submission.")
     if operation is not None and operation.state is S.SUBMIT_UNKNOWN:
         _save_submission(step, address, event.submission, "accepted", source=event.source)
@@ -313,7 +319,8 @@ def _answered(step: Step, event: Answered) -> None:
         _fail(step, scope, activation, event.operation)
         return
     step.save_operation(activation, event.operation, Move.LOOK, wake_at=event.at, detail="resubmit")
-    step.commands.append(Wake(event.at, event.operation.address, event.operation))
+    if step.state.outcome is None:  # else it counts when the run is retried
+        step.commands.append(Wake(event.at, event.operation.address, event.operation))
 
 
 def _fail(

@@ -81,7 +81,7 @@ def _read_handle(address: Address, data: object) -> tuple[OperationAddress, int,
             return (
                 OperationAddress(address, attempt, chain, number),
                 submission,
-                ContinuationToken.from_dict(token),
+                ContinuationToken.from_dict(cast("dict[str, object]", token)),
             )
         case _:
             raise ValueError(f"this is no handle of {address}: {data!r}")
