@@ -126,7 +126,6 @@ def settle(
     """
     operation = step.operation(activation, address)
     policy = step.state.policy(address.address.node)
-    trying_since = at if operation.trying_since is None else operation.trying_since
     detail, wake_at = operation.detail, at + delay
     match detail:
         case "held":
@@ -136,9 +135,7 @@ def settle(
         case None if policy.find_after is not None:
             wait = True
         case _:
-            wait = wake_at < trying_since + policy.idempotent_for or (
-                policy.on_unknown_submit == "resubmit" and operation.unknown <= policies.RESUBMISSIONS
-            )
+            wait = _may_resubmit(operation, policy, wake_at)
             if not wait and policy.on_unknown_submit == "fail":
                 _fail(step, scope, activation, address)
                 return
@@ -150,12 +147,21 @@ def settle(
         step.commands.append(Hold(address))
 
 
+def _may_resubmit(operation: Operation, policy: policies.Policy, at: float) -> bool:
+    """Whether the operation, whose fate is unknown, may be submitted again at that moment without asking anybody."""
+    trying_since = at if operation.trying_since is None else operation.trying_since
+    return at < trying_since + policy.idempotent_for or (
+        policy.on_unknown_submit == "resubmit" and operation.unknown <= policies.RESUBMISSIONS
+    )
+
+
 # -- submissions -------------------------------------------------------------------------------------------
 
 
 def _intended(step: Step, event: SubmissionIntended) -> None:
+    """Send it. Where the time in which that was safe has passed meanwhile, the policy decides instead."""
     address = event.operation
-    _, activation = step.locate(event, address.address)
+    scope, activation = step.locate(event, address.address)
     operation = step.state.operation(address)
     if operation is None:
         _require_new(step, event, activation)
@@ -166,6 +172,14 @@ def _intended(step: Step, event: SubmissionIntended) -> None:
     else:
         _expect(step, event, Move.INTEND)
         _require_settled(step, event, operation)
+        policy = step.state.policy(address.address.node)
+        if (
+            operation.state is S.SUBMIT_UNKNOWN
+            and operation.detail != "resubmit"
+            and not _may_resubmit(operation, policy, event.at)
+        ):
+            settle(step, scope, activation, address, event.at, 0.0)
+            return
         submission = operation.submission + 1
         step.save_operation(activation, address, Move.INTEND, submission=submission, sent_at=event.at)
     _save_submission(step, address, submission, "sent")

@@ -259,7 +259,11 @@ class Driver:
                 return []
             # From before the intent's commit, so that nobody cancels in between.
             self.shared.shielded.add(task)
-            await self.commit(change)
+            effects = await self.commit(change)
+            if (
+                commands.Submit(operation) not in effects
+            ):  # it took too long to get here: the core decided otherwise
+                return effects
             reply = await TABLE[commands.Submit](self.owned, commands.Submit(operation))
             places.release()
             waiting_for_reply = False

@@ -317,7 +317,9 @@ def test_refusals_end_when_the_time_for_submissions_is_over(stores: Stores, tmp_
     async def test() -> None:
         async with Executor(stores()) as executor:
             run = await executor.start(chain("w", first, node), "x", run_id="r")
-            with raises(RunFailedError, "r failed at print: SubmissionRejectedError: The ledger accepts nothing"):
+            with raises(
+                RunFailedError, "r failed at print: SubmissionRejectedError: The ledger accepts nothing"
+            ):
                 await run.result()
             assert len((await rows(executor, "r"))["print"].submissions) >= 2
 
