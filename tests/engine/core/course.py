@@ -76,9 +76,9 @@ class Course:
             assert len(self.play.journal) < ENDLESS, "the run does not come to an end"
             match self.play.finished:
                 case RunStatus.FAILED:
-                    if self._end_was_skipped():
-                        break
                     self.driver.apply(events.RunRetried(self.play.now))
+                    if self.play.commands[-1] == [c.Finish(RunStatus.FAILED)]:
+                        break  # there is nothing to do: the end was skipped
                 case RunStatus.SUCCEEDED | RunStatus.CANCELLED:
                     break
                 case _:
@@ -88,13 +88,6 @@ class Course:
                 self.driver.crash()
             self.driver.do(self.choices.number(0, len(self.driver.todo) - 1))
         return self.play
-
-    def _end_was_skipped(self) -> bool:
-        """Whether a retry would find nothing to do."""
-        stopped = (S.FAILED, S.CANCELLED, S.READY, S.SUBMIT_UNKNOWN)
-        return not self.play.undecided() and not any(
-            row.state in stopped for row in self.play.rows.values()
-        )
 
     def _before_each(self, event: Event) -> None:
         """Remember what is about to be sent again, and may be paid for a second time."""
@@ -187,8 +180,8 @@ class Course:
             self.driver.apply(events.PoliciesChanged(self.play.now, Policies(chosen)))
 
     def _may_shrink(self) -> bool:
-        """Whether no map has items under way that a smaller concurrency would not have let in."""
-        return all(scope.active <= 1 for scope in self.play.state.scopes.values())
+        """Whether no map has begun with more items than a smaller concurrency would have let in."""
+        return all(row.path == () or row.state in (S.SUCCEEDED, S.SKIPPED) for row in self.play.rows.values())
 
     # -- what comes of it --------------------------------------------------------------------------------
 

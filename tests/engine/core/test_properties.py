@@ -40,7 +40,7 @@ def pace(examples: int) -> settings:
     return settings(
         deadline=None,
         max_examples=examples,
-        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
@@ -198,6 +198,11 @@ def draw_event(choices: Choices, play: Play) -> Event:
                 pass
     if given.get("ending") == "undecodable" and given["operation"] is None:
         given["ending"] = "failed"
+    if kind is events.HandleFound and not any(  # handles are of operations that are stored
+        (key.node, row.path, *key[3:]) == (address.node, address.path, *given["operation"][1:])
+        for key, row in play.stored.operations.items()
+    ):
+        return events.RunRetried(play.now)
     return kind(**given)
 
 
