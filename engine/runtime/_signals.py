@@ -7,7 +7,7 @@ they are.
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import Any, cast
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
@@ -73,7 +73,8 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
 
 def _read_handle(address: Address, data: object) -> tuple[OperationAddress, int, ContinuationToken]:
     """What a late handle is of, and its token. Raises `ValueError` or `OperationError` for something else."""
-    match data:
+    plain = cast("dict[str, Any] | None", data)
+    match plain:
         case {
             "operation": [int() as attempt, str() as chain, int() as number],
             "submission": int() as submission,
