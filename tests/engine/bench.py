@@ -37,7 +37,7 @@ I = TypeVar("I")  # noqa: E741  # as in the library
 O = TypeVar("O")  # noqa: E741
 
 Stores: TypeAlias = Callable[[], Store]
-PATIENCE = 8.0
+PATIENCE = 30.0
 """Seconds after which something that does not come counts as lost."""
 
 

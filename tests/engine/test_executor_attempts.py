@@ -134,7 +134,7 @@ def test_a_wide_traceback_is_cut_by_bytes(lines: int, stores: Stores, tmp_path: 
             assert "raise ValueError('ö')" in told["traceback"]
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.syspath_prepend(str(tmp_path))
+        patched.setattr(sys, "path", [str(tmp_path), *sys.path])
         try:
             perform(test())
         finally:

@@ -139,14 +139,15 @@ def test_the_loop_goes_on_while_another_process_holds_the_write_lock(files: Stor
         async with Executor(files()) as executor:
             workflow = chain("w", first, first.named("second"))
             await (await executor.start(workflow, "x")).result()
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-                assert other.stdout is not None
-                assert other.stdout.readline() == "locked\n"
-                start = asyncio.ensure_future(executor.start(workflow, "y"))
-                for _ in range(20):
-                    await asyncio.sleep(0.005)
-                assert not start.done()
-                other.communicate("done\n")
+            pipe = asyncio.subprocess.PIPE
+            other = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+            assert other.stdout is not None
+            assert await other.stdout.readline() == b"locked\n"
+            start = asyncio.ensure_future(executor.start(workflow, "y"))
+            for _ in range(20):
+                await asyncio.sleep(0.005)
+            assert not start.done()
+            await other.communicate(b"done\n")
             assert await (await start).result() == "y11"
 
     perform(test())

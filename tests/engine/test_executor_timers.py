@@ -33,7 +33,7 @@ class Clock:
 
 def waiting(clock: Clock, wait: Callable[[str], Any]) -> Workflow[str, str]:
     """first, a wait, third."""
-    return chain("w", first, TimerNode(wait, name="wait", operation=TimerOperation(clock=clock)), third)
+    return chain("w", first, TimerNode[str](wait, name="wait", operation=TimerOperation(clock=clock)), third)
 
 
 def an_hour(text: str) -> timedelta:
@@ -130,7 +130,7 @@ def test_a_timer_that_is_due_soon_wakes_the_run_by_itself(stores: Stores) -> Non
 
     async def test() -> None:
         async with Executor(stores()) as executor:
-            node = TimerNode(soon, name="wait")
+            node = TimerNode[str](soon, name="wait")
             run = await executor.start(chain("w", first, node, third), "x", run_id="r")
             await until(state_is(executor, "wait", S.WAITING))
             await until(lambda: not runtime(executor).drivers)  # nothing of it is in memory
