@@ -56,7 +56,7 @@ def functions(run: int, position: int, nodes: int) -> Iterator[Transition]:
             run,
             position=position + node,
             activations=(
-                make_change(f"node_{node}", state=State.SUCCEEDED, result=RESULT, taken=b"\x91\x00"),
+                make_change(f"node_{node}", state=State.SUCCEEDED, result=RESULT, taken=(0,)),
                 make_change(f"node_{node + 1}", state=State.RUNNING, attempt=1),
             ),
         )
@@ -85,7 +85,7 @@ def operations(run: int, position: int, nodes: int) -> Iterator[Transition]:
         yield make_step(
             run,
             position=at + 2,
-            activations=(make_change(name, state=State.SUCCEEDED, result=RESULT, taken=b"\x91\x00"),),
+            activations=(make_change(name, state=State.SUCCEEDED, result=RESULT, taken=(0,)),),
             operations=(make_operation(key, state=State.SUCCEEDED, outcome=OUTCOME, wake_at=None),),
             submissions=(make_submission(key, fate="accepted", usage=b"\x80"),),
         )

@@ -39,6 +39,8 @@ class DatabaseInfo:
     journal_mode: str
     size: int
     wal_size: int
+    free_size: int
+    """How much of `size` is free, for rows to come."""
     runs: int
     activations: int
     operations: int
@@ -91,7 +93,10 @@ class View(Protocol):
         ...
 
     def unfinished(self) -> list[RunRecord]:
-        """All runs that have not ended, oldest first; costs nothing for those that have."""
+        """All runs that have not ended, oldest first; costs nothing for those that have.
+
+        A run whose row is damaged is logged and left out.
+        """
         ...
 
     def runs_by_key(self, keys: Sequence[int]) -> list[RunRecord]:

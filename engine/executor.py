@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -12,11 +13,13 @@ from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 from ..checkpoints.codec import pack
-from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
+from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
-from ._run_ids import check_run_id, waiting_for_answer
+from ._run_ids import check_run_id
+from .answers import answer_data, waiting_for_answer
 from .core import events
+from .core.book import Change
 from .core.commands import Effect
 from .core.plan import Plan
 from .core.state import RunState
@@ -32,9 +35,9 @@ from .runtime._admission import (
     workflow_of,
 )
 from .runtime._driver import Driver
+from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._recovery import recover, retry
 from .runtime._runtime import Runtime
-from .runtime._shared import Change
 from .runtime._signal_watch import SignalWatch
 from .runtime._term_signal import TermSignal
 
@@ -47,6 +50,9 @@ O = TypeVar("O")  # noqa: E741  # the output
 
 GRACE = 30.0
 """Seconds that a stopping executor waits for submissions and plain functions that are under way."""
+
+GC_THRESHOLD = 50_000
+"""New objects after which Python's garbage collector runs while an executor is entered; its own default is 700."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +84,10 @@ class Executor:
     A graceful stop, also on SIGTERM and Ctrl-C, waits up to `grace` seconds for submissions and plain
     functions that are under way, and leaves every run resumable. A thread can't be stopped: a plain function that
     takes longer keeps the process alive until it returns.
+
+    `gc_threshold` is the process's threshold for garbage collection while an executor is entered, because bursts of
+    runs are a third slower with Python's own; None leaves it alone. `new_id` makes the ids of runs that are started
+    without one, `clock` gives the seconds since the epoch.
     """
 
     def __init__(
@@ -86,12 +96,15 @@ class Executor:
         *,
         workflows: Sequence[Workflow[Never, object]] = (),
         grace: float = GRACE,
+        gc_threshold: int | None = GC_THRESHOLD,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._grace = grace
+        self._gc_threshold = gc_threshold
         self._new_id = new_id
-        self._runtime = Runtime(store)
+        self._runtime = Runtime(store, clock=clock)
         self._signals = SignalWatch(self._runtime)
         self._term = TermSignal()
         # One taking-up at a time: a second claim would make the first one stale.
@@ -117,6 +130,8 @@ class Executor:
         self._group = self._runtime.tasks = await asyncio.TaskGroup().__aenter__()
         self._watch = self._runtime.create_task(self._signals.watch())
         self._term.install()
+        if self._gc_threshold is not None:
+            raise_threshold(self._gc_threshold)
         return self
 
     async def __aexit__(
@@ -126,6 +141,8 @@ class Executor:
         traceback: TracebackType | None,
     ) -> None:
         assert self._group is not None
+        if self._gc_threshold is not None:
+            restore_threshold()
         try:
             await self._stop()
         finally:
@@ -243,8 +260,9 @@ class Executor:
             self._runtime.adopt(driver)
         except RunExistsError:
             return None
-        except asyncio.CancelledError:  # the insert may be committed all the same: then it is driven
-            self._runtime.create_task(self._created_after_all(run_id))
+        except asyncio.CancelledError:  # the insert is queued and goes on without its caller
+            if not self._runtime.shared.stopping:
+                self._runtime.create_task(self._create_after_all(workflow, plan, run_id, value))
             raise
         finally:
             starting.set_result(None)
@@ -253,12 +271,13 @@ class Executor:
         driver.perform(effects)
         return record
 
-    async def _created_after_all(self, run_id: str) -> None:
-        """Drive the run whose start lost its caller, if there is one."""
+    async def _create_after_all(
+        self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
+    ) -> None:
+        """Drive the run whose start lost its caller. Inserting it again waits in line behind the first insert."""
         try:
-            await self._take_up(await self._find(run_id))
-        except RunNotFoundError:
-            return
+            if await self._create(workflow, plan, run_id, value) is None:
+                await self._take_up(await self._find(run_id))
         except Exception as error:  # noqa: BLE001  # the boundary: nobody waits for this start any more
             log.error("run %s was started and is not driven: %s. Resume it.", run_id, error)
 
@@ -318,7 +337,11 @@ class Executor:
                 claim = require_granted(await self._store.claim(run_id, failed=True))
                 if claim.run.status is RunStatus.FAILED:
                     self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
-                    driver = await self._runtime.driver(claim.run.key)
+                    try:
+                        driver = await self._runtime.driver(claim.run.key)
+                    except Exception as error:
+                        self._runtime.stop_driving(claim.run.key, error)
+                        raise
                     assert driver is not None, f"run {run_id} was claimed and is not there"
                     with driver.pinned():
                         await retry(self._runtime, driver)
@@ -359,8 +382,7 @@ class Executor:
                 if await self._store.read(lambda view: view.holder(record)) is None:
                     # Nobody drives it, and without its workflow we can't either.
                     await workflow_of(self._runtime, record)
-                message = pack({"answer": reply})
-                await self._store.signal(record.key, "answer", address.node, address.path, message)
+                await self._store.signal(record.key, "answer", address.node, address.path, answer_data(reply))
                 claim = await self._store.claim(run_id)
                 if claim.granted:
                     await recover(self._runtime, [claim.run])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from typing import TypedDict
 
@@ -43,18 +44,38 @@ def describe(error: BaseException, *, node: str | None = None) -> Failure:
 
 
 def cut_traceback(error: BaseException) -> str:
-    """The last frames of where an exception was raised, with paths relative to the working directory."""
-    frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
-    here = os.getcwd() + os.sep
-    lines: list[str] = []
-    for frame in frames:
-        name = frame.filename.removeprefix(here)
-        lines.append(f'  File "{name}", line {frame.lineno}, in {frame.name}\n')
-        if frame.line:
-            lines.append(f"    {frame.line}\n")
-    text = redact("".join(lines))
-    data = text.encode("utf-8", "replace")
-    return text if len(data) <= TRACEBACK_BYTES else data[-TRACEBACK_BYTES:].decode("utf-8", "ignore")
+    """The last frames of where an exception was raised, after those of the exceptions that led to it.
+
+    Paths are relative to the working directory, or to where the module was imported from.
+    """
+    frames: list[str] = []
+    for link in _chain(error):
+        frames += map(_frame, traceback.extract_tb(link.__traceback__))
+        if link is not error and frames:
+            frames[-1] += f"{type(link).__name__}: {said(link)}\n"
+    data = redact("".join(frames[-FRAMES:])).encode("utf-8", "replace")
+    return data[-TRACEBACK_BYTES:].decode("utf-8", "ignore")
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """What led to the exception, first things first, and the exception itself."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and all(link is not known for known in chain):
+        chain.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return chain[::-1]
+
+
+def _frame(frame: traceback.FrameSummary) -> str:
+    where = f'  File "{_relative(frame.filename)}", line {frame.lineno}, in {frame.name}\n'
+    return f"{where}    {frame.line}\n" if frame.line else where
+
+
+def _relative(file: str) -> str:
+    folders = [os.getcwd(), *sorted(sys.path, key=len, reverse=True)]
+    found = (file.removeprefix(folder + os.sep) for folder in folders if folder)
+    return next((name for name in found if name != file), file)
 
 
 def said(error: BaseException) -> str:

@@ -55,7 +55,7 @@ def edit(verdict: Review, ctx: Context) -> str:
 
 
 briefing = Workflow("briefing", start=plan, end=edit)
-briefing.map(plan, research, limit=8)
+briefing.map(plan, research, concurrency=8)
 briefing.collect(research, review)
 briefing.edge(review, edit)
 

@@ -86,7 +86,7 @@ def pieces(part: str) -> list[Section]:
 
 
 review_document = Workflow("review_document", start=split, end=merge)
-review_document.map(split, criticise, limit=8)
+review_document.map(split, criticise, concurrency=8)
 review_document.collect(criticise, merge)
 
 

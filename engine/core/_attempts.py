@@ -136,10 +136,14 @@ def _failed(step: Step, event: AttemptFailed) -> None:
     _require_end(step, event)
     retryable = event.retryable
     if event.operation is not None:
-        operation = _operation(step, event, event.operation, Move.GO_ON, Move.DECIDE)
+        moves = (Move.MISS,) if event.ending == "lost" else (Move.GO_ON, Move.DECIDE)
+        operation = _operation(step, event, event.operation, *moves)
         detail, was = operation.detail, operation.state
         if event.ending == "undecodable" or was is S.SUCCEEDED:
             step.save_operation(activation, event.operation, _ended_well(operation), has_outcome=True)
+            retryable = False
+        elif event.ending == "lost":
+            step.save_operation(activation, event.operation, Move.MISS)
             retryable = False
         elif was is S.CANCELLING and (detail == "run" or step.ending):
             step.save_operation(activation, event.operation, Move.ACKNOWLEDGE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import assert_never
 
-from ...checkpoints.records import ActivationColumns, ActivationKey, RunStatus, State
+from ...checkpoints.records import ActivationColumns, ActivationKey, OperationKey, RunStatus, State
 from ._table import ACTIVATIONS, OPERATIONS, Move
 from .addresses import Address, OperationAddress
 from .commands import (
@@ -342,7 +342,8 @@ class Step:
         if activation.operations is None:
             activation.operations = {}
         to = OPERATIONS[move][None]
-        activation.operations[address.chain, address.number] = Operation(to)
+        key = OperationKey(*self.state.key(address.address), address.attempt, address.chain, address.number)
+        activation.operations[address.chain, address.number] = Operation(to, key)
         self._save_operation(activation, address, to, columns)
 
     def save_operation(
@@ -367,7 +368,7 @@ class Step:
             setattr(operation, name, value)
         changed.pop("has_outcome", None)
         columns = {"state": to, "wake_at": None, "detail": None, **changed}
-        self.commands.append(SaveOperation(self.state.operation_key(address), columns))  # pyright: ignore[reportArgumentType]  # names are the record's
+        self.commands.append(SaveOperation(operation.key, columns))  # pyright: ignore[reportArgumentType]  # names are the record's
         if not to.terminal:
             self._follow(activation, to)
 

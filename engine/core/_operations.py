@@ -82,9 +82,7 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
                 step.save_operation(activation, event.operation, Move.GO_ON, detail=operation.detail)
                 return
             wake_at = event.at + event.poll_after
-            step.save_operation(
-                activation, event.operation, Move.GO_ON, wake_at=wake_at, detail=operation.detail
-            )
+            step.save_operation(activation, event.operation, Move.GO_ON, wake_at=wake_at)
             step.commands.append(Wake(wake_at, event.operation.address, event.operation))
         case FetchStarted():
             activation, operation = _going_on(step, event)
@@ -311,6 +309,8 @@ def _handle_found(step: Step, event: HandleFound) -> None:
         made = address.attempt < activation.attempt or (
             address.attempt == activation.attempt and activation.state is S.SUCCEEDED
         )
+    elif event.source == "found" and operation.state is not S.SUBMIT_UNKNOWN:
+        made = True  # a provider may have made several of one sending: those beside the adopted one count on
     else:
         made = event.submission <= operation.submission
     if not made or event.submission < 1:

@@ -32,6 +32,7 @@ class Move(Enum):
     BACK_OFF = auto()
     SUCCEED = auto()
     DECIDE = auto()
+    MISS = auto()
     FAIL = auto()
     CANCEL = auto()
     ACKNOWLEDGE = auto()
@@ -47,6 +48,7 @@ OPERATIONS: Final[Mapping[Move, Mapping[State | None, State]]] = {
     Move.GO_ON: {S.WAITING: S.WAITING, S.CANCELLING: S.CANCELLING},
     Move.SUCCEED: {S.WAITING: S.SUCCEEDED, S.CANCELLING: S.SUCCEEDED},
     Move.DECIDE: {S.SUCCEEDED: S.SUCCEEDED},  # its result is decoded again
+    Move.MISS: {S.WAITING: S.LOST},
     Move.FAIL: {
         S.SUBMITTING: S.FAILED,
         S.SUBMIT_UNKNOWN: S.FAILED,

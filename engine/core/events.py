@@ -16,8 +16,9 @@ from ...checkpoints.records import Source
 from .addresses import Address, OperationAddress
 from .policy import NO_POLICIES, Policies
 
-Ending: TypeAlias = Literal["failed", "incomplete", "expired", "cancelled", "undecodable"]
-"""How an attempt went wrong. `undecodable`: the operation succeeded, its result is kept, our decoding of it failed."""
+Ending: TypeAlias = Literal["failed", "incomplete", "expired", "cancelled", "undecodable", "lost"]
+"""How an attempt went wrong. `undecodable`: the operation succeeded, its result is kept, our decoding of it failed.
+`lost`: its result could be had once, and whoever consumed it may not have kept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class TokenAdvanced:
-    """The provider moved the token (a new handle or cursor) while the operation goes on."""
+    """The operation goes on, with a token that the provider has moved, or with a result that was not there yet to consume."""
 
     at: float
     operation: OperationAddress

@@ -54,7 +54,6 @@ _PLAIN = {
 """The fields of each event that are plain data, with their defaults."""
 _AT_ADDRESS = frozenset(kind for kind in NAMES if any(field.name == "address" for field in fields(kind)))
 _AT_OPERATION = frozenset(kind for kind in NAMES if any(field.name == "operation" for field in fields(kind)))
-_WITH_POLICIES = frozenset((events.RunStarted, events.PoliciesChanged))
 _NO_DATA: Mapping[str, Any] = {}
 
 
@@ -106,6 +105,6 @@ def from_journal(
             given["address"] = address
         if kind in _AT_OPERATION and (kind not in _AT_ADDRESS or "operation" in data):
             given["operation"] = OperationAddress(address, *data.get("operation", (1, "", 0)))
-    if kind in _WITH_POLICIES:
+    if kind is events.RunStarted or kind is events.PoliciesChanged:
         given["policies"] = Policies.from_plain(data.get("policies", _NO_DATA))
     return kind(**given)

@@ -1,7 +1,7 @@
 """What is to be done for a state, however it was reached: live, resumed, retried, taken over.
 
-`pending` gives the commands of everything that can go on; `interrupted` names what nobody can know after the process
-that was at it is gone; `due` says what a moment that has come means. A run of which everything only waits need not be
+`pending` gives the commands of everything that can go on; `interrupted` and `consumed` name what nobody can know after
+the process that was at it is gone; `due` says what a moment that has come means. A run of which everything only waits need not be
 loaded for that: `idle_wakes` reads it off its rows.
 """
 
@@ -37,6 +37,17 @@ def interrupted(state: RunState) -> list[OperationAddress]:
     """Operations that were being submitted: if the process that sent them is gone, their fate is unknown."""
     found = [state.open_operation(address) for address in state.addresses([S.SUBMITTING])]
     return [address for address in found if address is not None]
+
+
+def consumed(state: RunState) -> list[OperationAddress]:
+    """Operations whose result was being consumed: if the process that did it is gone, the result may be lost with it."""
+    found: list[OperationAddress] = []
+    for address in state.addresses([S.WAITING]):
+        open_ = state.open_operation(address)
+        operation = None if open_ is None else state.operation(open_)
+        if open_ is not None and operation is not None and operation.detail == "fetching":
+            found.append(open_)
+    return found
 
 
 def pending(state: RunState) -> list[Effect]:
@@ -122,7 +133,7 @@ def idle_wakes(
     wakes: list[Wake] = []
     waiting: set[tuple[object, int]] = set()
     for record in operations:
-        if record.state not in (S.WAITING, S.BACKOFF) or record.has_outcome:
+        if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetching" or record.has_outcome:
             return None
         address = Address(record.key.node, record.path)
         operation = OperationAddress(address, record.key.attempt, record.key.chain, record.key.number)

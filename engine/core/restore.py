@@ -57,6 +57,7 @@ def operation_of(record: OperationRecord) -> Operation:
     """The operation that the row describes."""
     return Operation(
         state=record.state,
+        key=record.key,
         submission=record.submission,
         unknown=record.unknown,
         refused=record.refused,

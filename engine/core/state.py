@@ -25,6 +25,7 @@ class Operation:
     """One long-running operation of an activation's current attempt."""
 
     state: State
+    key: OperationKey
     submission: int = 0
     unknown: int = 0
     refused: int = 0
@@ -180,16 +181,16 @@ class RunState:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""
         node, path = address
         if not path:
-            return ActivationKey(scope=0, node=node, item=0)
-        return ActivationKey(
-            scope=self.numbers[self.plan.node[node].scope, path[:-1]], node=node, item=path[-1]
-        )
+            return ActivationKey(0, node, 0)
+        return ActivationKey(self.numbers[self.plan.node[node].scope, path[:-1]], node, path[-1])
 
     def operation_key(self, operation: OperationAddress) -> OperationKey:
         """Where the operation's row is. Valid as `key` is."""
-        return OperationKey(
-            *self.key(operation.address), operation.attempt, operation.chain, operation.number
-        )
+        known = self.operation(operation)
+        if known is not None:
+            return known.key
+        address, attempt, chain, number = operation
+        return OperationKey(*self.key(address), attempt, chain, number)
 
     def addresses(self, states: Iterable[State]) -> Iterator[Address]:
         """The addresses of all activations in these states, in a fixed order."""

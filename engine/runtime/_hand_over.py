@@ -9,8 +9,9 @@ from ...nodes.operation_node import OperationNode
 from ...nodes.operations.capabilities import Cancellable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
+from ..core.book import Change
 from ..errors import HandleNotCommittedError
-from ._shared import Change, OwnedRun
+from ._shared import OwnedRun
 
 log = logging.getLogger("perdure")
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ...checkpoints.records import (
-    ActivationColumns,
     ActivationKey,
-    OperationColumns,
     OperationKey,
     OperationRecord,
-    SubmissionColumns,
     Value,
 )
 from ...checkpoints.store import Store
 from ...nodes.node import Node
 from ..core.addresses import Address, OperationAddress
-from ..core.events import Event
 from ..core.plan import Plan
 from ..core.policy import Policies, Policy
 from ..core.state import RunState
@@ -40,19 +36,6 @@ POLLS = 64
 """How many polls and look-ups an executor has under way at once."""
 THREADS = 32
 """How many plain functions may run at once."""
-
-
-class Change(NamedTuple):
-    """What a performer found out: an event, and the payloads that belong into the same transition."""
-
-    event: Event
-    activation: ActivationColumns | None = None
-    operation: OperationColumns | None = None
-    submission: SubmissionColumns | None = None
-    note: Mapping[str, Any] | None = None
-    """What the journal tells people beside the event."""
-    cause: BaseException | None = None
-    """The exception itself, for those who wait for the run in this process."""
 
 
 class Threads:
@@ -129,6 +112,7 @@ class OwnedRun:
     policies: Policies
     load: Callable[[int], Awaitable[Work | None]]
     """The run in memory, loaded if it was evicted; None when it is not ours any more."""
+    in_memory: Work | None = None
 
     def node(self, name: str) -> Node[Any, Any]:
         """The user's node."""
@@ -140,8 +124,8 @@ class OwnedRun:
         return self.policies.of(name)
 
     async def work(self) -> Work | None:
-        """As `load`, for this run."""
-        return await self.load(self.run)
+        """What performers know of the run in memory, loaded if it was evicted; None when it is not ours any more."""
+        return self.in_memory or await self.load(self.run)
 
     async def record(self, key: OperationKey) -> OperationRecord | None:
         """The operation's row."""

@@ -7,25 +7,31 @@ they are.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
-from ...checkpoints.records import ActivationColumns, RunStatus, Signal, State
+from ...checkpoints.records import RunStatus, Signal, State
+from ...nodes.errors import SubmissionUnknownError
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations import operation_for
 from ...nodes.operations.capabilities import Adoptable, Cancellable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.addresses import Address, OperationAddress
+from ..core.book import Change
 from ..core.commands import Effect
 from ..core.errors import IllegalEventError
 from ..errors import AnswerError
+from ..failures import describe
 from ._driver import Driver
-from ._shared import Change, OwnedRun
+from ._shared import OwnedRun
 from .performers._submit import handle_text
 
 log = logging.getLogger("perdure")
+
+_COUNTS = 2**31
+"""More attempts, operations or submissions than there can be of one activation."""
 
 
 async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
@@ -44,17 +50,15 @@ async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
 
 async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
     address = None if signal.node is None else Address(signal.node, signal.path)
-    data: dict[str, Any] = unpack(signal.data)
     match signal.kind:
         case "cancel":
             return await request_cancel(driver, (signal.id,))
         case "handle" if address is not None:
-            token = ContinuationToken.from_dict(data["token"])
-            operation = OperationAddress(address, *data["operation"])
-            return await _late_handle(driver, operation, data["submission"], token, signal.id)
+            operation, submission, token = _read_handle(address, unpack(signal.data))
+            return await _late_handle(driver, operation, submission, token, signal.id)
         case "answer" if address is not None:
             try:
-                return await answer(driver, address, data["answer"], (signal.id,))
+                return await answer(driver, address, _read_answer(unpack(signal.data)), (signal.id,))
             except AnswerError as error:  # it came too late: nobody is waiting for this exception
                 log.warning("%s", error)
                 return await driver.commit(signals=(signal.id,))
@@ -65,6 +69,37 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
                 signal.kind,
             )
             return None
+
+
+def _read_handle(address: Address, data: object) -> tuple[OperationAddress, int, ContinuationToken]:
+    """What a late handle is of, and its token. Raises `ValueError` or `OperationError` for something else."""
+    plain = cast("dict[str, Any] | None", data)
+    match plain:
+        case {
+            "operation": [int() as attempt, str() as chain, int() as number],
+            "submission": int() as submission,
+            "token": token,
+        } if (
+            isinstance(token, dict)
+            and 0 < attempt < _COUNTS
+            and 0 <= number < _COUNTS
+            and 0 < submission < _COUNTS
+        ):
+            return (
+                OperationAddress(address, attempt, chain, number),
+                submission,
+                ContinuationToken.from_dict(cast("dict[str, object]", token)),
+            )
+        case _:
+            raise ValueError(f"this is no handle of {address}: {data!r}")
+
+
+def _read_answer(data: object) -> str:
+    match data:
+        case {"answer": str() as reply}:
+            return reply
+        case _:
+            raise ValueError(f"this is no answer: {data!r}")
 
 
 async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[Effect]:
@@ -90,10 +125,20 @@ async def answer(driver: Driver, address: Address, reply: str, signals: tuple[in
         )
     at = driver.shared.clock()
     note = {"answer": reply}
-    if reply == "resubmit" or reply == "fail":
-        failure = pack({"type": "SubmissionUnknownError", "message": _FAILED.format(known.unknown)})
-        columns: ActivationColumns | None = {"error": failure} if reply == "fail" else None
-        change = Change(events.Answered(at, operation, reply), columns, note=note)
+    if reply == "resubmit":
+        return await driver.commit(Change(events.Answered(at, operation, reply), note=note), signals=signals)
+    if reply == "fail":
+        error = SubmissionUnknownError(_FAILED.format(known.unknown), code="answered")
+        failure = describe(error)
+        packed = pack(failure)
+        change = Change(
+            events.Answered(at, operation, reply),
+            {"error": packed},
+            {"error": packed},
+            note=note,
+            failure=failure,
+            cause=error,
+        )
         return await driver.commit(change, signals=signals)
     token = _adopted(driver.owned, operation, reply)
     return await driver.commit(

@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from perdure.checkpoints import Claim, NewRun, PlanRecord, RunRecord, SQLiteStore, Transition
 
@@ -91,10 +90,10 @@ class WatchedStore(SQLiteStore):
         self.first_commit: float | None = None
         self._writing: list[tuple[str, str | None]] = []
 
-    def _open(self) -> sqlite3.Connection:
-        connection = super()._open()
-        connection.set_trace_callback(self._executing)
-        return connection
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        await self._call(lambda connection: connection.set_trace_callback(self._executing))
+        return self
 
     def _executing(self, statement: str) -> None:
         """On the connection's thread, as SQLite begins with a statement."""
@@ -119,8 +118,8 @@ class WatchedStore(SQLiteStore):
             self._kills.reached("after", "claim")
         return claim
 
-    async def claim_all(self, signatures: Sequence[str]) -> list[Claim]:
-        claims = await super().claim_all(signatures)
+    async def claim_all(self, signatures: Sequence[str], *, exclude: Collection[int] = ()) -> list[Claim]:
+        claims = await super().claim_all(signatures, exclude=exclude)
         if any(claim.granted for claim in claims):
             self.seen["claim"] += 1
             self._kills.reached("after", "claim")

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 QUICK = Polling(first=0.1, cap=0.2)
 """Polls that follow each other quickly, for responses that take tenths of a second."""
 
-
-PATIENT = 20
-"""How often a briefing submits again what is of unknown fate: a soak can kill it more often than is usual."""
+NONE = 0
+"""Retries of agents: neither a crash nor a submission of unknown fate uses one up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +98,7 @@ def briefing(desk: Desk) -> Workflow[str, str]:
         desk.note(ctx)
         return f"{question}, in short"
 
-    @researcher.node(name="research", retries=PATIENT)
+    @researcher.node(name="research", retries=NONE)
     def research(question: str) -> str:
         return f"Investigate: {question}"
 
@@ -126,11 +125,11 @@ def briefing(desk: Desk) -> Workflow[str, str]:
         desk.note(ctx)
         return f"Nothing was found in {digest.words} words."
 
-    @editor.node(name="outline", retries=PATIENT)
+    @editor.node(name="outline", retries=NONE)
     def outline(questions: list[str]) -> str:
         return "Outline: " + "; ".join(questions)
 
-    @editor.node(output=Review, name="review", retries=PATIENT)
+    @editor.node(output=Review, name="review", retries=NONE)
     def review(parts: tuple[str | None, str | None, str]) -> str:
         return "Judge: " + " / ".join(part or "nothing" for part in parts)
 
@@ -140,7 +139,7 @@ def briefing(desk: Desk) -> Workflow[str, str]:
         return json.dumps([judged.text, judged.score, ctx.output(gather).words, ctx.output(outline)])
 
     workflow = Workflow("briefing", start=plan, end=publish)
-    workflow.map(plan, sharpen, limit=3)
+    workflow.map(plan, sharpen, concurrency=3)
     workflow.edge(sharpen, research)
     workflow.edge(research, note)
     workflow.collect(note, gather)

@@ -6,7 +6,6 @@ submissions, how many of unknown fate) is asserted by the test that knows the po
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import time
@@ -18,23 +17,32 @@ from typing import Any
 
 from perdure.checkpoints import (
     ActivationRecord,
-    ActivationState,
     DatabaseCorruptError,
     EventRecord,
+    OperationRecord,
     RunNotFoundError,
     RunRecord,
     RunStatus,
-    SQLiteStore,
+    SQLiteView,
+    State,
+    SubmissionKey,
+    SubmissionRecord,
+    View,
     unpack,
 )
 from perdure.engine import Plan
-from perdure.engine.events import Address, from_journal
-from perdure.engine.scheduler import fold
+from perdure.engine.core.addresses import Address
+from perdure.engine.core.journal import from_journal
+from perdure.engine.core.machine import fold
+from perdure.engine.core.policy import NO_POLICIES, RESUBMISSIONS, Policies
+from perdure.engine.core.restore import restore
+from perdure.engine.core.state import RunState
+from perdure.engine.graph.plan_form import decode_plan
 from perdure.simulator import Answer, Match, ReceivedRequest, Rule, SimulatedResponse, Simulator
 
 from .child import Job, Verb
 from .kills import Step, When
-from .nursery import Nursery
+from .nursery import PATIENCE, Child, Nursery
 
 AT_ONCE = 5.0
 """Seconds within which a run whose owner was killed must be taken over: a third of the lease."""
@@ -78,24 +86,45 @@ class Snapshot:
     run: RunRecord
     journal: Sequence[EventRecord]
     activations: Mapping[str, ActivationRecord]
+    operations: Sequence[OperationRecord]
+    submissions: Sequence[SubmissionRecord]
+    signals: int
+    """How many signals were left for the run and not acted on."""
     plan: Plan
+    restored: RunState
 
     def succeeded(self) -> set[str]:
         """The activations whose success is committed."""
         return {where(event) for event in self.journal if event.type == "succeeded"}
 
     def unknown(self, address: str) -> int:
-        """How often the fate of a submission was unknown, by the row; the journal must agree."""
-        row = self.activations[address].unknown if address in self.activations else 0
+        """How often the fate of a submission was unknown, by the operations' rows; the journal must agree."""
+        rows = sum(row.unknown for row in self.operations if place_of(row) == address)
         told = sum(event.type == "submission_unknown" and where(event) == address for event in self.journal)
-        assert row == told, f"{address}: {row} in its row, {told} in the journal"
-        return row
+        assert rows == told, f"{address}: {rows} in its operations, {told} in the journal"
+        return rows
+
+    def operation(self, address: str) -> OperationRecord:
+        """The newest operation of an activation."""
+        return max((row for row in self.operations if place_of(row) == address), key=lambda row: row.key)
+
+    def held(self) -> list[str]:
+        """The activations whose submission a person is to decide."""
+        return [place_of(row) for row in self.operations if row.detail == "held"]
+
+    def fates(self, address: str) -> list[str]:
+        """What became of the submissions of an activation, in order."""
+        return [row.fate for row in self.submissions if place_of(row) == address]
 
     def handles(self) -> set[str]:
         """The ids of all responses whose handle was ever committed."""
-        return {
-            unpack(event.data)["token"]["handle"]["id"] for event in self.journal if event.type == "submitted"
-        }
+        return {row.handle for row in self.submissions if row.handle is not None}
+
+
+def place_of(row: OperationRecord | SubmissionRecord) -> str:
+    """`research[3]`."""
+    key = row.key.operation if isinstance(row.key, SubmissionKey) else row.key
+    return str(Address(key.node, row.path))
 
 
 def where(event: EventRecord) -> str:
@@ -105,29 +134,34 @@ def where(event: EventRecord) -> str:
 
 def look(database: Path, run_id: str) -> Snapshot | None:
     """Read a run, as any reader may while others write."""
-
-    async def read() -> Snapshot | None:
-        async with SQLiteStore(database, read_only=True) as store:
-            try:
-                run = await store.run(run_id)
-            except RunNotFoundError:
-                return None
-            rows = await store.activations(run.key)
-            return Snapshot(
-                run=run,
-                journal=await store.events(run.key),
-                activations={str(Address(row.key.node, row.path)): row for row in rows},
-                plan=Plan.decode((await store.plan(run.signature)).plan),
-            )
-
     if not database.exists():
         return None
     try:
-        return asyncio.run(read())
+        with SQLiteView.open(database) as view, view.snapshot():
+            return _read(view, run_id)
+    except RunNotFoundError:
+        return None
     except DatabaseCorruptError as error:
         if "the file is empty" in str(error):  # it is being made
             return None
         raise
+
+
+def _read(view: View, run_id: str) -> Snapshot:
+    run = view.run(run_id)
+    plan = decode_plan(view.plan(run.signature).plan)
+    policies = Policies.from_plain(unpack(run.policies)) if run.policies else NO_POLICIES
+    (loaded,) = view.load([run.key])
+    return Snapshot(
+        run=run,
+        journal=view.events(run.key),
+        activations={str(Address(row.key.node, row.path)): row for row in view.activations(run.key)},
+        operations=view.operations(run.key),
+        submissions=view.submissions(run.key),
+        signals=len(view.signals([run.key])),
+        plan=plan,
+        restored=restore(plan, policies, loaded),
+    )
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -147,16 +181,27 @@ def assert_nothing_left(
     live = {
         address: row.state
         for address, row in snapshot.activations.items()
-        if not row.state.terminal and row.state is not ActivationState.READY
+        if not row.state.terminal and row.state is not State.READY
     }
     assert live == {}
+    assert [(place_of(row), row.state) for row in snapshot.operations if not row.state.terminal] == []
+    assert {row.fate for row in snapshot.submissions} <= {"accepted", "refused", "unknown", "stray_cancelled"}
+    assert snapshot.signals == 0
     assert list(job.database.parent.glob("*.lock")) == []
     handles = snapshot.handles()
     assert [response.id for response in responses if response.running and response.id in handles] == []
+    assert_journal_tells_it_all(snapshot)
+
+
+def assert_journal_tells_it_all(snapshot: Snapshot) -> None:
+    """Folding the journal gives the very state that the rows describe."""
     events = [
-        from_journal(event.type, event.node, event.path, unpack(event.data)) for event in snapshot.journal
+        from_journal(event.type, event.at, event.node, event.path, unpack(event.data))
+        for event in snapshot.journal
     ]
-    assert fold(snapshot.plan, events).status is status
+    folded = fold(snapshot.plan, events)
+    assert folded.status is snapshot.run.status
+    assert folded == snapshot.restored
     assert [event.position for event in snapshot.journal] == list(range(1, len(events) + 1))
 
 
@@ -176,6 +221,8 @@ class Ending:
     """The submissions of this run that reached the provider."""
     responses: Sequence[SimulatedResponse]
     """Those that it accepted."""
+    answers: Sequence[str] = ()
+    """The activations of which a person decided a held submission."""
 
     @property
     def output(self) -> Any:
@@ -202,6 +249,7 @@ class Ending:
         assert set(self.codes[:-1]) <= {-signal.SIGKILL}
         assert self.output == output
         self.assert_paid_once(submissions)
+        self.assert_held_as_late_as_possible()
         self.assert_nothing_again()
         self.assert_nothing_left(RunStatus.SUCCEEDED)
         self.assert_taken_over_at_once()
@@ -217,6 +265,14 @@ class Ending:
             assert len(sent) == self.accepted(address)
             assert len({request.idempotency_key for request in sent}) == expected
             assert len({json.dumps(request.body) for request in sent}) == expected  # the same bytes each time
+
+    def assert_held_as_late_as_possible(self) -> None:
+        """A person was asked exactly about what had been submitted again twice by itself already."""
+        asked = {
+            address: max(0, self.snapshot.unknown(address) - RESUBMISSIONS)
+            for address in self.snapshot.activations
+        }
+        assert Counter(self.answers) == Counter(asked)
 
     def assert_nothing_again(self) -> None:
         """No function ran after its success had been committed, and no activation succeeded twice."""
@@ -250,6 +306,7 @@ def play(scenario: Scenario, nursery: Nursery, provider: Simulator, folder: Path
     )
     codes: list[int] = []
     again: list[str] = []
+    answers: list[str] = []
     ran = 0
     done: set[str] = set()
     job = Job(
@@ -270,6 +327,7 @@ def play(scenario: Scenario, nursery: Nursery, provider: Simulator, folder: Path
         child = nursery.start(job)
         if life is not None and life.killed_after is not None and not child.ended(life.killed_after):
             child.send(signal.SIGKILL)
+        answers += decide_while_running(job, child, nursery)
         codes.append(child.wait())
         effects = lines(job.effects)
         again += [
@@ -282,7 +340,22 @@ def play(scenario: Scenario, nursery: Nursery, provider: Simulator, folder: Path
         done = snapshot.succeeded() if snapshot else set()
         if codes[-1] != -signal.SIGKILL:
             break
-    return ending(scenario, job, codes, again, provider)
+    return replace(ending(scenario, job, codes, again, provider), answers=answers)
+
+
+def decide_while_running(job: Job, child: Child, nursery: Nursery) -> list[str]:
+    """Be the person who has each submission that is held sent again; the activations that were decided."""
+    decided: list[str] = []
+    until = time.monotonic() + PATIENCE
+    while not child.ended(1.0) and time.monotonic() < until:
+        snapshot = look(job.database, job.run)
+        if snapshot is None or snapshot.signals:
+            continue
+        for address in snapshot.held():
+            answer = replace(job, verb="answer", answer=(address, "resubmit"), steps=(), wait=False)
+            assert nursery.start(answer).wait() == 0
+            decided.append(address)
+    return decided
 
 
 def ending(

@@ -6,7 +6,6 @@ all begin when its first test waits, and each test reports one of them.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from perdure.checkpoints import RunStatus, SQLiteStore
+from perdure.checkpoints import RunStatus
 from perdure.simulator import (
     Answer,
     Match,
@@ -138,14 +137,9 @@ class Stage:
         ids = {response.id for response in account.accepted(run=self.run)}
         return [request for request in account.calls(route) if request.response_id in ids]
 
-    def messages(self) -> int:
-        """How many messages are left in the inbox of the run."""
-
-        async def count() -> int:
-            async with SQLiteStore(self.job().database, read_only=True) as store:
-                return len(await store.messages([(await store.run(self.run)).key]))
-
-        return asyncio.run(count())
+    def signals(self) -> int:
+        """How many signals are left for the run."""
+        return self.snapshot().signals
 
     def log(self) -> str:
         """What the processes have printed."""

@@ -49,8 +49,8 @@ def while_submitting(stage: Stage, **then: object) -> Child:
 
 
 def in_a_backoff(stage: Stage, **then: object) -> Child:
-    child = stage.child(after="backed_off", options={"tell_fails": 3}, **then)
-    stage.until("backed_off tell")
+    child = stage.child(after="attempt_failed", options={"tell_fails": 3}, **then)
+    stage.until("attempt_failed tell")
     return child
 
 
@@ -101,7 +101,7 @@ def ended(stage: Stage) -> None:
         assert stage.child(verb=verb).wait() == 1
     assert stage.journal() == journal
     assert len(stage.effects()) == ran
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     assert "only a failed run can be retried" in stage.error("RunNotRetryableError")
 
 
@@ -140,14 +140,14 @@ def crash_of_who_cancels_for_a_dead_owner(stage: Stage) -> None:
     step = {"when": "before", "what": "cancel_requested", "node": None, "nth": 1}
     assert stage.child(verb="cancel", steps=(step,)).wait() == KILLED
     cancelled(stage, stage.child(verb="resume"), accepted=1)  # the request was left in the inbox before
-    assert stage.messages() == 0
+    assert stage.signals() == 0
 
 
 @ACTS.act
 def in_a_long_backoff_by_another_process(stage: Stage) -> None:
     stage.script(Rule(match=ANSWER, fault=HttpError(status=429, retry_after=100)))
     child = stage.child()
-    stage.until("backed_off answer")
+    stage.until("submission_refused answer")
     assert stage.child(verb="cancel", wait=False).wait() == 0
     cancelled(stage, child, accepted=0)
 

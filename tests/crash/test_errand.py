@@ -22,15 +22,15 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
 LIVES = {
     "failure committed, cancels not sent": (
-        at("after", "failed", "check"),
+        at("after", "attempt_failed", "check"),
         at("before", "CANCEL"),
         at("before", "CANCEL"),
     ),
-    "failure not committed": (at("before", "failed", "check"),) * 3,
+    "failure not committed": (at("before", "attempt_failed", "check"),) * 3,
     "cancel sent, its end not committed": (
-        at("before", "cancelled"),
-        at("inside", "cancelled"),
-        at("after", "cancelled"),
+        at("before", "cancelled", "dig"),
+        at("inside", "cancelled", "dig"),
+        at("after", "cancelled", "dig"),
     ),
 }
 CRASHES = (1, 2, 3)

@@ -155,32 +155,32 @@ def a_late_handle_is_cancelled_when_the_submission_was_made_again(stage: Stage) 
     assert owner.wait() == 0
     assert [response.status for response in stage.accepted()] == ["cancelled", "completed"]
     assert stage.snapshot().unknown("answer") == 1
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
 @ACTS.act
 def a_late_handle_is_adopted_where_a_person_would_be_asked(stage: Stage) -> None:
-    stalled = stalled_in_a_post(stage, takes=0.5, policy="ask")
-    owner = stage.child(verb="resume", on_unknown_submit="ask")
+    stalled = stalled_in_a_post(stage, takes=0.5, policy="hold")
+    owner = stage.child(verb="resume", on_unknown_submit="hold")
     stage.until("submission_unknown answer")
     stalled.send(signal.SIGCONT)
     assert stalled.wait() == 1
     assert owner.wait() == 0
     assert [response.status for response in stage.accepted()] == ["completed"]
     assert stage.snapshot().unknown("answer") == 1
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
 @ACTS.act
 def an_owner_that_was_stalled_while_a_person_was_asked_notices_it(stage: Stage) -> None:
     stage.script(Rule(match=ANSWER, fault=ConnectionLost()))
-    stalled = stage.child(lease=LEASE, on_unknown_submit="ask")
+    stalled = stage.child(lease=LEASE, on_unknown_submit="hold")
     stage.until("submission_unknown answer")
     stall(stalled)
     answer = ("answer", "resubmit")
-    assert stage.child(verb="answer", answer=answer, on_unknown_submit="ask").wait() == 0
+    assert stage.child(verb="answer", answer=answer, on_unknown_submit="hold").wait() == 0
     stalled.send(signal.SIGCONT)
     assert stalled.wait() == 1
     assert "over" in stage.error("StaleFenceError")
@@ -191,17 +191,17 @@ def an_owner_that_was_stalled_while_a_person_was_asked_notices_it(stage: Stage) 
 
 @ACTS.act
 def a_late_handle_that_nobody_was_there_to_take_is_adopted_at_the_next_resume(stage: Stage) -> None:
-    stalled = stalled_in_a_post(stage, takes=0.5, policy="ask")
-    owner = stage.child(verb="resume", on_unknown_submit="ask")
+    stalled = stalled_in_a_post(stage, takes=0.5, policy="hold")
+    owner = stage.child(verb="resume", on_unknown_submit="hold")
     stage.until("submission_unknown answer")
     owner.send(signal.SIGKILL)
     owner.wait()
     stalled.send(signal.SIGCONT)
     assert stalled.wait() == 1
-    assert stage.messages() == 1
-    assert stage.child(verb="resume", on_unknown_submit="ask").wait() == 0
+    assert stage.signals() == 1
+    assert stage.child(verb="resume", on_unknown_submit="hold").wait() == 0
     assert len(stage.accepted()) == 1
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 

@@ -83,7 +83,7 @@ POINTS = {
         durations=(("outline", 0.1), *SPREAD.items()),
     ),
     "in a backoff": Point(
-        lives=(at("after", "backed_off", "polish"), CLAIMED, at("before", "attempt_started", "polish"))
+        lives=(at("after", "attempt_failed", "polish"), CLAIMED, at("before", "backoff_ended", "polish"))
     ),
     "during recovery": Point(
         before=(at("before", "submitted", "review"),),

@@ -89,7 +89,7 @@ def sigterm_in_a_plain_function(stage: Stage) -> None:
 @ACTS.act
 def sigterm_in_a_backoff(stage: Stage) -> None:
     child = stage.child(options={"tell_fails": 1})
-    stage.until("backed_off tell")
+    stage.until("attempt_failed tell")
     child.send(signal.SIGTERM)
     assert child.wait() in (TERMINATED, 0)
     goes_on(stage)

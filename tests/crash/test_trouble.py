@@ -195,7 +195,7 @@ def handle_in(message: str) -> str:
 @ACTS.act
 def a_locked_database_while_a_token_is_committed(stage: Stage) -> None:
     stage.script(slow_reply(2.0))
-    child = stage.child(busy_timeout=0.5, on_unknown_submit="ask")
+    child = stage.child(busy_timeout=0.5, on_unknown_submit="hold")
     (response,) = stage.until_accepted()
     with locked(stage):
         wait_for("the end", lambda: "could not be committed" in stage.log())
@@ -208,7 +208,7 @@ def a_locked_database_while_a_token_is_committed(stage: Stage) -> None:
 
 @ACTS.act
 def a_full_disk_while_a_token_is_committed(stage: Stage) -> None:
-    child = stage.child(disk_full_before="submitted", on_unknown_submit="ask")
+    child = stage.child(disk_full_before="submitted", on_unknown_submit="hold")
     assert child.wait() == 1
     (response,) = stage.accepted()
     message = stage.error("HandleNotCommittedError")
@@ -222,10 +222,10 @@ def adopted(stage: Stage, message: str) -> None:
     assert "submitted answer" not in stage.journal()
     assert f"perdure answer {stage.run} 'answer' {handle_in(message)}" in message
     answer = ("answer", handle_in(message))
-    assert stage.child(verb="answer", answer=answer, on_unknown_submit="ask").wait() == 0
+    assert stage.child(verb="answer", answer=answer, on_unknown_submit="hold").wait() == 0
     assert len(stage.accepted()) == 1
     assert stage.snapshot().unknown("answer") == 1
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 ACTS = Acts()
 UNKNOWN = "submission_unknown answer"
 KILLED = -signal.SIGKILL
+REFUSALS = 5
+"""More than the retries of an agent's node."""
 
 FAULTS = {
     "reply lost": ConnectionLost(accepted=True),
@@ -70,38 +72,38 @@ def failed_and_retried(stage: Stage, cause: str) -> None:
 
 def asked_in_the_same_process(stage: Stage, cause: str, reply: str) -> None:
     if reply == "HANDLE":  # known beforehand only from a first process
-        asking = begin(stage, cause, "ask")
+        asking = begin(stage, cause, "hold")
         stage.until(UNKNOWN)
         asking.send(signal.SIGTERM)
         asking.wait()
         answer = ("answer", stage.accepted()[0].id)
         owner = stage.child(
-            on_unknown_submit="ask", verb="resume", then="answer", after="claim", answer=answer
+            on_unknown_submit="hold", verb="resume", then="answer", after="claim", answer=answer
         )
     else:
         owner = begin(
-            stage, cause, "ask", then="answer", after="submission_unknown", answer=("answer", reply)
+            stage, cause, "hold", then="answer", after="submission_unknown", answer=("answer", reply)
         )
     settled(stage, owner, reply)
 
 
-def asked_through_the_inbox(stage: Stage, cause: str, reply: str) -> None:
-    owner = begin(stage, cause, "ask")
+def asked_through_a_signal(stage: Stage, cause: str, reply: str) -> None:
+    owner = begin(stage, cause, "hold")
     stage.until(UNKNOWN)
     assert stage.snapshot().run.status is RunStatus.WAITING
     given = stage.accepted()[0].id if reply == "HANDLE" else reply
-    other = stage.child(verb="answer", answer=("answer", given), on_unknown_submit="ask", wait=False)
+    other = stage.child(verb="answer", answer=("answer", given), on_unknown_submit="hold", wait=False)
     assert other.wait() == 0
     settled(stage, owner, reply)
 
 
 def asked_when_nobody_drives(stage: Stage, cause: str, reply: str) -> None:
-    owner = begin(stage, cause, "ask")
+    owner = begin(stage, cause, "hold")
     stage.until(UNKNOWN)
     owner.send(signal.SIGKILL)
     owner.wait()
     given = stage.accepted()[0].id if reply == "HANDLE" else reply
-    settled(stage, stage.child(verb="answer", answer=("answer", given), on_unknown_submit="ask"), reply)
+    settled(stage, stage.child(verb="answer", answer=("answer", given), on_unknown_submit="hold"), reply)
 
 
 def settled(stage: Stage, owner: Child, reply: str) -> None:
@@ -109,14 +111,16 @@ def settled(stage: Stage, owner: Child, reply: str) -> None:
     code = owner.wait()
     if reply == "fail":
         assert code == 1
-        assert "decided to count it as failed" in stage.error("RunFailedError")
+        told = stage.error("RunFailedError")
+        assert "failed at answer: SubmissionUnknownError: The fate of 1 submission(s) is unknown" in told
+        assert "a person decided to fail the node" in told
         recorded(stage, accepted=1)
         stage.assert_nothing_left(RunStatus.FAILED)
         return
     assert code == 0
     assert stage.output().startswith("told: ")
     recorded(stage, accepted=2 if reply == "resubmit" else 1)
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
@@ -133,7 +137,7 @@ for _cause in FAULTS:
     take(f"fail, {_cause}", failed_and_retried, _cause)
 ASKED = {
     "in the same process": asked_in_the_same_process,
-    "through the inbox": asked_through_the_inbox,
+    "through a signal": asked_through_a_signal,
     "when nobody drives": asked_when_nobody_drives,
 }
 CAUSES = ("reply lost", "500 after acceptance", "crash")
@@ -141,7 +145,7 @@ for _row, (_where, _story) in enumerate(ASKED.items()):
     for _column, _reply in enumerate(("resubmit", "fail", "HANDLE")):
         # Each cause with each reply and in each place, in nine of the twenty-seven ways.
         _cause = CAUSES[(_row + _column) % 3]
-        take(f"ask, {_cause}, {_reply} {_where}", _story, _cause, _reply)
+        take(f"hold, {_cause}, {_reply} {_where}", _story, _cause, _reply)
 
 
 @ACTS.act
@@ -150,49 +154,49 @@ def an_answer_is_not_lost_when_its_owner_dies_over_it(stage: Stage) -> None:
     owner = begin(
         stage,
         "reply lost",
-        "ask",
+        "hold",
         steps=({"when": "after", **intent}, {"when": "before", **intent}),
     )
     stage.until(UNKNOWN)
     answer = ("answer", "resubmit")
-    assert stage.child(verb="answer", answer=answer, on_unknown_submit="ask", wait=False).wait() == 0
+    assert stage.child(verb="answer", answer=answer, on_unknown_submit="hold", wait=False).wait() == 0
     assert owner.wait() == KILLED
-    assert stage.child(verb="resume", on_unknown_submit="ask").wait() == 0
+    assert stage.child(verb="resume", on_unknown_submit="hold").wait() == 0
     recorded(stage, accepted=2)
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
 @ACTS.act
 def a_handle_that_was_given_is_not_lost_when_its_owner_dies_over_it(stage: Stage) -> None:
-    step = {"when": "before", "what": "submitted", "node": "answer", "nth": 1}
-    owner = begin(stage, "reply lost", "ask", steps=(step,))
+    step = {"when": "before", "what": "handle_found", "node": "answer", "nth": 1}
+    owner = begin(stage, "reply lost", "hold", steps=(step,))
     stage.until(UNKNOWN)
     answer = ("answer", stage.accepted()[0].id)
-    assert stage.child(verb="answer", answer=answer, on_unknown_submit="ask", wait=False).wait() == 0
+    assert stage.child(verb="answer", answer=answer, on_unknown_submit="hold", wait=False).wait() == 0
     assert owner.wait() == KILLED
-    assert stage.child(verb="resume", on_unknown_submit="ask").wait() == 0
+    assert stage.child(verb="resume", on_unknown_submit="hold").wait() == 0
     recorded(stage, accepted=1)
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
 @ACTS.act
 def of_two_answers_the_first_counts(stage: Stage) -> None:
     stage.script(answer_takes(0.4), answer_takes(2.5))
-    owner = begin(stage, "reply lost", "ask")
+    owner = begin(stage, "reply lost", "hold")
     stage.until(UNKNOWN)
     owner.send(signal.SIGSTOP)  # so that it finds both at once
     answers = [
-        stage.child(verb="answer", answer=("answer", reply), on_unknown_submit="ask", wait=False)
+        stage.child(verb="answer", answer=("answer", reply), on_unknown_submit="hold", wait=False)
         for reply in ("resubmit", "resubmit")
     ]
     assert [child.wait() for child in answers] == [0, 0]
-    assert stage.messages() == 2
+    assert stage.signals() == 2
     owner.send(signal.SIGCONT)
     assert owner.wait() == 0
     recorded(stage, accepted=2)
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
@@ -205,47 +209,73 @@ def an_answer_to_what_was_never_asked_is_refused(stage: Stage) -> None:
     assert other.wait() == 1
     assert "waits for no answer" in stage.error("AnswerError")
     assert owner.wait() == 0
-    assert stage.messages() == 0
+    assert stage.signals() == 0
     stage.assert_nothing_left()
 
 
 @ACTS.act
-def it_is_not_asked_for_ever(stage: Stage) -> None:
-    """Under `resubmit` a provider that never replies well is given up after the node's retries."""
+def it_is_submitted_again_twice_then_held(stage: Stage) -> None:
+    """Under `resubmit` a provider that never replies well is asked three times, then a person is."""
     stage.script(Rule(match=ANSWER, fault=HttpError(status=500, retry_after_ms=20), times=0))
-    assert stage.child().wait() == 1
-    assert "The fate of 4 submission(s) is unknown" in stage.error("RunFailedError")
-    assert len(stage.provider.ledger().submissions(run=stage.run)) == 4
-    assert stage.snapshot().unknown("answer") == 4
+    owner = stage.child()
+    stage.until(UNKNOWN, 3)
+    assert stage.snapshot().held() == ["answer"]
+    assert stage.snapshot().run.status is RunStatus.WAITING
+    assert not owner.ended(1.0)
+    assert len(stage.provider.ledger().submissions(run=stage.run)) == 3
+    recorded(stage, accepted=0, unknown=3)
+    assert stage.child(verb="answer", answer=("answer", "fail"), wait=False).wait() == 0
+    assert owner.wait() == 1
+    assert "The fate of 3 submission(s) is unknown" in stage.error("RunFailedError")
+    recorded(stage, accepted=0, unknown=3)
+    assert stage.snapshot().fates("answer") == ["unknown"] * 3
     stage.assert_nothing_left(RunStatus.FAILED)
 
 
 @ACTS.act
+def crashes_count_as_much_as_lost_replies_before_it_is_held(stage: Stage) -> None:
+    step = {"when": "after", "what": "POST", "node": "answer", "nth": 1}
+    for verb in ("start", "resume", "resume"):
+        assert stage.child(verb=verb, steps=(step,)).wait() == KILLED
+    owner = stage.child(verb="resume")
+    stage.until(UNKNOWN, 3)
+    assert stage.snapshot().held() == ["answer"]
+    recorded(stage, accepted=3, unknown=3)
+    adopted = stage.accepted()[1].id
+    assert stage.child(verb="answer", answer=("answer", adopted), wait=False).wait() == 0
+    assert owner.wait() == 0
+    recorded(stage, accepted=3, unknown=3)
+    assert stage.snapshot().handles() == {adopted}
+    stage.assert_nothing_left()
+
+
+@ACTS.act
 def what_was_certainly_not_accepted_is_no_unknown(stage: Stage) -> None:
-    stage.script(
-        Rule(match=ANSWER, fault=HttpError(status=429, retry_after_ms=20)),
-        Rule(match=ANSWER, fault=HttpError(status=409, retry_after_ms=20)),
-    )
+    """It waits, and uses up none of the node's retries: this one has fewer than there are refusals."""
+    stage.script(Rule(match=ANSWER, fault=HttpError(status=429, retry_after_ms=20), times=REFUSALS))
     assert stage.child().wait() == 0
     assert len(stage.accepted()) == 1
     assert stage.snapshot().unknown("answer") == 0
-    assert stage.snapshot().activations["answer"].attempt == 3
+    assert stage.snapshot().activations["answer"].attempt == 1
+    assert stage.snapshot().activations["answer"].failures == 0
+    assert stage.snapshot().operation("answer").refused == REFUSALS
+    assert stage.snapshot().fates("answer") == ["refused"] * REFUSALS + ["accepted"]
     stage.assert_nothing_left()
 
 
 @ACTS.act
 def a_run_that_waits_for_a_person_stays_so_over_crashes(stage: Stage) -> None:
-    owner = begin(stage, "reply lost", "ask")
+    owner = begin(stage, "reply lost", "hold")
     stage.until(UNKNOWN)
     for _ in range(3):
         owner.send(signal.SIGKILL)
         owner.wait()
         taken = len(stage.reports("taken"))
-        owner = stage.child(verb="resume", on_unknown_submit="ask")
+        owner = stage.child(verb="resume", on_unknown_submit="hold")
         wait_for("the resume", lambda taken=taken: len(stage.reports("taken")) > taken)
     recorded(stage, accepted=1)
     handle = stage.accepted()[0].id
-    other = stage.child(verb="answer", answer=("answer", handle), on_unknown_submit="ask", wait=False)
+    other = stage.child(verb="answer", answer=("answer", handle), on_unknown_submit="hold", wait=False)
     assert (other.wait(), owner.wait()) == (0, 0)
     recorded(stage, accepted=1)
     stage.assert_nothing_left()

@@ -13,20 +13,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from perdure.nodes import (
-    Cancelled,
     Context,
     ContinuationToken,
-    Expired,
-    Failed,
-    Incomplete,
-    Json,
     OnUnknownSubmit,
     OperationCancelledError,
     OperationExpiredError,
     OperationFailedError,
     OperationIncompleteError,
     OperationNode,
-    Poll,
+)
+from perdure.nodes.operations import (
+    Cancelled,
+    Expired,
+    Failed,
+    Incomplete,
+    Json,
+    Outcome,
     Running,
     Succeeded,
 )
@@ -110,7 +112,7 @@ class BatchOperation:
     def adopt(self, handle: str) -> ContinuationToken:
         return self._token(handle)
 
-    async def poll(self, token: ContinuationToken) -> Poll:
+    async def poll(self, token: ContinuationToken) -> Outcome:
         await asyncio.sleep(0)
         batch = self.works.batches.get(str(token.handle["batch"]))
         if batch is None:
@@ -124,7 +126,7 @@ class BatchOperation:
             batch.status = "completed"
         return self._said(batch, token)
 
-    async def cancel(self, token: ContinuationToken) -> Poll:
+    async def cancel(self, token: ContinuationToken) -> Outcome:
         """The first request is acknowledged, the second finds it done."""
         await asyncio.sleep(0)
         batch = self.works.batches[str(token.handle["batch"])]
@@ -140,7 +142,7 @@ class BatchOperation:
         handle: dict[str, Json] = {"batch": batch, "output_file": f"file-of-{batch}"}
         return ContinuationToken(provider=self.provider, handle=handle, created_at=time.time())
 
-    def _said(self, batch: Batch, token: ContinuationToken) -> Poll:
+    def _said(self, batch: Batch, token: ContinuationToken) -> Outcome:
         match batch.status:
             case "completed":
                 return Succeeded(value={"lines": [f"done: {batch.text}"]}, usage={"lines": 1})

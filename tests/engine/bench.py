@@ -10,14 +10,26 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import pytest
-from perdure.checkpoints import ActivationRecord, MemoryStore, SQLiteStore, Store
+from perdure.checkpoints import (
+    ActivationRecord,
+    MemoryStore,
+    OperationRecord,
+    RunRecord,
+    SQLiteStore,
+    State,
+    Store,
+    SubmissionRecord,
+)
+from perdure.checkpoints.view import View
 from perdure.engine import Executor, Run, Workflow
-from perdure.engine.runtime import Runtime
+from perdure.engine.core.addresses import Address
+from perdure.engine.runtime._runtime import Runtime
 from perdure.nodes import Node, node
 
 T = TypeVar("T")
@@ -58,17 +70,81 @@ def runtime(executor: Executor) -> Runtime:
 
 def store_of(executor: Executor) -> Store:
     """The store that the executor has opened."""
-    return runtime(executor).store
+    return runtime(executor).shared.store
 
 
-async def rows(executor: Executor, run_id: str) -> dict[str, ActivationRecord]:
+async def read(executor: Executor, work: Callable[[View], T]) -> T:
+    """What a reader of the executor's database sees now."""
+    return await store_of(executor).read(work)
+
+
+async def record(executor: Executor, run_id: str = "r") -> RunRecord:
+    """The run as it is stored."""
+    return await read(executor, lambda view: view.run(run_id))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An activation as it is stored, with its operations and their submissions, oldest first."""
+
+    activation: ActivationRecord
+    operations: tuple[OperationRecord, ...]
+    submissions: tuple[SubmissionRecord, ...]
+
+    @property
+    def state(self) -> State:
+        """As people see it: that of its open operation, where there is one."""
+        return next(
+            (each.state for each in self.operations if not each.state.terminal), self.activation.state
+        )
+
+    @property
+    def attempt(self) -> int:
+        return self.activation.attempt
+
+    @property
+    def error(self) -> bytes | None:
+        return self.activation.error
+
+    @property
+    def operation(self) -> OperationRecord:
+        """The newest one."""
+        return self.operations[-1]
+
+
+async def rows(executor: Executor, run_id: str) -> dict[str, Row]:
     """The activations of a run as they are stored, by how they are shown."""
-    store = store_of(executor)
-    record = await store.run(run_id)
-    return {
-        f"{row.key.node}{list(row.path) if row.path else ''}": row
-        for row in await store.activations(record.key)
-    }
+
+    def work(view: View) -> dict[str, Row]:
+        with view.snapshot():
+            run = view.run(run_id).key
+            operations, submissions = view.operations(run), view.submissions(run)
+            return {
+                str(Address(row.key.node, row.path)): Row(
+                    activation=row,
+                    operations=tuple(each for each in operations if each.key.activation == row.key),
+                    submissions=tuple(
+                        each for each in submissions if each.key.operation.activation == row.key
+                    ),
+                )
+                for row in view.activations(run)
+            }
+
+    return await read(executor, work)
+
+
+async def states(executor: Executor, run_id: str) -> dict[str, State]:
+    """The states of a run's activations as people see them, by how they are shown."""
+    return {name: row.state for name, row in (await rows(executor, run_id)).items()}
+
+
+def state_is(executor: Executor, address: str, state: State) -> Callable[[], Awaitable[bool]]:
+    """For `until`: the activation of run r is in that state."""
+
+    async def done() -> bool:
+        return (await states(executor, "r")).get(address) is state
+
+    return done
 
 
 async def journal(run: Run[Any], after: int = 0) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from perdure.engine import backoff
+from perdure.engine.core import policy
 
 from .batches import Works
 from .bench import Stores, memory, sqlite
@@ -32,4 +32,4 @@ def works() -> Works:
 @pytest.fixture
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Backoffs of hundredths of a second."""
-    monkeypatch.setattr(backoff, "FIRST", 0.01)
+    monkeypatch.setattr(policy, "FIRST_BACKOFF", 0.01)

@@ -6,20 +6,28 @@ import asyncio
 import threading
 
 import pytest
-from perdure.checkpoints import ActivationRecord, ActivationState, RunStatus
+from perdure.checkpoints import RunStatus, State
 from perdure.engine import Executor, RunCancelledError, RunFailedError, RunNotRetryableError, Workflow
 from perdure.engine.errors import OperationUnknownError
 from perdure.nodes import node
 
 from .batches import Batch, Works, batch_node
-from .bench import Stores, chain, first, journal, perform, raises, rows, runtime, third, until
+from .bench import (
+    Stores,
+    chain,
+    first,
+    journal,
+    perform,
+    raises,
+    rows,
+    runtime,
+    state_is,
+    states,
+    third,
+    until,
+)
 
-S = ActivationState
-
-
-def states(found: dict[str, ActivationRecord]) -> dict[str, ActivationState]:
-    """By how an activation is shown."""
-    return {name: row.state for name, row in found.items()}
+S = State
 
 
 def test_an_async_function_is_cancelled_and_may_clean_up(stores: Stores) -> None:
@@ -46,7 +54,7 @@ def test_an_async_function_is_cancelled_and_may_clean_up(stores: Stores) -> None
                 await waiter
             assert cleaned == ["x1"]
             assert await run.status() is RunStatus.CANCELLED
-            assert states(await rows(executor, "r")) == {"first": S.SUCCEEDED, "wait": S.CANCELLED}
+            assert await states(executor, "r") == {"first": S.SUCCEEDED, "wait": S.CANCELLED}
             assert not executor.drives("r")
             with raises(RunCancelledError, "r"):
                 await (await executor.resume("r")).result()
@@ -75,7 +83,7 @@ def test_a_function_that_wont_be_cancelled_ends_first_and_nothing_follows(stores
             await executor.cancel("r")
             with pytest.raises(RunCancelledError):
                 await run.result()
-            assert states(await rows(executor, "r")) == {
+            assert await states(executor, "r") == {
                 "first": S.SUCCEEDED,
                 "stubborn": S.SUCCEEDED,
                 "third": S.CANCELLED,
@@ -106,7 +114,7 @@ def test_a_plain_function_is_waited_for(raising: bool, stores: Stores) -> None:
             release.set()
             with pytest.raises(RunCancelledError):
                 await run.result()
-            found = states(await rows(executor, "r"))
+            found = await states(executor, "r")
             after = {"block": S.FAILED} if raising else {"block": S.SUCCEEDED, "third": S.CANCELLED}
             assert found == {"first": S.SUCCEEDED, **after}
 
@@ -124,17 +132,11 @@ def test_a_backoff_ends_at_once(stores: Stores) -> None:
     async def test() -> None:
         async with Executor(stores()) as executor:
             run = await executor.start(chain("w", first, fail, third), "x", run_id="r")
-
-            async def backs_off() -> bool:
-                return (await rows(executor, "r")).get("fail") is not None and (
-                    (await rows(executor, "r"))["fail"].state is S.BACKOFF
-                )
-
-            await until(backs_off)
+            await until(state_is(executor, "fail", S.BACKOFF))
             await executor.cancel("r")
             with pytest.raises(RunCancelledError):
                 await run.result()
-            assert states(await rows(executor, "r"))["fail"] is S.CANCELLED
+            assert (await states(executor, "r"))["fail"] is S.CANCELLED
             await asyncio.sleep(0.6)  # longer than the backoff
             assert attempts == ["x1"]
 
@@ -197,7 +199,7 @@ def test_what_the_provider_finished_meanwhile_is_kept_and_nothing_follows(
             await executor.cancel("r")
             with pytest.raises(RunCancelledError):
                 await run.result()
-            assert states(await rows(executor, "r")) == {
+            assert await states(executor, "r") == {
                 "first": S.SUCCEEDED,
                 "print": S.SUCCEEDED,
                 "third": S.CANCELLED,
@@ -251,7 +253,7 @@ def test_a_map_is_cancelled_whole_and_what_is_done_is_kept(stores: Stores, works
 
     workflow = Workflow("w", start=texts, end=gather)
     print_it = batch_node("print", works)
-    workflow.map(texts, print_it, limit=3)
+    workflow.map(texts, print_it, concurrency=3)
     workflow.collect(print_it, gather)
 
     async def test() -> None:
@@ -261,7 +263,7 @@ def test_a_map_is_cancelled_whole_and_what_is_done_is_kept(stores: Stores, works
             await executor.cancel("r")
             with pytest.raises(RunCancelledError):
                 await run.result()
-            assert states(await rows(executor, "r")) == {
+            assert await states(executor, "r") == {
                 "texts": S.SUCCEEDED,
                 "print[0]": S.SUCCEEDED,
                 **{f"print[{item}]": S.CANCELLED for item in (1, 2, 3)},

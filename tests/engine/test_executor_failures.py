@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Never
 
 import pytest
-from perdure.checkpoints import ActivationState, RunStatus, ValueNotStorableError, unpack
+from perdure.checkpoints import RunStatus, State, ValueNotStorableError, unpack
 from perdure.engine import Executor, RunFailedError, Workflow
 from perdure.nodes import Context, node
 
-from .bench import Stores, chain, first, journal, perform, raises, rows, second, third, until
+from .bench import Stores, chain, first, journal, perform, raises, rows, second, state_is, third, until
 
-S = ActivationState
+S = State
 
 
 class UnspeakableError(Exception):
@@ -95,7 +95,7 @@ def test_whatever_a_function_raises_is_its_failure_and_a_retry_goes_on(
             kept = (await rows(executor, "r"))["act"].error
             assert kept is not None
             assert "in act" in unpack(kept)["traceback"]
-            assert (await journal(run))[-1] == "3 failed act"
+            assert (await journal(run))[-1] == "3 attempt_failed act"
             broken = False
             assert await (await executor.retry("r")).result() == "x13"
 
@@ -208,20 +208,21 @@ def test_attempts_and_backoffs_are_committed(stores: Stores) -> None:
             run = await executor.start(chain("w", first, act, third), "x", run_id="r")
             delays: list[float] = []
             async for event in run.events():
-                if event.type == "backed_off":
+                if event.type == "attempt_failed":
                     row = (await rows(executor, "r"))["act"]
                     assert (row.state, row.attempt) == (S.BACKOFF, len(delays) + 1)
-                    assert row.wake_at == event.data["wake_at"]
+                    assert row.activation.wake_at == event.data["wake_at"]
                     assert row.error is not None
                     assert unpack(row.error)["message"] == f"attempt {row.attempt}"
-                    assert event.data["error"] == f"ValueError: attempt {row.attempt}"
+                    assert event.data["error"] == unpack(row.error)
+                    assert event.data["error"]["type"] == "ValueError"
                     delays.append(event.data["wake_at"] - event.at)
                     assert await run.status() is RunStatus.WAITING
             assert await run.result() == "x13"
             assert 0.2 < delays[0] < 0.55
             assert 0.45 < delays[1] < 1.05
             row = (await rows(executor, "r"))["act"]
-            assert (row.state, row.attempt, row.error, row.wake_at) == (S.SUCCEEDED, 3, None, None)
+            assert (row.state, row.attempt, row.activation.wake_at) == (S.SUCCEEDED, 3, None)
             assert [attempt for attempt, _ in seen] == [1, 2, 3]
             assert len({key for _, key in seen}) == 1
 
@@ -243,12 +244,7 @@ def test_a_backoff_goes_on_in_another_executor(stores: Stores) -> None:
     async def test() -> None:
         async with Executor(stores()) as executor:
             await executor.start(workflow, "x", run_id="r")
-
-            async def backs_off() -> bool:
-                found = await rows(executor, "r")
-                return "act" in found and found["act"].state is S.BACKOFF
-
-            await until(backs_off)
+            await until(state_is(executor, "act", S.BACKOFF))
         async with Executor(stores(), workflows=[workflow]) as executor:
             assert await (await executor.resume("r")).result() == "x1"
         assert attempts == [1, 2]
@@ -310,7 +306,7 @@ def branching(when: Callable[[str], bool], *, dropped: bool = False) -> Workflow
     workflow.edge(first, second)
     workflow.edge(second, last, when=when)
     if dropped:
-        workflow.drop(second)
+        workflow.discard(second)
     return workflow
 
 
@@ -361,7 +357,7 @@ def test_no_edge_taken_is_an_error_that_tells_both_mends(stores: Stores) -> None
                 "r failed at second: NoEdgeTakenError: second succeeded",
                 "last",
                 "edge(second, …, otherwise=True)",
-                "drop(second)",
+                "discard(second)",
                 "retry run r",
             ):
                 await run.result()

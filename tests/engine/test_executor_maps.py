@@ -24,9 +24,9 @@ async def gather(found: list[int]) -> list[int]:
     return found
 
 
-def mapped(inner: Node[int, int], *, limit: int | None = None) -> Workflow[int, list[int]]:
+def mapped(inner: Node[int, int], *, concurrency: int | None = None) -> Workflow[int, list[int]]:
     workflow = Workflow("w", start=numbers, end=gather)
-    workflow.map(numbers, inner, limit=limit)
+    workflow.map(numbers, inner, concurrency=concurrency)
     workflow.collect(inner, gather)
     return workflow
 
@@ -65,7 +65,7 @@ def test_a_limit_is_kept_and_used(limit: int, kind: str, stores: Stores) -> None
 
     async def test() -> None:
         async with Executor(stores()) as executor:
-            workflow = mapped(act if kind == "async" else act_plainly, limit=limit)
+            workflow = mapped(act if kind == "async" else act_plainly, concurrency=limit)
             run = await executor.start(workflow, 12)
             assert await run.result() == [number * 10 for number in range(12)]
             assert most == limit
@@ -91,7 +91,7 @@ def test_a_limit_counts_what_waits_at_a_provider_or_for_its_next_attempt(
 
     workflow = Workflow("w", start=texts, end=join_up)
     print_it = batch_node("print", works)
-    workflow.map(texts, print_it, limit=2)
+    workflow.map(texts, print_it, concurrency=2)
     workflow.collect(print_it, join_up)
 
     async def test() -> None:
@@ -145,7 +145,7 @@ def test_items_that_were_skipped_are_left_out(stores: Stores) -> None:
     workflow = Workflow("w", start=numbers, end=gather)
     workflow.map(numbers, look)
     workflow.edge(look, keep, when=lambda number: number % 3 == 0)
-    workflow.drop(look)
+    workflow.discard(look)
     workflow.collect(keep, gather)
 
     async def test() -> None:
@@ -182,8 +182,8 @@ def test_maps_in_maps_in_maps(stores: Stores) -> None:
 
     one, two = level("one"), level("two")
     workflow = Workflow("w", start=one, end=outer)
-    workflow.map(one, two, limit=2)
-    workflow.map(two, leaf, limit=3)
+    workflow.map(one, two, concurrency=2)
+    workflow.map(two, leaf, concurrency=3)
     workflow.collect(leaf, inner)
     workflow.collect(inner, outer)
 

@@ -10,14 +10,8 @@ from pathlib import Path
 import pytest
 from perdure.checkpoints import RunStatus, SQLiteStore
 from perdure.engine import Executor, RunFailedError, Workflow
-from perdure.nodes import (
-    ContinuationToken,
-    Poll,
-    ProviderUnavailableError,
-    Running,
-    SubmissionUnknownError,
-    node,
-)
+from perdure.nodes import ContinuationToken, ProviderUnavailableError, SubmissionUnknownError, node
+from perdure.nodes.operations import Outcome, Running
 
 from .batches import BatchOperation, Works, batch_node
 from .bench import Stores, chain, first, journal, perform, runtime, third, until
@@ -36,13 +30,13 @@ def test_a_run_that_waits_is_not_in_memory_and_comes_back(stores: Stores, works:
                 await until(lambda: not held.drivers)
                 assert executor.drives("r")
                 assert run.driven_here
-                assert len(held.poller) <= 1
+                assert len(held.shared.wake_queue) <= 1
             await until(lambda: len(asyncio.all_tasks()) == idle)
-            assert held.budget.used == 0
+            assert held.shared.budget.used == 0
             works.hold = False
             assert await run.result() == "done: x13"
-            assert (held.drivers, held.owned, len(held.poller)) == ({}, {}, 0)
-            assert held.budget.used == 0
+            assert (held.drivers, held.owned, len(held.shared.wake_queue)) == ({}, {}, 0)
+            assert held.shared.budget.used == 0
 
     perform(test())
 
@@ -93,12 +87,12 @@ def test_thousands_of_runs_wait_without_tasks(tmp_path: Path, works: Works) -> N
             await until(lambda: len(works.batches) == many)
             await executor.settled()
             assert held.drivers == {}
-            assert len(held.owned) == len(held.poller) == many
+            assert len(held.owned) == len(held.shared.wake_queue) == many
             assert len(asyncio.all_tasks()) == idle
             works.hold = False
             results = [await run.result() for run in runs]
             assert results == [f"done: {number}-1" for number in range(many)]
-            assert (held.owned, len(held.poller), held.budget.used) == ({}, 0, 0)
+            assert (held.owned, len(held.shared.wake_queue), held.shared.budget.used) == ({}, 0, 0)
         async with Executor(SQLiteStore(tmp_path / "perdure.db"), workflows=[workflow]) as executor:
             assert (await executor.resume_all()).runs == ()
 
@@ -119,7 +113,7 @@ def test_runs_that_only_wait_are_resumed_without_being_loaded(tmp_path: Path, wo
         async with Executor(SQLiteStore(tmp_path / "perdure.db"), workflows=[workflow]) as executor:
             assert len((await executor.resume_all()).runs) == many
             assert runtime(executor).drivers == {}
-            assert len(runtime(executor).poller) == many
+            assert len(runtime(executor).shared.wake_queue) == many
 
     perform(test())
 
@@ -158,7 +152,7 @@ def test_what_is_logged_names_run_and_node_and_holds_no_key(
         def __repr__(self) -> str:
             return f"Telling({self.key})"
 
-        async def poll(self, token: ContinuationToken) -> Poll:
+        async def poll(self, token: ContinuationToken) -> Outcome:
             if not works.hold:
                 return await super().poll(token)
             works.hold = False

@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
 import pytest
-from perdure.checkpoints import ActivationState, RunStatus, unpack
+from perdure.checkpoints import Request, RunStatus, State, unpack
 from perdure.engine import AnswerError, Executor, Run, RunFailedError, Workflow
-from perdure.engine.events import Address
-from perdure.engine.functions import idempotency_key
+from perdure.engine.core.addresses import Address, OperationAddress, submission_key
 from perdure.nodes import (
-    Cancellable,
     ContinuationToken,
-    Json,
-    NeedsInput,
     OnUnknownSubmit,
-    Operation,
     OperationExpiredError,
     OperationFailedError,
     OperationNode,
-    Poll,
     ProviderUnavailableError,
-    Running,
-    Streamable,
     SubmissionRejectedError,
     SubmissionUnknownError,
     node,
 )
+from perdure.nodes.operations import (
+    Asks,
+    Cancellable,
+    Json,
+    Operation,
+    Outcome,
+    Running,
+    Streamable,
+)
 
 from .batches import Batch, BatchOperation, Works, batch_node
-from .bench import Stores, chain, first, journal, perform, raises, rows, runtime, store_of, third, until
+from .bench import (
+    Stores,
+    chain,
+    first,
+    journal,
+    perform,
+    raises,
+    read,
+    record,
+    rows,
+    runtime,
+    state_is,
+    third,
+    until,
+)
 
-S = ActivationState
+S = State
 
 
 def words(lines: list[str], about: str) -> list[str]:
     """The types of the events of one node."""
     return [line.split()[1] for line in lines if line.split()[-1] == about]
-
-
-async def state(executor: Executor, address: str) -> ActivationState | None:
-    found = await rows(executor, "r")
-    return found[address].state if address in found else None
 
 
 def test_the_adapter_is_what_the_protocol_asks_for() -> None:
@@ -63,18 +74,24 @@ def test_an_operation_is_submitted_once_and_polled_to_its_end(stores: Stores, wo
             run = await executor.start(chain("w", first, batch_node("print", works), third), "x", run_id="r")
             assert await run.result() == "done: x13"
             row = (await rows(executor, "r"))["print"]
-            assert row.token is not None
-            token = ContinuationToken.from_dict(unpack(row.token))
+            assert row.operation.token is not None
+            token = ContinuationToken.from_dict(unpack(row.operation.token))
             assert token.provider == "works.batches"
             assert token.handle == {"batch": "batch-1", "output_file": "file-of-batch-1"}
-            assert row.usage is not None
-            assert unpack(row.usage) == {"lines": 1}
-            assert (row.attempt, row.submission, row.unknown) == (1, 1, 0)
-            request = await store_of(executor).request(row.run, row.key)
+            (submission,) = row.submissions
+            assert (submission.handle, submission.source) == ("batch-1 file-of-batch-1", "reply")
+            assert submission.usage is not None
+            assert unpack(submission.usage) == {"lines": 1}
+            assert (row.attempt, row.operation.submission, row.operation.unknown) == (1, 1, 0)
+            run_record = await record(executor)
+            request = await read(
+                executor, lambda view: view.value(run_record.key, Request(row.operation.key))
+            )
             assert request is not None
             assert unpack(request.data) == works.one.request == {"text": "x1"}
             assert works.one.polls == 3
-            assert works.one.key == f"{idempotency_key('r', Address('print'))}-1"
+            assert works.one.key == submission_key(run_record.nonce, OperationAddress(Address("print")))
+            assert works.one.key.endswith("-1")
             assert words(await journal(run), "print") == ["submission_intended", "submitted", "succeeded"]
 
     perform(test())
@@ -95,11 +112,11 @@ def test_a_failure_that_may_pass_is_a_new_attempt_with_a_new_key(
             assert [batch.key.rsplit("-", 1)[1] for batch in works.batches.values()] == ["1", "2", "3"]
             assert len({batch.key for batch in works.batches.values()}) == 3
             assert words(await journal(run), "print") == [
-                *("submission_intended", "submitted", "backed_off", "attempt_started") * 2,
+                *("submission_intended", "submitted", "attempt_failed", "backoff_ended") * 2,
                 *("submission_intended", "submitted", "succeeded"),
             ]
             row = (await rows(executor, "r"))["print"]
-            assert (row.attempt, row.error) == (3, None)
+            assert (row.attempt, row.state) == (3, S.SUCCEEDED)
 
     perform(test())
 
@@ -126,16 +143,18 @@ def test_a_backoff_is_committed_with_its_reason_and_its_end(stores: Stores, work
             workflow = chain("w", first, batch_node("print", works))
             run = await executor.start(workflow, "x", run_id="r")
             async for event in run.events():
-                if event.type == "backed_off":
+                if event.type == "attempt_failed":
                     row = (await rows(executor, "r"))["print"]
                     assert row.state is S.BACKOFF
                     assert row.attempt == 1
-                    assert row.wake_at is not None
-                    assert 0.2 < row.wake_at - event.at < 0.6
-                    assert event.data["wake_at"] == row.wake_at
+                    wake_at = row.activation.wake_at
+                    assert wake_at is not None
+                    assert 0.2 < wake_at - event.at < 0.6
+                    assert event.data["wake_at"] == wake_at
                     assert row.error is not None
                     assert unpack(row.error)["code"] == "breakdown"
-                    assert "The batch broke down." in event.data["error"]
+                    assert event.data["error"] == unpack(row.error)
+                    assert event.data["error"]["message"] == "The batch broke down."
                     assert await run.status() is RunStatus.WAITING
             assert await run.result() == "done: x1"
 
@@ -203,7 +222,7 @@ def test_a_refusal_is_an_error_that_needs_no_decision(stores: Stores, works: Wor
             with raises(RunFailedError, "print", "SubmissionRejectedError", "The text is too long."):
                 await run.result()
             assert not works.batches
-            assert words(await journal(run), "print") == ["submission_intended", "failed"]
+            assert words(await journal(run), "print") == ["submission_intended", "submission_refused"]
 
     perform(test())
 
@@ -215,10 +234,14 @@ def test_a_refusal_that_may_pass_waits_as_long_as_the_provider_wants(stores: Sto
         async with Executor(stores()) as executor:
             run = await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
             async for event in run.events():
-                if event.type == "backed_off":
-                    assert event.data["wake_at"] - event.at == pytest.approx(0.3, abs=0.1)
+                if event.type == "submission_refused":
+                    assert event.data["wake_at"] - event.at == pytest.approx(0.3, abs=0.001)
             assert await run.result() == "done: x1"
-            assert works.one.key.endswith("-2")  # certainly not accepted, so a new attempt
+            assert works.one.key.endswith("-1")  # nothing was accepted, so it is the same attempt
+            assert words(await journal(run), "print") == [
+                *("submission_intended", "submission_refused"),
+                *("submission_intended", "submitted", "succeeded"),
+            ]
 
     perform(test())
 
@@ -242,7 +265,8 @@ def test_a_submission_of_unknown_fate_is_sent_again_with_the_same_bytes_and_key(
             assert len({batch.key for batch in works.batches.values()}) == 1
             assert [batch.request["number"] for batch in works.batches.values()] == [1, 1, 1]
             row = (await rows(executor, "r"))["print"]
-            assert (row.attempt, row.submission, row.unknown) == (1, 3, 2)
+            assert (row.attempt, row.operation.submission, row.operation.unknown) == (1, 3, 2)
+            assert [each.fate for each in row.submissions] == ["unknown", "unknown", "accepted"]
             assert words(await journal(run), "print") == [
                 *("submission_intended", "submission_unknown") * 2,
                 *("submission_intended", "submitted", "succeeded"),
@@ -255,18 +279,32 @@ def test_a_submission_of_unknown_fate_is_sent_again_with_the_same_bytes_and_key(
     ] * 2
 
 
-def test_resubmissions_end(stores: Stores, works: Works, quick_backoff: None) -> None:
+@pytest.mark.parametrize("retries", [0, 5])
+def test_resubmissions_end_and_a_person_decides(
+    retries: int, stores: Stores, works: Works, quick_backoff: None, caplog: pytest.LogCaptureFixture
+) -> None:
     works.after = [ConnectionResetError("gone") for _ in range(9)]
 
     async def test() -> None:
         async with Executor(stores()) as executor:
-            workflow = chain("w", first, batch_node("print", works, retries=2))
+            workflow = chain("w", first, batch_node("print", works, retries=retries))
             run = await executor.start(workflow, "x", run_id="r")
-            with raises(RunFailedError, "print", "3 submission(s)", "may have accepted", "gone"):
-                await run.result()
+
+            async def held() -> bool:
+                row = (await rows(executor, "r")).get("print")
+                return row is not None and bool(row.operations) and row.operation.detail == "held"
+
+            await until(held)
+            row = (await rows(executor, "r"))["print"]
+            assert (row.state, row.operation.unknown) == (S.SUBMIT_UNKNOWN, 3)
+            await asyncio.sleep(0.1)  # longer than another backoff
             assert len(works.batches) == 3
+            await executor.answer("r", "print", "batch-2")
+            assert await run.result() == "done: x1"
 
     perform(test())
+    assert len(works.batches) == 3
+    assert "perdure answer r 'print' resubmit|fail|HANDLE" in caplog.text
 
 
 def test_under_fail_an_unknown_fate_is_an_error(stores: Stores, works: Works) -> None:
@@ -283,7 +321,7 @@ def test_under_fail_an_unknown_fate_is_an_error(stores: Stores, works: Works) ->
     perform(test())
 
 
-async def asking(executor: Executor, works: Works, policy: OnUnknownSubmit = "ask") -> Run[str]:
+async def asking(executor: Executor, works: Works, policy: OnUnknownSubmit = "hold") -> Run[str]:
     """A run that waits for a person: three texts are printed, and what became of the second is not known."""
 
     def lose_the_second(batch: Batch) -> None:
@@ -301,12 +339,14 @@ async def asking(executor: Executor, works: Works, policy: OnUnknownSubmit = "as
 
     workflow = Workflow("w", start=texts, end=gather)
     print_it = batch_node("print", works, on_unknown_submit=policy)
-    workflow.map(texts, print_it, limit=1)
+    workflow.map(texts, print_it, concurrency=1)
     workflow.collect(print_it, gather)
+
+    is_lost = state_is(executor, "print[1]", S.SUBMIT_UNKNOWN)
 
     async def lost() -> bool:
         works.after = [ConnectionResetError("gone")] if len(works.batches) == 1 else []
-        return await state(executor, "print[1]") is S.SUBMIT_UNKNOWN
+        return await is_lost()
 
     run = await executor.start(workflow, "x", run_id="r")
     await until(lost)
@@ -316,16 +356,18 @@ async def asking(executor: Executor, works: Works, policy: OnUnknownSubmit = "as
 
 @pytest.mark.parametrize("reply", ["resubmit", "fail", "batch-2"])
 @pytest.mark.parametrize("name", ["print[1]", "print", " print[1] "])
-def test_under_ask_a_person_decides(reply: str, name: str, stores: Stores, works: Works) -> None:
+def test_under_hold_a_person_decides(reply: str, name: str, stores: Stores, works: Works) -> None:
     async def test() -> None:
         async with Executor(stores()) as executor:
             run = await asking(executor, works)
             row = (await rows(executor, "r"))["print[1]"]
-            assert row.wake_at is None
+            assert (row.operation.wake_at, row.operation.detail) == (None, "held")
             assert runtime(executor).drivers == {}
             await executor.answer("r", name, reply)
             if reply == "fail":
-                with raises(RunFailedError, r"print[1]", "decided to count it as failed"):
+                with raises(
+                    RunFailedError, r"print[1]", "SubmissionUnknownError", "a person decided to fail the node"
+                ):
                     await run.result()
             else:
                 assert await run.result() == "done: x0; done: x1; done: x2"
@@ -393,7 +435,7 @@ def test_a_provider_that_does_not_talk_to_us_stops_the_driving_and_changes_nothi
             with raises(ProviderUnavailableError, "The key is wrong."):
                 await journal(run)
             assert not executor.drives("r")
-            assert await state(executor, "print") is S.WAITING
+            assert (await rows(executor, "r"))["print"].state is S.WAITING
             works.polling = None
             assert await (await executor.resume("r")).result() == "done: x13"
         assert len(works.batches) == 1
@@ -439,7 +481,7 @@ def test_what_cant_even_be_prepared_sends_nothing(stores: Stores, works: Works) 
             run = await executor.start(chain("w", first, print_it), "x", run_id="r")
             with raises(ProviderUnavailableError, "WORKS_KEY"):
                 await run.result()
-            assert await state(executor, "print") is S.RUNNING
+            assert (await rows(executor, "r"))["print"].state is S.RUNNING
             adapter.ready = True
             assert await (await executor.resume("r")).result() == "done: x1"
             assert works.one.key.endswith("-1")
@@ -484,7 +526,7 @@ def test_an_answer_that_does_not_fit_is_the_nodes_error_and_its_usage_is_kept(
             run = await executor.start(workflow, "x", run_id="r")
             with raises(RunFailedError, "r failed at print: OperationFailedError: This is no text"):
                 await run.result()
-            usage = (await rows(executor, "r"))["print"].usage
+            usage = (await rows(executor, "r"))["print"].submissions[0].usage
             assert usage is not None
             assert unpack(usage) == {"lines": 1}
             assert len(works.batches) == 1
@@ -496,7 +538,7 @@ def test_a_token_that_the_provider_moves_is_committed_before_it_is_used(stores: 
     used: list[Json] = []
 
     class Moving(BatchOperation):
-        async def poll(self, token: ContinuationToken) -> Poll:
+        async def poll(self, token: ContinuationToken) -> Outcome:
             used.append(token.cursor)
             answer = await super().poll(token)
             if isinstance(answer, Running):
@@ -518,8 +560,8 @@ def test_a_token_that_the_provider_moves_is_committed_before_it_is_used(stores: 
             assert await run.result() == "done: x1"
             assert words(await journal(run), "print").count("token_advanced") >= 2
             row = (await rows(executor, "r"))["print"]
-            assert row.token is not None
-            assert unpack(row.token)["cursor"] == used[-1]
+            assert row.operation.token is not None
+            assert unpack(row.operation.token)["cursor"] == used[-1]
         assert used == sorted(used, key=lambda cursor: -1 if cursor is None else int(str(cursor)))
         assert len(works.batches) == 1
 
@@ -530,8 +572,8 @@ def test_a_question_of_the_provider_is_an_error_as_long_as_nodes_cant_answer(
     stores: Stores, works: Works
 ) -> None:
     class Asking(BatchOperation):
-        async def poll(self, token: ContinuationToken) -> Poll:
-            return NeedsInput(token=token, question="Which colour?")
+        async def poll(self, token: ContinuationToken) -> Outcome:
+            return Asks(token=token, question="Which colour?")
 
     print_it = batch_node("print", works)
     print_it.operation = Asking(works)

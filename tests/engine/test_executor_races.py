@@ -6,15 +6,16 @@ import asyncio
 from typing import Any
 
 import pytest
-from perdure.checkpoints import ActivationState, RunStatus, StoreError, pack
+from perdure.checkpoints import RunStatus, SQLiteView, State, StoreError, pack
 from perdure.engine import Executor, Run, RunFailedError, Workflow
-from perdure.engine.idle import Idle
-from perdure.nodes import Poll, Running, SubmissionUnknownError, node
+from perdure.engine.runtime._driver_cache import DriverCache
+from perdure.nodes import SubmissionUnknownError, node
+from perdure.nodes.operations import Outcome, Running
 
 from .batches import BatchOperation, Works, batch_node
-from .bench import Stores, first, perform, rows, runtime, store_of, until
+from .bench import Stores, first, perform, read, record, rows, runtime, store_of, until
 
-S = ActivationState
+S = State
 
 
 class Sibling:
@@ -64,7 +65,7 @@ def test_many_unknown_fates_that_may_be_tried_again_at_once_do_not_wait_for_each
 def test_an_old_time_to_poll_does_not_decide_for_a_person(stores: Stores, works: Works) -> None:
     """A poll of the first attempt was planned; the second attempt's fate is unknown, and a person is asked."""
     sibling = Sibling()
-    asked = batch_node("asked", works, on_unknown_submit="ask", every=0.6)
+    asked = batch_node("asked", works, on_unknown_submit="hold", every=0.6)
     workflow = sibling.beside(asked)
 
     async def main() -> None:
@@ -90,7 +91,7 @@ def test_a_slow_answer_about_an_earlier_attempt_does_not_end_the_next_one(
     gate = asyncio.Event()
 
     class SlowAtFirst(BatchOperation):
-        async def poll(self, token: Any) -> Poll:
+        async def poll(self, token: Any) -> Outcome:
             if token.handle["batch"] == "batch-1":
                 await gate.wait()
             return await super().poll(token)
@@ -146,7 +147,7 @@ def test_a_cancel_that_came_too_late_does_not_cancel_the_retry(stores: Stores) -
     async def fragile(text: str) -> str:
         if broken:
             raise ValueError("not yet")
-        await asyncio.sleep(1.5)  # longer than it takes to look into the inbox
+        await asyncio.sleep(1.5)  # longer than it takes to look for signals
         return text
 
     workflow = Workflow[str, str]("fragile", start=fragile, end=fragile)
@@ -156,11 +157,11 @@ def test_a_cancel_that_came_too_late_does_not_cancel_the_retry(stores: Stores) -
             run = await executor.start(workflow, "x", run_id="r")
             with pytest.raises(RunFailedError):
                 await run.result()
-            store = store_of(executor)
-            await store.post((await store.run("r")).key, "cancel", None, (), pack({}))
+            key = (await record(executor)).key
+            await store_of(executor).signal(key, "cancel", None, (), pack({}))
             broken.clear()
             await executor.retry("r")
-            assert await store.messages([(await store.run("r")).key]) == []
+            assert await read(executor, lambda view: view.signals([key])) == []
             return await run.result()
 
     assert perform(main()) == "x"
@@ -204,13 +205,13 @@ def test_a_late_handle_that_is_the_one_in_use_is_not_cancelled(stores: Stores, w
         async with Executor(stores()) as executor:
             run = await executor.start(workflow, "x", run_id="r")
             await until(lambda: len(works.batches) == 1 and works.one.polls > 0)
-            store = store_of(executor)
-            key = (await store.run("r")).key
-            token = asked.operation.adopt("batch-1").to_dict()
-            await store.post(key, "late_token", "asked", (), pack({"token": token}))
+            key = (await record(executor)).key
+            token = BatchOperation(works).adopt("batch-1").to_dict()
+            late = pack({"token": token, "operation": [1, "", 0], "submission": 1})
+            await store_of(executor).signal(key, "handle", "asked", (), late)
 
             async def dealt_with() -> bool:
-                return await store.messages([key]) == []
+                return await read(executor, lambda view: view.signals([key])) == []
 
             await until(dealt_with)
             works.hold = False
@@ -243,7 +244,7 @@ def test_a_retry_whose_caller_gives_up_goes_on_all_the_same(stores: Stores) -> N
                     await asyncio.sleep(0)
                 retry.cancel()
                 await asyncio.wait([retry])
-                if (await store_of(executor).run("r")).status is RunStatus.SUCCEEDED:
+                if (await record(executor)).status is RunStatus.SUCCEEDED:
                     break
             return await run.result()
 
@@ -300,7 +301,7 @@ def test_what_a_running_operation_says_leaves_it_running(works: Works) -> None:
     """The adapter's own contract, on which the tests above stand."""
     works.hold = True
 
-    async def main() -> Poll:
+    async def main() -> Outcome:
         operation = BatchOperation(works)
         return await operation.poll(await operation.submit({"text": "x"}, "key"))
 
@@ -324,14 +325,13 @@ def test_an_input_that_can_not_be_read_stops_the_driving_and_fails_no_node(
     workflow.collect(asked, gathered)
 
     async def main() -> str:
-        store = stores()
-        async with Executor(store, workflows=[workflow]) as executor:
+        async with Executor(stores(), workflows=[workflow]) as executor:
             with monkeypatch.context() as patch:
 
-                async def unreadable(*_: Any) -> Any:
+                def unreadable(*_: Any) -> Any:
                     raise StoreError("the disk can't be read now")
 
-                patch.setattr(store, "results", unreadable)
+                patch.setattr(SQLiteView, "outputs", unreadable)
                 run = await executor.start(workflow, "x", run_id="r")
                 with pytest.raises(StoreError, match="can't be read now"):
                     await run.result()
@@ -362,7 +362,7 @@ def test_large_waiting_runs_stay_in_memory_within_a_bound(stores: Stores, works:
     async def main() -> list[str]:
         async with Executor(stores()) as executor:
             memory = runtime(executor)
-            memory.idle = Idle(small=4, most=25)
+            memory._cache = DriverCache(small=4, most=25)  # pyright: ignore[reportPrivateUsage]
             runs: list[Run[str]] = []
             for name in "abc":
                 runs.append(await executor.start(workflow, name, run_id=name))

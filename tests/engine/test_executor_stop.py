@@ -8,7 +8,7 @@ import threading
 import warnings
 
 import pytest
-from perdure.checkpoints import ActivationState, RunStatus, StoreError
+from perdure.checkpoints import RunStatus, State, StoreError
 from perdure.engine import Executor
 from perdure.engine.errors import ExecutorStoppedError
 from perdure.nodes import node
@@ -16,7 +16,7 @@ from perdure.nodes import node
 from .batches import Works, batch_node
 from .bench import Stores, chain, first, journal, perform, raises, rows, second, third, until
 
-S = ActivationState
+S = State
 
 
 def test_whoever_waits_is_told_and_the_run_goes_on_later(stores: Stores, works: Works) -> None:
@@ -128,7 +128,7 @@ def test_a_submission_under_way_is_waited_for_and_its_token_kept(stores: Stores,
             asyncio.get_running_loop().call_later(0.05, works.gate.set)
         async with Executor(stores(), workflows=[workflow]) as executor:
             row = (await rows(executor, "r"))["print"]
-            assert (row.state, row.unknown) == (S.WAITING, 0)
+            assert (row.state, row.operation.unknown) == (S.WAITING, 0)
             assert await (await executor.resume("r")).result() == "done: x1"
         assert len(works.batches) == 1
 
@@ -149,7 +149,7 @@ def test_a_submission_that_takes_too_long_is_of_unknown_fate(
         async with Executor(stores(), workflows=[workflow]) as executor:
             run = await executor.resume("r")
             assert await run.result() == "done: x1"
-            assert (await rows(executor, "r"))["print"].unknown == 1
+            assert (await rows(executor, "r"))["print"].operation.unknown == 1
             assert "5 submission_intended print" in await journal(run)
         assert [batch.key for batch in works.batches.values()] == [works.batches["batch-1"].key] * 2
 
@@ -256,11 +256,11 @@ def test_stopping_while_a_retry_waits_leaves_the_backoff(stores: Stores) -> None
                 return await run.status() is RunStatus.WAITING
 
             await until(waits)
-            wake_at = (await rows(executor, "r"))["fail"].wake_at
+            wake_at = (await rows(executor, "r"))["fail"].activation.wake_at
         async with Executor(stores(), workflows=[workflow]) as executor:
             await executor.resume("r")
             row = (await rows(executor, "r"))["fail"]
-            assert (row.state, row.wake_at, row.attempt) == (S.BACKOFF, wake_at, 1)
+            assert (row.state, row.activation.wake_at, row.attempt) == (S.BACKOFF, wake_at, 1)
         assert len(attempts) == 1
 
     perform(test())

@@ -226,7 +226,7 @@ def nested(ask: Node[str, str]) -> Workflow[str, str]:
     workflow.collect(ask, glue)
     workflow.collect(glue, glue_again)
     workflow.edge(first, aside)
-    workflow.drop(aside)
+    workflow.discard(aside)
     return workflow
 
 
@@ -258,7 +258,7 @@ def test_ancestors_in_enclosing_scopes_are_there(
     async def test() -> None:
         async with Executor(stores()) as executor:
             if forgetful:  # nothing is kept in memory, so all is read from the store
-                runtime(executor).budget.limit = 0
+                runtime(executor).shared.budget.limit = 0
             run = await executor.start(nested(asking(source, plain=plain)), "a")
             assert await run.result() == found
 

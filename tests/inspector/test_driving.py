@@ -12,7 +12,7 @@ from perdure.simulator import Answer, ConnectionLost, HttpError, Match, Rule, Si
 
 from . import apps
 from .console import Console, Done, wait_for
-from .making import make, two_wait, unknown
+from .making import backs_off, make, one_waits, two_wait, unknown
 
 
 @pytest.fixture
@@ -128,7 +128,8 @@ def test_a_run_that_waits_for_a_person(console: Console, db: Path, simulator: Si
     make(db, apps.asking, "whales", "whales-1", until=unknown)
     done = console.run("resume", "whales-1")
     assert (done.code, done.out) == (5, "")
-    assert "perdure answer whales-1 look resubmit|fail|HANDLE" in done.err
+    for reply in ("resubmit", "fail", "HANDLE"):
+        assert f"  perdure answer whales-1 look {reply}\n" in done.err
     assert "Go on with: perdure resume whales-1" in done.err
     assert len(simulator.ledger().submissions()) == 1
 
@@ -207,7 +208,7 @@ def test_resume_all_drives_what_it_can_and_reports_the_rest(
     )
     make(db, apps.briefing, "otters", "otters-1", until=two_wait)
     make(db, apps.briefing, "seals", "seals-1", until=two_wait)
-    make(db, apps.asking, "whales", "whales-1", until=lambda records: any(record.token for record in records))
+    make(db, apps.asking, "whales", "whales-1", until=one_waits)
     done = console.run("resume", "--all", "--app", "apps:ONE", "-o", "json")
     assert done.code == 4
     assert {run["id"]: run["status"] for run in done.json} == {"otters-1": "succeeded", "seals-1": "failed"}
@@ -276,6 +277,14 @@ def test_retry_goes_on_when_the_cause_is_gone(console: Console, db: Path, tmp_pa
     assert (done.code, done.out) == (0, "OTTERS FLOAT\n")
 
 
+def test_the_advice_after_a_failure_names_the_database_and_the_app(console: Console, db: Path) -> None:
+    make(db, apps.reading, "missing.txt", "missing-1")
+    done = console.run("retry", "missing-1", "--db", str(db), "--app", "apps:reading")
+    assert done.code == 4
+    assert done.err.endswith(f": perdure retry missing-1 --app apps:reading --db {db}\n")
+    assert "executor." not in done.err
+
+
 def test_retry_keeps_what_succeeded(console: Console, db: Path, simulator: Simulator) -> None:
     simulator.script(
         Rule(match=Match(contains="history"), answer=Answer(status="incomplete", duration=0.5), times=1)
@@ -307,7 +316,7 @@ def test_a_rate_limit_is_waited_out(console: Console, db: Path, simulator: Simul
         apps.briefing,
         "otters",
         "otters-1",
-        until=lambda records: any(record.state == "backoff" for record in records),
+        until=backs_off,
     )
     done = console.run("resume", "otters-1", "--once")
     assert done.code in (0, 5)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perdure.inspector.table import Cell, Column, clean, columns_of, shorten, table, wrap
-from perdure.inspector.times import iso, moment, span, until
+from perdure.inspector.render.table import Cell, Column, table
+from perdure.inspector.render.terminal import clean, clean_lines, columns_of, shorten, wrap
+from perdure.inspector.render.times import clock, iso, point_in_time, span, until
 
 COLUMNS = (Column("A", least=5), Column("B"), Column("C", least=8, cut="middle"))
 
@@ -39,6 +40,26 @@ def test_clean_text_is_one_line_that_steers_nothing(text: str) -> None:
     assert not set(clean(text)) & {"\x1b", "\x07", "\x08", "\r", "\n", "\t", "\x9b", "\u202e"}
 
 
+@given(st.text())
+def test_clean_lines_keep_their_breaks_and_steer_nothing(text: str) -> None:
+    shown = clean_lines(text)
+    assert shown.count("\n") == text.count("\n")
+    assert not set(shown) & {
+        "\x1b",
+        "\x07",
+        "\x08",
+        "\r",
+        "\t",
+        "\x0b",
+        "\x85",
+        "\x9b",
+        "\x7f",
+        "\u2028",
+        "\u202e",
+    }
+    assert len(shown) == len(text)
+
+
 def test_columns_that_hold_nothing_are_left_out_and_long_names_keep_their_end() -> None:
     rows = [[Cell("one"), Cell(""), Cell("check_each_section_of_it[407]")]]
     assert list(table(COLUMNS, rows, width=20, colour=False)) == [
@@ -52,7 +73,7 @@ def test_wide_characters_take_two_columns() -> None:
     assert list(table(COLUMNS, rows, width=40, colour=False)) == ["A     B  C", "研究  x  c", "ab    x  c"]
 
 
-def test_colour_takes_no_room() -> None:
+def test_colour_takes_no_width() -> None:
     rows = [[Cell("one", "red"), Cell("x"), Cell("c")], [Cell("three"), Cell("x"), Cell("c")]]
     lines = list(table(COLUMNS, rows, width=40, colour=True))
     assert lines[1] == "\x1b[31mone\x1b[0m    x  c"
@@ -82,6 +103,12 @@ def test_instants_are_utc() -> None:
     assert iso(1_795_000_000.25) == "2026-11-18T11:06:40.250Z"
 
 
+@pytest.mark.parametrize("at", [-1e300, -1e12, 1e12, 86_400.0 * 999_999_999])
+def test_times_that_no_calendar_has_are_shown_as_the_nearest(at: float) -> None:
+    assert iso(at).startswith("0001-" if at < 0 else "9999-")
+    assert clock(at, 0.0)
+
+
 @pytest.mark.parametrize(
     ("text", "at"),
     [
@@ -92,11 +119,11 @@ def test_instants_are_utc() -> None:
         ("1.5 h", 94_600.0),
     ],
 )
-def test_moments_as_people_write_them(text: str, at: float) -> None:
-    assert moment(text, 100_000.0) == at
+def test_times_as_people_write_them(text: str, at: float) -> None:
+    assert point_in_time(text, 100_000.0) == at
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2 fortnights", "2026-13-01", "-2h"])
-def test_a_moment_that_is_none(text: str) -> None:
+def test_a_time_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        moment(text, 0.0)
+        point_in_time(text, 0.0)

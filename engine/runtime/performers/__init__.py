@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from ...core import commands
-from .._shared import Change, OwnedRun
+from ...core.book import Change
+from .._shared import OwnedRun
 from . import _call, _cancel, _decode, _edges, _find, _poll, _resubmit, _submit
 
 Performer: TypeAlias = Callable[[OwnedRun, Any], Awaitable[Change | None]]
@@ -23,9 +24,9 @@ TABLE: Final[Mapping[type[Any], Performer]] = {
     commands.CancelStray: _cancel.stray,
     commands.Decode: _decode.perform,
     commands.EvaluateEdges: _edges.perform,
-    commands.Fetch: _poll.perform,
+    commands.Fetch: _poll.fetch,
     commands.Find: _find.perform,
-    commands.Poll: _poll.perform,
+    commands.Poll: _poll.poll,
     commands.Resubmit: _resubmit.perform,
     commands.Submit: _submit.perform,
 }

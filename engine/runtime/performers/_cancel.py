@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from ....checkpoints.codec import unpack
-from ....checkpoints.records import State, SubmissionRecord
+from ....checkpoints.codec import pack, unpack
+from ....checkpoints.records import State, SubmissionColumns, SubmissionRecord
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
 from ....nodes.operations.capabilities import Cancellable, Local, has_capability
-from ....nodes.operations.outcomes import Cancelled, Expired, Running
+from ....nodes.operations.outcomes import Asks, Cancelled, Expired, Running, Usage
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
 from ...core.addresses import OperationAddress
+from ...core.book import Change
 from ...core.commands import CancelCall, CancelRemote, CancelStray
 from ...core.policy import poll_interval
 from ...errors import OperationUnknownError
-from .._shared import Change, OwnedRun, Work
+from .._shared import OwnedRun, Work
 from ._results import conclude, failed
 
 log = logging.getLogger("perdure")
@@ -82,6 +83,10 @@ async def remote(owned: OwnedRun, command: CancelRemote) -> Change | None:
             code=code,
         )
         return failed(owned, operation.address, error, operation=operation, ending="cancelled")
+    if isinstance(outcome, Cancelled):
+        return Change(
+            events.Cancelled(at, operation.address, jitter, operation), submission=_counted(outcome.usage)
+        )
     if isinstance(node, OperationNode):
         return await conclude(owned, work, operation, outcome)
     return Change(events.Cancelled(at, operation.address, jitter, operation))
@@ -97,6 +102,8 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
     adapter = _adapter(owned, command.operation, token)
+    usage: Usage = {}
+    what = "can't be cancelled at its provider and runs on there"
     if has_capability(adapter, Cancellable):
         began = owned.shared.clock()
         while isinstance(outcome := await adapter.cancel(token), Running):
@@ -107,13 +114,19 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
                     owned.policy(command.operation.address.node), age, owned.shared.random.random()
                 )
             await asyncio.sleep(wait)
+        usage = {} if isinstance(outcome, Asks) else outcome.usage
+        what = "was cancelled at its provider"
     log.warning(
-        "run %s: a second submission of %s (%s) was cancelled at its provider",
-        owned.run_id,
-        command.operation,
-        record.handle,
+        "run %s: a second submission of %s (%s) %s", owned.run_id, command.operation, record.handle, what
     )
-    return Change(events.StrayCancelled(owned.shared.clock(), command.operation, command.submission))
+    return Change(
+        events.StrayCancelled(owned.shared.clock(), command.operation, command.submission),
+        submission=_counted(usage),
+    )
+
+
+def _counted(usage: Usage) -> SubmissionColumns | None:
+    return {"usage": pack(dict(usage))} if usage else None
 
 
 async def _submission(owned: OwnedRun, work: Work, command: CancelStray) -> SubmissionRecord | None:

@@ -6,17 +6,42 @@ import logging
 from typing import assert_never
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import Request
+from ....checkpoints.records import Request, SubmissionColumns
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Absent, Findable, Found, Unavailable, has_capability
+from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
-from ...core.addresses import submission_key
+from ...core.addresses import OperationAddress, submission_key
+from ...core.book import Change
 from ...core.commands import Find
 from ...core.policy import backoff
-from .._shared import Change, OwnedRun
+from .._shared import OwnedRun
 from ._submit import handle_text
 
 log = logging.getLogger("perdure")
+
+
+def _found(
+    at: float, operation: OperationAddress, newest: int, tokens: tuple[ContinuationToken, ...]
+) -> Change:
+    """The first is adopted. Each of the others counts as a submission of its own, which the core has cancelled."""
+    numbers = [*range(newest, 0, -1), *range(newest + 1, newest + 1 + len(tokens))]
+    changes: list[Change] = []
+    for token, number in zip(tokens, numbers, strict=False):
+        data = token.to_dict()
+        packed = pack(data)
+        submission: SubmissionColumns = {"handle": handle_text(token)}
+        if changes:
+            submission["token"] = packed
+        changes.append(
+            Change(
+                events.HandleFound(at, operation, number, "found"),
+                operation=None if changes else {"token": packed},
+                submission=submission,
+                note={"token": data},
+            )
+        )
+    return changes[0]._replace(also=tuple(changes[1:]))
 
 
 async def perform(owned: OwnedRun, command: Find) -> Change | None:
@@ -38,14 +63,7 @@ async def perform(owned: OwnedRun, command: Find) -> Change | None:
     at, jitter = owned.shared.clock(), owned.shared.random.random()
     match answer:
         case Found(tokens=tokens):
-            token = tokens[0]
-            data = token.to_dict()
-            return Change(
-                events.HandleFound(at, operation, found.submission, "found"),
-                operation={"token": pack(data)},
-                submission={"handle": handle_text(token)},
-                note={"token": data},
-            )
+            return _found(at, operation, found.submission, tokens)
         case Absent():
             return Change(events.NothingFound(at, operation, jitter))
         case Unavailable(problem=problem, retry_after=retry_after):

@@ -11,7 +11,7 @@ the process dies
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import logging
 
 from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import Request
@@ -21,11 +21,14 @@ from ....nodes.operations.capabilities import Paced, has_capability
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
-from ...core.addresses import submission_key
+from ...core.addresses import OperationAddress, submission_key
+from ...core.book import Change
 from ...core.commands import Submit
 from ...core.policy import Policy, poll_interval
-from ...failures import describe
-from .._shared import Change, OwnedRun
+from ...failures import describe, said, sentence
+from .._shared import OwnedRun
+
+log = logging.getLogger("perdure")
 
 
 async def perform(owned: OwnedRun, command: Submit) -> Change | None:
@@ -48,7 +51,7 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise  # the wait for it has an end; what it raises by itself is an error as any other
-        return unknown(owned, operation, error)
+        return unknown(owned, operation, _may_have_accepted(error))
     at = owned.shared.clock()
     poll_after = first_poll(node.operation, token, owned.policy(node.name), owned)
     data = token.to_dict()
@@ -72,7 +75,7 @@ def handle_text(token: ContinuationToken) -> str:
     return " ".join(str(value) for value in token.handle.values() if isinstance(value, str | int))
 
 
-def _refused(owned: OwnedRun, operation: Any, error: SubmissionRejectedError) -> Change:
+def _refused(owned: OwnedRun, operation: OperationAddress, error: SubmissionRejectedError) -> Change:
     failure = describe(error)
     packed = pack(failure)
     return Change(
@@ -82,20 +85,37 @@ def _refused(owned: OwnedRun, operation: Any, error: SubmissionRejectedError) ->
         {"error": packed},
         {"error": packed},
         {"error": packed},
-        {"error": failure},
-        error,
+        failure=failure,
+        cause=error,
     )
 
 
-def unknown(owned: OwnedRun, operation: Any, error: BaseException) -> Change:
+def _may_have_accepted(error: BaseException) -> SubmissionUnknownError:
+    """The error, as what it means here."""
+    if isinstance(error, SubmissionUnknownError):
+        return error
+    told = SubmissionUnknownError(
+        f"The provider may have accepted the submission: {type(error).__name__}: {said(error)}",
+        code=getattr(error, "code", None),
+    )
+    told.__cause__ = error
+    return told
+
+
+def unknown(owned: OwnedRun, operation: OperationAddress, error: SubmissionUnknownError) -> Change:
     """The provider may have accepted the submission."""
     failure = describe(error)
     packed = pack(failure)
-    retry_after = error.retry_after if isinstance(error, SubmissionUnknownError) else None
+    log.warning(
+        "run %s: the fate of the submission of %s is unknown (%s)", owned.run_id, operation, sentence(failure)
+    )
     return Change(
-        events.SubmissionUnknown(owned.shared.clock(), operation, owned.shared.random.random(), retry_after),
+        events.SubmissionUnknown(
+            owned.shared.clock(), operation, owned.shared.random.random(), error.retry_after
+        ),
+        {"error": packed},
         operation={"error": packed},
         submission={"error": packed},
-        note={"error": failure},
+        failure=failure,
         cause=error,
     )

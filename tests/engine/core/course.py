@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from perdure.checkpoints.records import OperationRecord, RunStatus, State
+from perdure.checkpoints.records import OperationRecord, RunStatus, Source, State
 from perdure.engine.core import commands as c
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress
@@ -162,7 +162,7 @@ class Course:
         if jobs:
             self._found(self.choices.one(jobs), "former_owner")
 
-    def _found(self, job: Job, source: events.Source) -> None:
+    def _found(self, job: Job, source: Source) -> None:
         event = events.HandleFound(self.play.now, job.operation, job.submission, source)
         known = self.play.state.operation(job.operation)
         if known is not None and known.state is S.SUBMIT_UNKNOWN:
