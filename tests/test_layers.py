@@ -72,7 +72,11 @@ def test_the_library_imports_itself_relatively() -> None:
 def test_the_core_is_found_and_reaches_nothing_but_the_records() -> None:
     """Followed through all that it imports of ours, so that nothing impure comes in by another module."""
     core = {name for name in LIBRARY if f"{name}.".startswith("perdure.engine.core.")}
-    assert {"perdure.engine.core.machine", "perdure.engine.core.pending", "perdure.engine.core.restore"} <= core
+    assert {
+        "perdure.engine.core.machine",
+        "perdure.engine.core.pending",
+        "perdure.engine.core.restore",
+    } <= core
     rest, seen = [*core], set[str]()
     while rest:
         name = rest.pop()

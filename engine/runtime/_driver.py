@@ -215,14 +215,17 @@ class Driver:
         """Perform a command, or commit what a performer found out, and go on while one thing follows from another."""
         while then is not None and self.stopped is None:
             if not isinstance(then, Change):
-                variables = contextvars.copy_context()
-                change = await TABLE[type(then)](self.owned, then)
-                if change is not None and contextvars.copy_context() != variables:
-                    # Context variables that a function set are its own: after a crash its successors would not see
-                    # them.
-                    self.spawn(self.carry_out(change), variables)
-                    return
-                then = change
+                if isinstance(then, commands.Call):
+                    variables = contextvars.copy_context()
+                    change = await TABLE[commands.Call](self.owned, then)
+                    if change is not None and contextvars.copy_context() != variables:
+                        # Context variables that a function set are its own: after a crash its successors would not
+                        # see them.
+                        self.spawn(self.carry_out(change), variables)
+                        return
+                    then = change
+                else:
+                    then = await TABLE[type(then)](self.owned, then)
                 continue
             try:
                 if isinstance(then.event, events.SubmissionIntended):

@@ -223,6 +223,13 @@ class Runtime:
     def adopt(self, driver: Driver) -> None:
         """Keep a driver until its run is evicted or ends."""
         self.drivers[driver.run] = driver
+        driver.owned.in_memory = driver.work
+
+    def _forget(self, run: int) -> None:
+        """The run is not in memory any more."""
+        driver = self.drivers.pop(run, None)
+        if driver is not None:
+            driver.owned.in_memory = None
 
     # -- what drivers tell -------------------------------------------------------------------------------
 
@@ -234,18 +241,18 @@ class Runtime:
         for run in [driver.run] if given_up is None else given_up:
             kept = self.drivers.get(run)
             if kept is not None and not kept.busy:
-                del self.drivers[run]
+                self._forget(run)
 
     def ended(self, driver: Driver) -> None:
         """The run has ended."""
         self._cache.forget(driver.run)
-        self.drivers.pop(driver.run, None)
+        self._forget(driver.run)
         self.owned.pop(driver.run, None)
 
     def aborted(self, driver: Driver, error: BaseException) -> None:
         """The run can't be driven on here; it stays as it was committed."""
         self._cache.forget(driver.run)
-        self.drivers.pop(driver.run, None)
+        self._forget(driver.run)
         owned = self.owned.pop(driver.run, None)
         if isinstance(error, StaleFenceError):
             log.warning("run %s: %s", driver.run_id, error)

@@ -84,7 +84,9 @@ class Course:
                 case _:
                     self._step()
         while self.play.state.strays:  # these outlive the run
-            if not any(isinstance(thing, c.CancelStray | events.StrayCancelled) for thing in self.driver.todo):
+            if not any(
+                isinstance(thing, c.CancelStray | events.StrayCancelled) for thing in self.driver.todo
+            ):
                 self.driver.crash()
             self.driver.do(self.choices.number(0, len(self.driver.todo) - 1))
         return self.play
@@ -363,4 +365,3 @@ class Course:
         taken = self.choices.some(conditional, int(needed and bool(conditional)), len(conditional))
         mapped = any(edge.kind is EdgeKind.MAP for edge in edges)
         return Fact(tuple(sorted(taken or otherwise)), self.choices.one([2, 1, 3, 0]) if mapped else None)
-

@@ -136,9 +136,7 @@ class Play:
     def fail(self, which: str, *, retryable: bool = False) -> None:
         """Its attempt fails; for good unless `retryable` and there are retries left."""
         operation = self.state.open_operation(at(which))
-        self.apply(
-            events.AttemptFailed(self.now, at(which), retryable=retryable, operation=operation)
-        )
+        self.apply(events.AttemptFailed(self.now, at(which), retryable=retryable, operation=operation))
 
     def back_off(self, which: str) -> None:
         """Its attempt fails and another one is to follow."""
@@ -204,11 +202,8 @@ class Play:
 
     def last(self, *kinds: type[Any]) -> list[str]:
         """What the last event's commands of these kinds are about, in order."""
-        return [
-            str(getattr(command, "operation", None) or command.address)  # pyright: ignore[reportAttributeAccessIssue]
-            for command in self.commands[-1]
-            if isinstance(command, kinds)
-        ]
+        about: list[Any] = [command for command in self.commands[-1] if isinstance(command, kinds)]
+        return [str(getattr(command, "operation", None) or command.address) for command in about]
 
     def undecided(self) -> list[Address]:
         """What has succeeded and whose edges are not decided."""
@@ -268,9 +263,7 @@ class Play:
         fetched = isinstance(event, events.Fetched)
         if fetched or (isinstance(event, events.AttemptFailed) and event.ending == "undecodable"):
             assert event.operation is not None
-            self.stored.keep_outcome(
-                OperationKey(*self._key(event.operation.address), *event.operation[1:])
-            )
+            self.stored.keep_outcome(OperationKey(*self._key(event.operation.address), *event.operation[1:]))
 
     def _key(self, address: Address) -> ActivationKey:
         return self.rows[address].key

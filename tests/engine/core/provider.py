@@ -27,7 +27,9 @@ class Provider:
     first_seen: dict[OperationAddress, float] = field(default_factory=dict[OperationAddress, float])
     handle: dict[OperationAddress, Job] = field(default_factory=dict[OperationAddress, Job])
     """The jobs that the engine holds the handles of."""
-    sent: defaultdict[OperationAddress, int] = field(default_factory=lambda: defaultdict[OperationAddress, int](int))
+    sent: defaultdict[OperationAddress, int] = field(
+        default_factory=lambda: defaultdict[OperationAddress, int](int)
+    )
 
     def accept(self, operation: OperationAddress, submission: int, now: float, *, honours: float) -> Job:
         """Take the submission: the same job within the time for which its key is honoured."""

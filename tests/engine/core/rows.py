@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from perdure.checkpoints.records import (
     ActivationColumns,
@@ -205,5 +204,21 @@ class Rows:
 
     def run(self) -> RunRecord:
         """The run's row, of which the core wants the outcome alone."""
-        columns: dict[str, Any] = dict.fromkeys(RunRecord.__dataclass_fields__)
-        return RunRecord(**{**columns, "key": 1, "status": self.status, "outcome": self.outcome})
+        return RunRecord(
+            key=1,
+            id="run",
+            workflow="w",
+            signature="",
+            nonce="nonce",
+            status=self.status,
+            outcome=self.outcome,
+            created_at=0.0,
+            updated_at=0.0,
+            finished_at=None,
+            input_digest=b"",
+            owner=None,
+            fence=1,
+            position=0,
+            error=None,
+            policies=None,
+        )

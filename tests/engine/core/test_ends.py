@@ -262,9 +262,7 @@ def test_a_retry_decodes_a_result_that_was_refused_before_anything_is_asked_anew
     play.submit("b")
     operation = play.operation("b")
     for _ in range(2):
-        play.apply(
-            events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation)
-        )
+        play.apply(events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation))
         assert play.of("b") == "failed"  # decoding again gives the same: no attempt is made of it
         play.cancelled(*(name for name in ("c", "d") if play.of(name) == "cancelling"))
         play.retry()

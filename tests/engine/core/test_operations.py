@@ -20,7 +20,7 @@ from perdure.engine.core.commands import (
     Submit,
     Wake,
 )
-from perdure.engine.core.pending import due, pending
+from perdure.engine.core.pending import due, idle_wakes, pending
 from perdure.engine.core.plan import OnFailure
 
 from ..graphs import Sketch
@@ -63,7 +63,9 @@ def lost(play: Play, **more: Any) -> None:
     play.apply(events.SubmissionUnknown(play.now, play.operation("b"), **more))
 
 
-def found(play: Play, submission: int = 1, source: Literal["found", "person", "former_owner"] = "found") -> None:
+def found(
+    play: Play, submission: int = 1, source: Literal["found", "person", "former_owner"] = "found"
+) -> None:
     play.apply(events.HandleFound(play.now, play.operation("b"), submission, source))
 
 
@@ -231,6 +233,19 @@ def test_while_the_key_is_honoured_sending_again_is_safe_whatever_the_policy(pol
     lost(play, retry_after=0.0)
     assert play.of("b") == ("failed" if policy == "fail" else "submit_unknown")
     assert detail(play) == (None if policy == "fail" else "held")
+
+
+@pytest.mark.parametrize("policy", ["fail", "hold"])
+def test_what_comes_to_be_sent_when_the_key_is_honoured_no_more_is_not_sent(policy: str) -> None:
+    """The process was away meanwhile, or there was no place for it."""
+    play = one(on_unknown_submit=policy, idempotent_for=100.0)
+    play.lose("b")
+    assert what_is_due(play) == Resubmit(play.operation("b"))
+    play.now += 200.0
+    play.intend("b")
+    assert play.last(Submit) == []
+    assert play.of("b") == ("failed" if policy == "fail" else "submit_unknown")
+    assert [row.fate for row in play.stored.submissions.values()] == ["unknown"]
 
 
 def test_a_person_decides_what_is_held() -> None:
@@ -402,9 +417,7 @@ def test_a_refusal_while_the_run_is_cancelled_ends_the_submission() -> None:
 # -- cancels at the provider -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("reason", "again"), [("deadline", "failed"), ("queue", "backoff")]
-)
+@pytest.mark.parametrize(("reason", "again"), [("deadline", "failed"), ("queue", "backoff")])
 def test_what_takes_too_long_is_cancelled_and_has_failed(reason: Any, again: str) -> None:
     play = one(retries=1)
     play.submit("b")
@@ -415,9 +428,7 @@ def test_what_takes_too_long_is_cancelled_and_has_failed(reason: Any, again: str
     assert play.of("b") == again
 
 
-@pytest.mark.parametrize(
-    ("reason", "again"), [("deadline", "failed"), ("queue", "backoff")]
-)
+@pytest.mark.parametrize(("reason", "again"), [("deadline", "failed"), ("queue", "backoff")])
 def test_a_failure_that_overtakes_such_a_cancel_means_the_same(reason: Any, again: str) -> None:
     play = one(retries=1)
     play.submit("b")
@@ -515,7 +526,9 @@ def test_a_second_submission_that_was_accepted_is_cancelled() -> None:
         CancelStray(play.operation("b"), 1)
     ]
     assert play.of("b") == "waiting"
-    assert play.state.status is RunStatus.RUNNING  # somebody is at it
+    play.succeed("c")
+    assert play.state.status is RunStatus.RUNNING  # somebody is at it, and resumes it
+    assert idle_wakes(play.stored.status, *play.stored.live()) is None
     play.crash()
     play.apply(events.StrayCancelled(play.now, play.operation("b"), 1))
     refused(play, events.StrayCancelled(play.now, play.operation("b"), 1))

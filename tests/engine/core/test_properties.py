@@ -40,7 +40,7 @@ def pace(examples: int) -> settings:
     return settings(
         deadline=None,
         max_examples=examples,
-        phases=[Phase.explicit, Phase.reuse, Phase.generate],
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
@@ -198,9 +198,12 @@ def draw_event(choices: Choices, play: Play) -> Event:
                 pass
     if given.get("ending") == "undecodable" and given["operation"] is None:
         given["ending"] = "failed"
-    if kind is events.HandleFound and not any(  # handles are of operations that are stored
-        (key.node, row.path, *key[3:]) == (address.node, address.path, *given["operation"][1:])
-        for key, row in play.stored.operations.items()
+    if (
+        kind is events.HandleFound
+        and not any(  # handles are of operations that are stored
+            (key.node, row.path, *key[3:]) == (*address, attempt, chain, number)
+            for key, row in play.stored.operations.items()
+        )
     ):
         return events.RunRetried(play.now)
     return kind(**given)
@@ -290,9 +293,7 @@ def test_another_process_says_the_same(seed: str) -> None:
         digest.update(repr(advance(state, event)).encode())
     replay = subprocess.run(
         [sys.executable, "-c", REPLAY],
-        input=pack(
-            [plan.to_plain(), [[e.word, e.at, e.node, list(e.path), e.data] for e in play.journal]]
-        ),
+        input=pack([plan.to_plain(), [[e.word, e.at, e.node, list(e.path), e.data] for e in play.journal]]),
         env={**os.environ, "PYTHONHASHSEED": seed},
         capture_output=True,
         check=True,

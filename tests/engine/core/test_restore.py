@@ -17,7 +17,7 @@ from perdure.engine.core.commands import (
     Wake,
 )
 from perdure.engine.core.errors import IllegalEventError
-from perdure.engine.core.pending import interrupted, pending
+from perdure.engine.core.pending import idle_wakes, interrupted, pending
 from perdure.engine.core.restore import restore
 
 from ..graphs import Sketch
@@ -208,9 +208,45 @@ def test_what_lies_in_closed_scopes_does_no_harm_and_is_not_needed() -> None:
     play.succeed("note[0]", "c[0, 0]", "d[0, 0]")
     everything, needed = play.stored.loaded(open_only=False), play.stored.loaded()
     assert len(needed.activations) == len(everything.activations) - 2  # c[0, 0] and d[0, 0]
-    assert len(needed.scopes) == len(everything.scopes) == 2  # the closed one lies in an open one: e[0] collects it
+    assert (
+        len(needed.scopes) == len(everything.scopes) == 2
+    )  # the closed one lies in an open one: e[0] collects it
     assert restore(play.plan, play.policies, everything) == play.state
     assert restore(play.plan, play.policies, needed) == play.state
+
+
+def test_a_run_that_only_waits_need_not_be_loaded() -> None:
+    sketch = Sketch("a")
+    for name in ("b", "c", "d"):
+        sketch.edge("a", name)
+        sketch.policy(name, retries=1)
+    sketch.join(("b", "c", "d"), "z")
+    play = Play(sketch.plan("z"), sketch.policies).begin()
+    play.succeed("a")
+    play.submit("b")
+    play.back_off("c")
+    assert idle_wakes(play.stored.status, *play.stored.live()) is None  # d runs
+    play.intend("d")
+    play.refuse("d", passing=True)
+    wakes = idle_wakes(play.stored.status, *play.stored.live())
+    assert wakes is not None
+    assert sorted(map(str, wakes)) == sorted(map(str, pending(play.state)))
+
+
+def test_edges_that_are_to_be_evaluated_again_are_no_wait() -> None:
+    """Else a crash while everything else waits would leave them for ever."""
+    sketch = Sketch("a")
+    sketch.edge("a", "b")
+    sketch.edge("a", "c")
+    sketch.join(("b", "c"), "z")
+    play = Play(sketch.plan("z")).begin()
+    play.succeed("a")
+    play.succeed_undecided("b")
+    play.cancelled("c")
+    play.retry()
+    play.submit("c")
+    assert idle_wakes(play.stored.status, *play.stored.live()) is None
+    assert EvaluateEdges(at("b")) in pending(crashed(play).state)
 
 
 # -- operations ------------------------------------------------------------------------------------------

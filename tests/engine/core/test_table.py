@@ -365,7 +365,7 @@ class Noted(dict[State | None, State]):
 
 
 @pytest.fixture
-def used(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, Move, State | None]]]:
+def used(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, Move, State | None]]:
     """The entries that were used since, as (table, move, state)."""
     found: set[tuple[str, Move, State | None]] = set()
     for name, table in (("operations", OPERATIONS), ("activations", ACTIVATIONS)):
@@ -374,7 +374,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, Move, State
             for move, entries in table.items()
         }
         monkeypatch.setattr(_flow, name.upper(), noted)
-    yield found
+    return found
 
 
 def roads() -> Iterator[None]:
@@ -394,13 +394,13 @@ def roads() -> Iterator[None]:
             case "unknown" | "held":
                 play.apply(events.Answered(play.now, operation, "fail"))
             case "undecodable" | "waiting":
-                play.apply(
-                    events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation)
-                )
+                play.apply(events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation))
             case _:
                 play.fail("b", retryable=False)
         yield
-    for situation in SITUATIONS:  # everything that moves meets a cancel, and what failed or was cancelled a retry
+    for (
+        situation
+    ) in SITUATIONS:  # everything that moves meets a cancel, and what failed or was cancelled a retry
         play = SITUATIONS[situation]()
         if play.state.outcome is None or situation in ("ready", "failed", "undecided"):
             play.cancel()
