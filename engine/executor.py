@@ -357,6 +357,7 @@ class Executor:
         record = await self._find(run_id)
         if record.status.finished:
             return
+        await self._runtime.plan(record.signature)  # a run whose plan can't be read is not claimed
         async with self._taking:
             if await self._free(record):
                 claim = await self._store.claim(run_id)

@@ -442,7 +442,7 @@ def test_under_finish_what_is_under_way_ends_by_itself(stores: Stores, works: Wo
                 return bool(works.batches) and (await rows(executor, "r"))["fail"].state is S.FAILED
 
             await until(failed)
-            assert not (await run.status()).finished
+            assert await run.status() is RunStatus.FAILING
             works.hold = False
             with raises(RunFailedError, "r failed at fail: ValueError: beside"):
                 await run.result()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from perdure.checkpoints import Outcome, State, unpack
+from perdure.checkpoints import Outcome, State, pack, unpack
 from perdure.engine import Executor, RunCancelledError, RunFailedError
-from perdure.nodes import Context
-from perdure.nodes.conformance import SMALL_OPERATIONS
+from perdure.nodes import Context, ContinuationToken
+from perdure.nodes.conformance import SMALL_OPERATIONS, OnceOperation
 from perdure.nodes.operations import Json
 
 from .bench import (
@@ -24,6 +25,7 @@ from .bench import (
     record,
     rows,
     state_is,
+    store_of,
     third,
     until,
 )
@@ -213,6 +215,25 @@ def test_what_cant_be_cancelled_is_told_and_ends_here(
     assert "run r: print can't be cancelled at conformance.plain and runs on there" in caplog.text
 
 
+def test_a_second_submission_that_cant_be_cancelled_is_told(
+    stores: Stores, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = Small("plain", tmp_path / "ledger")
+    node = small.node(request=lambda _: {"takes": 1.5})
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, node), "x", run_id="r")
+            await until(state_is(executor, "print", S.WAITING))
+            token = await small.operation.submit({"text": "late"}, "another")
+            late = pack({"token": token.to_dict(), "operation": [1, "", 0], "submission": 1})
+            await store_of(executor).signal((await record(executor)).key, "handle", "print", (), late)
+            assert await run.result() == "Answer: x1"
+
+    perform(test())
+    assert "a second submission of print (op_2) can't be cancelled at its provider and runs on" in caplog.text
+
+
 def test_a_result_that_can_be_had_once_is_fetched_once_and_committed_before_it_is_read(
     stores: Stores, tmp_path: Path
 ) -> None:
@@ -261,6 +282,39 @@ def test_a_result_that_was_fetched_once_is_read_again_after_a_decoder_failed(
     perform(test())
     assert small.ledger.fetched(small.one.handle) == 1
     assert small.ledger.submitted(small.one.key) == 1
+
+
+def test_a_result_that_was_lost_while_it_was_fetched_is_asked_for_by_nobody(
+    stores: Stores, tmp_path: Path
+) -> None:
+    """The process ended between the provider's handing out and our commit: only a person submits it again."""
+    small = Small("once", tmp_path / "ledger")
+    assert isinstance(small.operation, OnceOperation)
+    fetch = small.operation.fetch
+
+    async def never_come_back(token: ContinuationToken) -> Any:
+        await fetch(token)
+        await asyncio.Event().wait()
+
+    workflow = chain("w", first, small.node(retries=3))
+
+    async def test() -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(small.operation, "fetch", never_come_back)
+            async with Executor(stores(), grace=0.05) as executor:
+                await executor.start(workflow, "x", run_id="r")
+                await until(lambda: bool(small.entries) and small.ledger.fetched(small.one.handle) == 1)
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            run = await executor.resume("r")
+            with raises(RunFailedError, "r failed at print: OperationError", "hands its result out once"):
+                await run.result()
+            assert (await rows(executor, "r"))["print"].operation.state is S.LOST
+            assert small.ledger.fetched(small.one.handle) == 1
+            assert small.ledger.submitted(small.one.key) == 1
+            assert await (await executor.retry("r")).result() == "Answer: x1"
+            assert len(small.entries) == 2
+
+    perform(test())
 
 
 CONVERSATIONS: dict[str, tuple[Mapping[str, Json], str, str]] = {

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from perdure.checkpoints import PerdureError
-from perdure.engine import Executor, Workflow
+from perdure.checkpoints import DatabaseCorruptError, PerdureError
+from perdure.engine import Executor, RunFailedError, Workflow
 
 from .batches import Works, batch_node
 from .bench import Stores, chain, first, perform, raises, second, third, until
@@ -121,5 +121,50 @@ def test_resume_all_reads_no_run_that_has_ended(files: Stores, tmp_path: Path, w
             assert await resumed.runs[0].result() == "done: x1"
             with raises(Exception, "odd"):
                 await executor.resume("ended-0")
+
+    perform(test())
+
+
+def test_a_damaged_run_that_is_retried_is_given_back(files: Stores, tmp_path: Path, works: Works) -> None:
+    works.polling = lambda batch: setattr(batch, "status", "hopeless")
+    workflow = chain("w", first, batch_node("print", works))
+    file = tmp_path / "perdure.db"
+
+    async def test() -> None:
+        async with Executor(files(), workflows=[workflow]) as executor, Executor(files()) as other:
+            with pytest.raises(RunFailedError):
+                await (await executor.start(workflow, "x", run_id="r")).result()
+            overwrite(file, "r", "UPDATE activations SET state = 'odd' WHERE run = {run} AND node = 'print'")
+            with raises(DatabaseCorruptError, "Run r", "'odd'", "perdure db check"):
+                await executor.retry("r")
+            overwrite(
+                file, "r", "UPDATE activations SET state = 'failed' WHERE run = {run} AND node = 'print'"
+            )
+            works.polling = None
+            await until(lambda: not executor.drives("r"))
+            again = await other.start(workflow, "x", run_id="r")
+            assert not again.driven_here
+            assert await (await other.retry("r")).result() == "done: x1"
+
+    perform(test())
+
+
+def test_a_run_whose_plan_is_damaged_is_not_claimed_by_a_cancel(
+    files: Stores, tmp_path: Path, works: Works
+) -> None:
+    """Without its workflow nothing can be done for it here, so another executor may have it at once."""
+    workflow = chain("w", first, batch_node("print", works))
+
+    async def test() -> None:
+        works.hold = True
+        async with Executor(files()) as executor:
+            await executor.start(workflow, "x", run_id="r")
+            await until(lambda: bool(works.batches))
+        overwrite(tmp_path / "perdure.db", "r", "UPDATE workflows SET plan = x'c1' WHERE {run} > 0")
+        works.hold = False
+        async with Executor(files()) as stranger, Executor(files(), workflows=[workflow]) as executor:
+            with raises(PerdureError):
+                await stranger.cancel("r")
+            assert await (await executor.resume("r")).result() == "done: x1"
 
     perform(test())

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 from perdure.checkpoints import RunStatus, SQLiteView, State, StoreError, pack
-from perdure.engine import Executor, Run, RunFailedError, Workflow
+from perdure.engine import Executor, Run, RunCancelledError, RunFailedError, Workflow
+from perdure.engine.core import events
+from perdure.engine.core.addresses import Address, OperationAddress
+from perdure.engine.core.book import Change
+from perdure.engine.core.errors import IllegalEventError
 from perdure.engine.runtime._driver_cache import DriverCache
 from perdure.nodes import SubmissionUnknownError, node
 from perdure.nodes.operations import Outcome, Running
@@ -375,3 +380,36 @@ def test_large_waiting_runs_stay_in_memory_within_a_bound(stores: Stores, works:
             return done
 
     assert perform(main()) == ["10", "10", "10"]
+
+
+def test_a_transition_that_breaks_off_is_not_committed_and_the_run_can_go_on(
+    stores: Stores, works: Works
+) -> None:
+    """Its first change has moved the state in memory, its second can't happen: that state is thrown away."""
+    works.hold = True
+    asked = batch_node("asked", works, every=0.5)
+    workflow = Workflow[str, str]("one", start=asked, end=asked)
+
+    async def main() -> str:
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            await executor.settled()
+            before = await record(executor)
+            driver = await runtime(executor).driver(before.key)
+            assert driver is not None
+            operation = OperationAddress(Address("asked"))
+            now = time.time()
+            with pytest.raises(IllegalEventError):
+                await driver.commit(
+                    Change(events.TokenAdvanced(now, operation)), Change(events.Submitted(now, operation))
+                )
+            with pytest.raises(IllegalEventError):
+                await run.result()
+            assert (await record(executor)).position == before.position
+            assert not executor.drives("r")
+            await executor.cancel("r")
+            with pytest.raises(RunCancelledError):
+                await run.result()
+            return works.one.status
+
+    assert perform(main()) == "cancelled"

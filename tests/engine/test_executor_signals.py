@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 from perdure.checkpoints import Signal, pack
 from perdure.engine import Executor, RunCancelledError, Workflow
+from perdure.engine.runtime import _signal_watch
 from perdure.nodes import ContinuationToken
 from perdure.nodes.operations import Outcome
 
@@ -21,6 +22,14 @@ TOKEN = {
     "created_at": 1.0,
 }
 GOOD_HANDLE = {"token": TOKEN, "operation": [1, "", 0], "submission": 1}
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals are looked for every few hundredths of a second."""
+    monkeypatch.setattr(_signal_watch, "INTERVAL", 0.05)
+
+
 POISON: dict[str, tuple[str, str | None, bytes]] = {
     "no msgpack": ("handle", "print", b"\xc1"),
     "no dict": ("handle", "print", pack([])),
@@ -107,7 +116,7 @@ def test_a_signal_of_an_unknown_kind_stays_and_is_told_once(
             key = (await record(executor)).key
             await store_of(executor).signal(key, "telepathy", None, (), pack({"thought": "otters"}))
             await until(lambda: "telepathy" in caplog.text)
-            await asyncio.sleep(2.2)  # two more looks
+            await asyncio.sleep(0.2)  # some more looks
             works.hold = False
             assert await run.result() == "done: x1"
             (left,) = await signals(executor, key)
