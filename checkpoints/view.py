@@ -127,6 +127,10 @@ class View(Protocol):
         """
         ...
 
+    def strays(self, keys: Sequence[int]) -> list[SubmissionRecord]:
+        """The submissions of these runs that are still to be cancelled at their providers, by run."""
+        ...
+
     def operations_by_key(self, keys: Sequence[tuple[int, OperationKey]]) -> list[OperationRecord]:
         """Operations of many runs, given as (run, key); those that are gone are left out."""
         ...

@@ -73,12 +73,12 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
         case HandleFound():
             _handle_found(step, event)
         case StrayCancelled():
-            if (event.operation, event.submission) not in step.state.strays:
+            stray = step.state.strays.pop((event.operation, event.submission), None)
+            if stray is None:
                 raise IllegalEventError(
                     f"StrayCancelled of {event.operation} is impossible: it has no such submission."
                 )
-            step.state.strays.remove((event.operation, event.submission))
-            _save_submission(step, event.operation, event.submission, "stray_cancelled")
+            step.commands.append(SaveSubmission(stray, {"fate": "stray_cancelled"}))
         case Answered():
             _answered(step, event)
         case TokenAdvanced():
@@ -306,7 +306,8 @@ def _handle_found(step: Step, event: HandleFound) -> None:
         return
     if operation is not None and operation.state is S.SUBMITTING and event.submission >= operation.submission:
         raise _illegal(event, operation.state)
-    step.state.strays.add((event.operation, event.submission))
+    key = SubmissionKey(step.state.operation_key(event.operation), event.submission)
+    step.state.strays[event.operation, event.submission] = key
     _save_submission(step, event.operation, event.submission, "stray", source=event.source)
     step.commands.append(CancelStray(event.operation, event.submission))
 

@@ -35,7 +35,7 @@ def restore(plan: Plan, policies: Policies, loaded: Loaded) -> RunState:
     for operation_record in loaded.operations:
         _add_operation(state, operation_record)
     for stray in loaded.strays:
-        state.strays.add(_stray(stray.key, stray.path))
+        state.strays[_stray(stray.key, stray.path)] = stray.key
     for scope in state.scopes.values():
         scope.unresolved += scope.size - scope.next
         if scope.parent is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State
+from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State, SubmissionKey
 from .addresses import Address, OperationAddress
 from .plan import Plan
 from .policy import NO_POLICIES, Policies, Policy
@@ -103,12 +103,13 @@ class RunState:
     counts: dict[State, int] = field(default_factory=NONE.copy)
     waiters: dict[Address, set[Address]] = field(default_factory=dict[Address, set[Address]])
     # joins inside a scope that wait for a source outside of it
-    strays: set[tuple[OperationAddress, int]] = field(default_factory=set[tuple[OperationAddress, int]])
-    # submissions that do not count and whose cancel is not acknowledged
+    strays: dict[tuple[OperationAddress, int], SubmissionKey] = field(
+        default_factory=dict[tuple[OperationAddress, int], SubmissionKey]
+    )  # submissions that do not count and whose cancel is not acknowledged, by operation and number
 
     @property
     def live(self) -> int:
-        """How many activations can still move.
+        """How many activations can still move, and submissions that do not count are still to be cancelled.
 
         A run that fails waits neither for submissions of unknown fate nor for edges that can't be evaluated.
         """
@@ -119,6 +120,7 @@ class RunState:
             + counts[S.WAITING]
             + counts[S.BACKOFF]
             + counts[S.CANCELLING]
+            + len(self.strays)
         )
         match self.outcome:
             case None:

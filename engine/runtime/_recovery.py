@@ -40,8 +40,8 @@ CONSUMED = (
 async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
     """Drive on these claimed runs from where they stand."""
     keys = [record.key for record in records]
-    (activations, operations), signals = await runtime.shared.store.read(
-        lambda view: (view.live(keys), view.signals(keys))
+    (activations, operations), strays, signals = await runtime.shared.store.read(
+        lambda view: (view.live(keys), view.strays(keys), view.signals(keys))
     )
     live_activations: dict[int, list[ActivationRecord]] = defaultdict(list)
     live_operations: dict[int, list[OperationRecord]] = defaultdict(list)
@@ -50,11 +50,16 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
     for operation in operations:
         live_operations[operation.run].append(operation)
     left = _by_run(signals)
+    with_strays = {stray.run for stray in strays}
     busy: list[int] = []
     for record in records:
         owned = runtime.own(record, await runtime.plan(record.signature))
         wakes = None
-        if record.key not in left and owned.policies == stored_policies(record):
+        if (
+            record.key not in left
+            and record.key not in with_strays
+            and owned.policies == stored_policies(record)
+        ):
             wakes = idle_wakes(record.outcome, live_activations[record.key], live_operations[record.key])
         if wakes is None:
             busy.append(record.key)

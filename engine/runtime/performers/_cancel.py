@@ -6,12 +6,12 @@ import asyncio
 import logging
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import State, SubmissionColumns, SubmissionKey, SubmissionRecord
+from ....checkpoints.records import State, SubmissionColumns
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
 from ....nodes.operations.capabilities import Cancellable, Local, has_capability
-from ....nodes.operations.outcomes import Cancelled, Expired, Running
+from ....nodes.operations.outcomes import Cancelled, Expired, Outcome, Running
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -19,7 +19,7 @@ from ...core.addresses import OperationAddress
 from ...core.commands import CancelCall, CancelRemote, CancelStray
 from ...core.policy import poll_interval
 from ...errors import OperationUnknownError
-from .._shared import Change, OwnedRun, Work
+from .._shared import Change, OwnedRun
 from ._results import conclude, failed
 
 log = logging.getLogger("perdure")
@@ -96,34 +96,47 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
     work = await owned.work()
     if work is None:
         return None
-    record = await _submission(owned, work, command)
+    key = work.state.strays.get((command.operation, command.submission))
+    strays = await owned.shared.store.read(lambda view: view.strays([owned.run]))
+    record = next((record for record in strays if record.key == key), None)
     if record is None or record.token is None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
-    adapter = _adapter(owned, command.operation, token)
-    if has_capability(adapter, Cancellable):
-        began = owned.shared.clock()
-        while isinstance(outcome := await adapter.cancel(token), Running):
-            wait = outcome.retry_after
-            if wait is None:
-                age = owned.shared.clock() - began
-                wait = poll_interval(
-                    owned.policy(command.operation.address.node), age, owned.shared.random.random()
-                )
-            await asyncio.sleep(wait)
+    outcome = await until_acknowledged(owned, command.operation, token)
     log.warning(
         "run %s: a second submission of %s (%s) was cancelled at its provider",
         owned.run_id,
         command.operation,
         record.handle,
     )
-    return Change(events.StrayCancelled(owned.shared.clock(), command.operation, command.submission))
+    usage = getattr(outcome, "usage", None)
+    return Change(
+        events.StrayCancelled(owned.shared.clock(), command.operation, command.submission),
+        submission={"usage": pack(dict(usage))} if usage else None,
+    )
 
 
-async def _submission(owned: OwnedRun, work: Work, command: CancelStray) -> SubmissionRecord | None:
-    key = SubmissionKey(work.state.operation_key(command.operation), command.submission)
-    submissions = await owned.shared.store.read(lambda view: view.submissions(owned.run))
-    return next((record for record in submissions if record.key == key), None)
+async def until_acknowledged(
+    owned: OwnedRun, operation: OperationAddress, token: ContinuationToken
+) -> Outcome | None:
+    """Send the cancel of a token that nobody needs until the provider has acknowledged it: how it ended there.
+
+    None: its adapter can't cancel.
+    """
+    adapter = _adapter(owned, operation, token)
+    if not has_capability(adapter, Cancellable):
+        log.warning(
+            "run %s: %s can't be cancelled at %s and runs on there", owned.run_id, operation, token.provider
+        )
+        return None
+    began = owned.shared.clock()
+    while isinstance(outcome := await adapter.cancel(token), Running):
+        wait = outcome.retry_after
+        if wait is None:
+            age = owned.shared.clock() - began
+            wait = poll_interval(owned.policy(operation.address.node), age, owned.shared.random.random())
+        await asyncio.sleep(wait)
+    return outcome
 
 
 def _adapter(owned: OwnedRun, operation: OperationAddress, token: ContinuationToken) -> Operation:
