@@ -241,6 +241,11 @@ class Ending:
         (result,) = {report["value"] for report in self.reports if report["what"] == "result"}
         return result
 
+    def error(self, kind: str) -> str:
+        """The message of the one error of that type that was reported."""
+        (message,) = [report["message"] for report in self.reports if report.get("type") == kind]
+        return message
+
     @property
     def crashes(self) -> int:
         """How many processes were killed."""

@@ -5,6 +5,7 @@ The provider is a ledger in the run's folder, which survives the process and cou
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -57,10 +58,22 @@ class ClosedOnceOperation(OnceOperation):
         return await super().fetch(token)
 
 
+class SlowOnceOperation(OnceOperation):
+    """Takes a while to hand out what it does not have any more then."""
+
+    name = "conformance.slow"
+
+    async def fetch(self, token: ContinuationToken) -> Running | Fetched:
+        answer = await super().fetch(token)
+        await asyncio.sleep(1.5)
+        return answer
+
+
 OPERATIONS: Mapping[str, Callable[..., Operation]] = {
     **SMALL_OPERATIONS,
     "moving": MovingOperation,
     "closed": ClosedOnceOperation,
+    "slow": SlowOnceOperation,
 }
 
 
