@@ -34,7 +34,7 @@ from perdure.engine import Plan
 from perdure.engine.core.addresses import Address
 from perdure.engine.core.journal import from_journal
 from perdure.engine.core.machine import fold
-from perdure.engine.core.policy import NO_POLICIES, RESUBMISSIONS, Policies
+from perdure.engine.core.policy import NO_POLICIES, Policies
 from perdure.engine.core.restore import restore
 from perdure.engine.core.state import RunState
 from perdure.engine.graph.plan_form import decode_plan
@@ -45,6 +45,8 @@ from .desk import Small
 from .kills import Step, When
 from .nursery import PATIENCE, Child, Nursery
 
+RESUBMISSIONS = 2
+"""How often an operation of unknown fate is submitted again before a person is asked."""
 AT_ONCE = 5.0
 """Seconds within which a run whose owner was killed must be taken over: a third of the lease."""
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from perdure.checkpoints import RunStatus, State, unpack
-from perdure.engine.core.policy import RESUBMISSIONS
 from perdure.simulator import Simulator
 
 from .cast import Cast, wanted
@@ -21,7 +20,7 @@ from .child import Job
 from .desk import Small
 from .kills import Step, When
 from .nursery import Nursery
-from .scenario import Ending, Life, Scenario, at, ending, look, play, wait_for
+from .scenario import RESUBMISSIONS, Ending, Life, Scenario, at, ending, look, play, wait_for
 from .small import entries, ledger
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
