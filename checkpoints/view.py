@@ -39,6 +39,8 @@ class DatabaseInfo:
     journal_mode: str
     size: int
     wal_size: int
+    free_size: int
+    """How much of `size` is free, for rows to come."""
     runs: int
     activations: int
     operations: int
@@ -125,10 +127,6 @@ class View(Protocol):
 
         Of a failed run an activation that has failed has ended.
         """
-        ...
-
-    def strays(self, keys: Sequence[int]) -> list[SubmissionRecord]:
-        """The submissions of these runs that are still to be cancelled at their providers, by run."""
         ...
 
     def operations_by_key(self, keys: Sequence[tuple[int, OperationKey]]) -> list[OperationRecord]:

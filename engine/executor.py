@@ -15,8 +15,10 @@ from ..checkpoints.codec import pack
 from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
-from ._run_ids import check_run_id, waiting_for_answer
+from ._run_ids import check_run_id
+from .answers import answer_data, waiting_for_answer
 from .core import events
+from .core.book import Change
 from .core.commands import Effect
 from .core.plan import Plan
 from .core.state import RunState
@@ -35,7 +37,6 @@ from .runtime._driver import Driver
 from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._recovery import recover, retry
 from .runtime._runtime import Runtime
-from .runtime._shared import Change
 from .runtime._signal_watch import SignalWatch
 from .runtime._term_signal import TermSignal
 
@@ -372,8 +373,7 @@ class Executor:
                 if await self._store.read(lambda view: view.holder(record)) is None:
                     # Nobody drives it, and without its workflow we can't either.
                     await workflow_of(self._runtime, record)
-                message = pack({"answer": reply})
-                await self._store.signal(record.key, "answer", address.node, address.path, message)
+                await self._store.signal(record.key, "answer", address.node, address.path, answer_data(reply))
                 claim = await self._store.claim(run_id)
                 if claim.granted:
                     await recover(self._runtime, [claim.run])

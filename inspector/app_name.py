@@ -6,7 +6,7 @@ import os
 import tomllib
 from pathlib import Path
 
-from ..checkpoints import PerdureError
+from ..checkpoints.errors import PerdureError
 
 
 class AppNotFoundError(PerdureError):
@@ -28,7 +28,7 @@ def find_app(named: str | None) -> tuple[str, str] | None:
             settings = tomllib.loads(project.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise AppNotFoundError(
-                f"pyproject.toml can't be read: {error}. Mend it, or name the app with --app."
+                f"pyproject.toml can't be read: {error}. Fix it, or name the app with --app."
             ) from error
         app = settings.get("tool", {}).get("perdure", {}).get("app")
         if isinstance(app, str) and app:

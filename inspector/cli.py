@@ -1,6 +1,6 @@
-"""The command line as it is typed: verbs, arguments, options, help. What a verb does lives in its own room.
+"""The command line as it is typed: verbs, arguments, options, help. What verbs do is in `look` and `act`.
 
-Rooms are imported when their verb runs, so that `perdure --help` loads nothing but click.
+These are imported lazily, when a verb runs, so that `perdure --help` loads nothing but click.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 import click
 
 from .exits import Exit
+from .render.terminal import clean_lines
+from .render.times import point_in_time
 from .settings import Settings, global_options, into
-from .times import moment
 
-STATUSES = ("queued", "running", "waiting", "cancelling", "succeeded", "failed", "cancelled")
+STATUSES = ("queued", "running", "waiting", "failing", "cancelling", "succeeded", "failed", "cancelled")
 EPILOG = (
     "RUN is an id, the beginning of one, or @latest. Exit codes: 0 ok, 1 error, 2 usage, 3 not found; of resume and "
     "retry also 4 the run failed, 5 it waits, 6 it was cancelled; 130 interrupted, 143 terminated."
@@ -27,7 +28,7 @@ _GLOBAL = ("named", "output", "colourless", "verbose")
 
 
 class Verb(click.Command):
-    """A command that takes the global options too, and doesn't repeat them in its help."""
+    """A command that takes the global options too, and does not repeat them in its help."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verb's own options; the global ones are named in a line."""
@@ -53,6 +54,15 @@ class Verbs(click.Group):
         """In the order in which they are declared, looking before acting."""
         return list(self.commands)
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read what was typed. Raises what click raises, without control characters in its message."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.ClickException as error:
+            raise cleaned(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; end the process with its exit code."""
         code: int = Exit.OK
@@ -64,18 +74,31 @@ class Verbs(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            raise cleaned(error) from None
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes a message and an exit code
             code = report(error, verbose=ctx.ensure_object(Settings).verbose)
         ctx.exit(code)
 
 
+def cleaned(error: click.ClickException) -> click.ClickException:
+    """The error, whose message may quote what was typed, without control characters."""
+    message = error.format_message()
+    harmless = clean_lines(message)
+    if harmless == message:
+        return error
+    if isinstance(error, click.UsageError):
+        return click.UsageError(harmless, error.ctx)
+    return click.ClickException(harmless)
+
+
 def report(error: Exception, *, verbose: bool) -> Exit:
     """Say what went wrong; the traceback only on request."""
-    from ..checkpoints import AmbiguousRunError, DatabaseMissingError, PerdureError, RunNotFoundError
+    from ..checkpoints.errors import AmbiguousRunError, DatabaseMissingError, PerdureError, RunNotFoundError
     from .app_name import AppNotFoundError
-    from .output import say
+    from .render.output import say
 
     if verbose:
         say("".join(traceback.format_exception(error)).rstrip())
@@ -94,11 +117,11 @@ def report(error: Exception, *, verbose: bool) -> Exit:
 
 
 def since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """A point in time, seconds since the epoch, as `times.moment` reads it."""
+    """A point in time, seconds since the epoch, as `times.point_in_time` reads it."""
     import time
 
     try:
-        return None if value is None else moment(value, time.time())
+        return None if value is None else point_in_time(value, time.time())
     except ValueError:
         raise click.BadParameter(
             f"{value!r} is no time. Write 2h, 30min, 3d, 2026-11-22 or 2026-11-22T08:30."
@@ -141,7 +164,7 @@ def runs(
     settings: Settings, status: Sequence[str], workflow: str | None, since: float | None, limit: int | None
 ) -> Exit:
     """List runs, newest first."""
-    from .runs import list_runs
+    from .look import list_runs
 
     return list_runs(settings, status=status, workflow=workflow, since=since, limit=limit)
 
@@ -153,7 +176,7 @@ def runs(
 @settings_of
 def show(settings: Settings, run: str, everything: bool) -> Exit:
     """Show one run: what it waits on, its activations, errors, usage."""
-    from .show import show_run
+    from .look import show_run
 
     return show_run(settings, run, everything=everything)
 
@@ -163,23 +186,25 @@ def show(settings: Settings, run: str, everything: bool) -> Exit:
 @global_options
 @settings_of
 def tokens(settings: Settings, run: str | None) -> Exit:
-    """List the continuation tokens that are out at a provider now."""
-    from .tokens import list_tokens
+    """List the continuation tokens that are out now, timers too."""
+    from .look import list_tokens
 
     return list_tokens(settings, run)
 
 
 @cli.command()
 @run_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
-@click.option("--after", type=click.IntRange(min=0), default=0, metavar="N", help="Only behind position N.")
+@click.option("-f", "--follow", is_flag=True, help="Follow it until the run has ended.")
+@click.option(
+    "--after", type=click.IntRange(min=0), default=0, metavar="N", help="Only events after position N."
+)
 @global_options
 @settings_of
 def events(settings: Settings, run: str, follow: bool, after: int) -> Exit:
-    """Show the checkpoint log of a run."""
-    from .events import show_events
+    """Show the journal of a run, its checkpoint log."""
+    from .look import follow_events, show_events
 
-    return show_events(settings, run, after=after, follow=follow)
+    return (follow_events if follow else show_events)(settings, run, after=after)
 
 
 @cli.command()
@@ -191,7 +216,7 @@ def graph(settings: Settings, run: str, mermaid: bool) -> Exit:
     """Draw the graph of a run with the states of its nodes."""
     if mermaid and settings.output != "table":
         raise click.UsageError(f"--mermaid and -o {settings.output} exclude each other: give one of them.")
-    from .graph import show_graph
+    from .look import show_graph
 
     return show_graph(settings, run, as_mermaid=mermaid)
 
@@ -212,7 +237,7 @@ def resume(settings: Settings, run: str | None, everything: bool, app: str | Non
     Text is printed as it is, anything else as JSON. Without --once it goes on until the run has ended, or waits for
     nothing but an answer of yours.
     """
-    from . import drive
+    from .act import drive
 
     if run is None and everything:
         return drive.resume_all(settings, app=app, once=once)
@@ -231,7 +256,7 @@ def retry(settings: Settings, run: str, app: str | None) -> Exit:
 
     What succeeded is kept. A run that has not ended is resumed.
     """
-    from .drive import retry_run
+    from .act.drive import retry_run
 
     return retry_run(settings, run, app=app)
 
@@ -246,7 +271,7 @@ def cancel(settings: Settings, run: str, app: str | None) -> Exit:
 
     Needs no app; with one, your own clients are used instead of the default client.
     """
-    from .cancel import cancel_run
+    from .act.cancel import cancel_run
 
     return cancel_run(settings, run, app=app)
 
@@ -263,7 +288,7 @@ def answer(settings: Settings, run: str, node: str, reply: str) -> Exit:
     NODE is an activation as `show` names it, like 'research[3]'. resubmit sends the same request again, fail counts
     it as failed, and a HANDLE that you found at the provider is adopted.
     """
-    from .answer import answer_run
+    from .act.answer import answer_run
 
     return answer_run(settings, run, node, reply)
 
@@ -300,7 +325,7 @@ def simulate(settings: Settings, port: int, db: str, duration: float) -> Exit:
         raise click.UsageError(
             "The simulator's own file is named after the verb: perdure simulate --db PATH."
         )
-    from .simulate import simulate as serve
+    from .act.simulate import simulate as serve
 
     return serve(port=port, db=db, duration=duration)
 
@@ -315,7 +340,7 @@ def db() -> None:
 @settings_of
 def info(settings: Settings) -> Exit:
     """Show what the database is and how much it holds."""
-    from .soundness import show_info
+    from .look import show_info
 
     return show_info(settings)
 
@@ -328,6 +353,6 @@ def check(settings: Settings) -> Exit:
 
     A line for each damage, and exit code 1, where there is any.
     """
-    from .soundness import check_database
+    from .look import check_database
 
     return check_database(settings)

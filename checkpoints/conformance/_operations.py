@@ -320,11 +320,6 @@ async def loads_the_operations_that_a_recovery_needs(factory: StoreFactory) -> N
             [("resp_1", b"token"), ("resp_2", None)],
             "and the strays that are still to be cancelled",
         )
-        same(
-            await look(store, lambda view: view.strays([run.key, 4711, bare.key])),
-            list(loaded.strays),
-            "which can be had of many runs at once",
-        )
         same((empty.run, len(empty.operations), len(empty.strays)), (bare, 0, 0), "of each its own")
 
 

@@ -52,9 +52,9 @@ WHERE runs.key = ?
 """
 
 INSERT_RUN = """
-INSERT INTO runs (id, workflow, signature, nonce, status, created_at, updated_at, owner, fence, position, input,
-    input_digest)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?)
+INSERT INTO runs (id, workflow, signature, nonce, status, outcome, created_at, updated_at, finished_at, owner, fence,
+    position, error, policies, input, input_digest)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
 """
 
@@ -336,3 +336,16 @@ SELECT id FROM runs WHERE input IS NULL AND input_digest NOT IN (SELECT digest F
 """
 
 BLOBS = "SELECT digest, data FROM blobs"
+
+ID_OF_RUN = "SELECT id FROM runs WHERE key = ?"
+
+RUN_OF_ROW = "SELECT runs.id FROM {table} AS t JOIN runs ON runs.key = t.run WHERE t.rowid = ?"
+
+RUNS_OF_BLOB = """
+SELECT id FROM runs
+WHERE input_digest = :digest
+OR key IN (SELECT run FROM activations WHERE result_digest = :digest)
+OR key IN (SELECT run FROM operations WHERE request_digest = :digest OR outcome_digest = :digest)
+ORDER BY key
+LIMIT :most
+"""

@@ -10,6 +10,9 @@ from ..view import DatabaseInfo
 from . import _queries as queries
 from ._faults import primary_code
 
+_NAMED = 3
+"""How many runs a line names."""
+
 
 def info(connection: sqlite3.Connection, path: str | None) -> DatabaseInfo:
     """What the database is. `path` is its file, None for one in memory."""
@@ -27,6 +30,7 @@ def info(connection: sqlite3.Connection, path: str | None) -> DatabaseInfo:
         sqlite=sqlite3.sqlite_version,
         journal_mode=str(pragma("journal_mode")),
         size=int(pragma("page_count")) * int(pragma("page_size")),
+        free_size=int(pragma("freelist_count")) * int(pragma("page_size")),
         wal_size=wal.stat().st_size if path is not None and wal.exists() else 0,
         runs=runs,
         activations=activations,
@@ -61,10 +65,27 @@ def _pages(connection: sqlite3.Connection) -> list[str]:
 
 
 def _dangling(connection: sqlite3.Connection) -> list[str]:
-    return [
-        f"{table} row {rowid if rowid is not None else '(without rowid)'}: refers to a row of {parent} that is gone"
-        for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check")
-    ]
+    found: list[str] = []
+    for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
+        row = f"{table} row {'(without rowid)' if rowid is None else rowid}"
+        run = None if rowid is None else _run_of(connection, table, rowid)
+        found.append(
+            f"{'' if run is None else f'run {run}: '}{row}: refers to a row of {parent} that is gone"
+        )
+    return found
+
+
+def _run_of(connection: sqlite3.Connection, table: str, rowid: int) -> str | None:
+    """The id of the run that a row belongs to, where it belongs to one that is there."""
+    match table:
+        case "runs":
+            query = queries.ID_OF_RUN
+        case "activations" | "operations" | "submissions" | "signals":
+            query = queries.RUN_OF_ROW.format(table=table)
+        case _:
+            return None
+    row = connection.execute(query, (rowid,)).fetchone()
+    return None if row is None else row[0]
 
 
 def _inputs(connection: sqlite3.Connection) -> list[str]:
@@ -72,11 +93,23 @@ def _inputs(connection: sqlite3.Connection) -> list[str]:
 
 
 def _blobs(connection: sqlite3.Connection) -> list[str]:
-    return [
-        f"stored value {digest.hex()}: its bytes have changed (their SHA-256 is another)"
+    changed = [
+        digest
         for digest, data in connection.execute(queries.BLOBS)
         if hashlib.sha256(data).digest() != digest
     ]
+    return [
+        f"stored value {digest.hex()}{_of_runs(connection, digest)}: its bytes have changed (their SHA-256 is another)"
+        for digest in changed
+    ]
+
+
+def _of_runs(connection: sqlite3.Connection, digest: bytes) -> str:
+    ids = [run for (run,) in connection.execute(queries.RUNS_OF_BLOB, {"digest": digest, "most": _NAMED + 1})]
+    if not ids:
+        return ""
+    more = " and others" if len(ids) > _NAMED else ""
+    return f" of run {', '.join(ids[:_NAMED])}{more}"
 
 
 def _journals(connection: sqlite3.Connection) -> list[str]:

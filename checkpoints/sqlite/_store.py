@@ -9,7 +9,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import Concatenate, ParamSpec, Self, TypeVar
 from uuid import uuid4
 
@@ -25,7 +24,7 @@ from ._database import Database, Synchronous
 from ._lease import Lease
 from ._ownership import Owners
 from ._view import SQLiteView
-from ._writer import Creation, write_group
+from ._writer import Creation, Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,7 +55,7 @@ class DatabaseStore(Store):
                 f"{self._database.name}: this store is open already. Make one store for each use."
             )
         self._connection = await Connection.open(self._database.open, self._database.explain)
-        self._committer = Committer(self._connection, partial(write_group, explain=self._database.explain))
+        self._committer = Committer(self._connection, Writer(self._database.explain).write_group)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

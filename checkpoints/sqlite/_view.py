@@ -175,7 +175,7 @@ class SQLiteView(View):
     def load(self, keys: Sequence[int]) -> list[Loaded]:
         with self._one_moment():
             strays: dict[int, list[SubmissionRecord]] = {}
-            for stray in self.strays(keys):
+            for stray in self._all(rows.submission_from, queries.STRAYS, (_list(keys),)):
                 strays.setdefault(stray.run, []).append(stray)
             return [self._loaded(run, strays.get(run.key, ())) for run in self.runs_by_key(keys)]
 
@@ -195,9 +195,6 @@ class SQLiteView(View):
                 self._all(rows.activation_from, queries.LIVE_ACTIVATIONS, (_list(keys),)),
                 self._all(rows.operation_from, queries.LIVE_OPERATIONS, (_list(keys),)),
             )
-
-    def strays(self, keys: Sequence[int]) -> list[SubmissionRecord]:
-        return self._all(rows.submission_from, queries.STRAYS, (_list(keys),))
 
     def operations_by_key(self, keys: Sequence[tuple[int, OperationKey]]) -> list[OperationRecord]:
         with self._one_moment():

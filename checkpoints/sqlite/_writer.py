@@ -35,33 +35,71 @@ _Refused: TypeAlias = "dict[int, Exception]"
 """The runs of which a transition of this group was refused, and why."""
 
 
-def write_group(
-    connection: sqlite3.Connection, jobs: Sequence[Job], explain: Callable[[sqlite3.Error], StoreError]
-) -> list[Outcome]:
-    """Write the jobs in one transaction, in order; an outcome for each.
+class Writer:
+    """Writes groups. It remembers which plans are in the database, so that runs need not put them there again."""
 
-    When it fails in a way that one job may be to blame for, each is written by itself, so that only the guilty
-    one gets the error, SQLite's in the words of `explain`, and what follows of its run. What every job would
-    have met (a lock, a failing disk) is raised.
-    """
-    try:
-        return _commit(connection, jobs, {})
-    except Exception as error:
-        if concerns_the_database(error):
-            raise
-        if len(jobs) == 1:
-            return [_refusal(jobs[0], error, explain)]
-    outcomes: list[Outcome] = []
-    refused: _Refused = {}
-    for job in jobs:
+    def __init__(self, explain: Callable[[sqlite3.Error], StoreError]) -> None:
+        self._explain = explain
+        self._plans: set[str] = set()
+
+    def write_group(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]:
+        """Write the jobs in one transaction, in order; an outcome for each.
+
+        When it fails in a way that one job may be to blame for, each is written by itself, so that only the guilty
+        one gets the error, SQLite's in the words of `explain`, and what follows of its run. What every job would
+        have met (a lock, a failing disk) is raised.
+        """
         try:
-            outcomes += _commit(connection, [job], refused)
-        except Exception as error:  # noqa: BLE001 it is the job's outcome, which its caller gets
-            outcome = _refusal(job, error, explain)
-            outcomes.append(outcome)
-            if isinstance(job, Transition):
-                refused[job.run] = outcome
-    return outcomes
+            return self._commit(connection, jobs, {})
+        except Exception as error:
+            if concerns_the_database(error):
+                raise
+            if len(jobs) == 1:
+                return [_refusal(jobs[0], error, self._explain)]
+        outcomes: list[Outcome] = []
+        refused: _Refused = {}
+        for job in jobs:
+            try:
+                outcomes += self._commit(connection, [job], refused)
+            except Exception as error:  # noqa: BLE001 it is the job's outcome, which its caller gets
+                outcome = _refusal(job, error, self._explain)
+                outcomes.append(outcome)
+                if isinstance(job, Transition):
+                    refused[job.run] = outcome
+        return outcomes
+
+    def _commit(
+        self, connection: sqlite3.Connection, jobs: Sequence[Job], refused: _Refused
+    ) -> list[Outcome]:
+        # One cursor for all: a new one for each statement takes a third of the time of the smallest ones.
+        cursor = connection.cursor()
+        plans = self._plans.copy()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            events: list[tuple[Any, ...]] = []
+            outcomes: list[Outcome] = []
+            for job in jobs:
+                if not isinstance(job, Transition):
+                    outcomes.append(_create(cursor, job, events, plans))
+                elif job.run in refused:
+                    outcomes.append(refused_with(refused[job.run]))
+                else:
+                    outcome = _step(cursor, job, events)
+                    if outcome is not None:
+                        refused[job.run] = outcome
+                    outcomes.append(outcome)
+            if events:
+                cursor.executemany(queries.INSERT_EVENT, events)
+            cursor.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # some errors have rolled back already
+                cursor.execute("ROLLBACK")
+            raise
+        finally:
+            # An error's traceback would keep the cursor, and the cursor would keep the file open after `close`.
+            cursor.close()
+        self._plans = plans
+        return outcomes
 
 
 def refused_with(first: Exception) -> StoreError:
@@ -70,36 +108,6 @@ def refused_with(first: Exception) -> StoreError:
     refusal = kind(f"not written, because the transition before it in its run was not: {first}")
     refusal.__cause__ = first
     return refusal
-
-
-def _commit(connection: sqlite3.Connection, jobs: Sequence[Job], refused: _Refused) -> list[Outcome]:
-    # One cursor for all: a new one for each statement takes a third of the time of the smallest ones.
-    cursor = connection.cursor()
-    try:
-        cursor.execute("BEGIN IMMEDIATE")
-        events: list[tuple[Any, ...]] = []
-        outcomes: list[Outcome] = []
-        for job in jobs:
-            if not isinstance(job, Transition):
-                outcomes.append(_create(cursor, job, events))
-            elif job.run in refused:
-                outcomes.append(refused_with(refused[job.run]))
-            else:
-                outcome = _step(cursor, job, events)
-                if outcome is not None:
-                    refused[job.run] = outcome
-                outcomes.append(outcome)
-        if events:
-            cursor.executemany(queries.INSERT_EVENT, events)
-        cursor.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # some errors have rolled back already
-            cursor.execute("ROLLBACK")
-        raise
-    finally:
-        # An error's traceback would keep the cursor, and the cursor would keep the file open after `close`.
-        cursor.close()
-    return outcomes
 
 
 def _step(cursor: sqlite3.Cursor, transition: Transition, events: list[tuple[Any, ...]]) -> StoreError | None:
@@ -144,13 +152,15 @@ def _move(
 
 
 def _create(
-    cursor: sqlite3.Cursor, creation: Creation, events: list[tuple[Any, ...]]
+    cursor: sqlite3.Cursor, creation: Creation, events: list[tuple[Any, ...]], plans: set[str]
 ) -> RunRecord | RunExistsError | StoreError:
     new, plan, first = creation.run, creation.plan, creation.transition
-    at = first.at
+    at, status, outcome = first.at, first.status, first.outcome
     last = first.events[-1].position if first.events else 0
     if last != len(first.events):
         return StoreError(f"run {new.id}: its first events end at {last}, they must count from 1.")
+    owner = None if status.finished else creation.owner
+    finished_at = at if status.finished else None
     inserted = cursor.execute(
         queries.INSERT_RUN,
         (
@@ -158,10 +168,15 @@ def _create(
             new.workflow,
             new.signature,
             new.nonce,
-            rows.STATUS_TEXT[first.status],
+            rows.STATUS_TEXT[status],
+            None if outcome is None else rows.STATUS_TEXT[outcome],
             at,
             at,
-            creation.owner,
+            finished_at,
+            owner,
+            last,
+            first.error,
+            first.policies,
             rows.inline(new.input),
             new.input.digest,
         ),
@@ -173,12 +188,32 @@ def _create(
     key = inserted.lastrowid
     assert key is not None
     cursor.execute(queries.INSERT_CLAIM, (key, 1, at, creation.owner))
+    if status.finished:
+        cursor.execute(queries.END_CLAIM, (at, "finished", key, 1))
     if not new.input.inline:
         put_blob(cursor, new.input)
-    cursor.execute(queries.PUT_PLAN, (plan.signature, plan.workflow, plan.plan, at))
-    _move(cursor, first, key, 1, 0, last)
-    _write_parts(cursor, key, first, events)
-    return rows.run_from(cursor.execute(queries.RUN_BY_KEY, (key,)).fetchone())
+    if plan.signature not in plans:
+        cursor.execute(queries.PUT_PLAN, (plan.signature, plan.workflow, plan.plan, at))
+        plans.add(plan.signature)
+    _write_parts(cursor, key, first._replace(policies=None), events)
+    return RunRecord(
+        key=key,
+        id=new.id,
+        workflow=new.workflow,
+        signature=new.signature,
+        nonce=new.nonce,
+        status=status,
+        outcome=outcome,
+        created_at=at,
+        updated_at=at,
+        finished_at=finished_at,
+        input_digest=new.input.digest,
+        owner=owner,
+        fence=1,
+        position=last,
+        error=first.error,
+        policies=first.policies,
+    )
 
 
 def _write_parts(

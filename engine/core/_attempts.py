@@ -5,7 +5,6 @@ Each function checks first and changes afterwards, so that an event that is refu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import assert_never
 
 from ...checkpoints.records import ActivationColumns, State
@@ -23,7 +22,6 @@ from .events import (
     Cancelled,
     EdgesDecided,
     EdgesFailed,
-    Ending,
     Succeeded,
 )
 from .state import Activation, Operation, Scope
@@ -43,11 +41,11 @@ def advance_activation(step: Step, event: ActivationEvent) -> None:
             columns: ActivationColumns = {"taken": event.taken, "error": None}
             if event.items is not None:
                 columns["items"] = event.items
-            step.move(scope, activation, event.address, S.SUCCEEDED, columns)
+            step.move(scope, activation, event.address, Move.DECIDE, columns)
             step.agenda.append((scope, event.address, activation))
         case EdgesFailed():
             scope, activation = _undecided(step, event)
-            step.fail(scope, activation, event.address, S.SUCCEEDED, {})
+            step.fail(scope, activation, event.address, Move.DECIDE, {})
         case AttemptFailed():
             _failed(step, event)
         case BackoffEnded():
@@ -66,12 +64,19 @@ def advance_activation(step: Step, event: ActivationEvent) -> None:
 def retry(step: Step, at: float) -> None:
     """Start again what failed or was cancelled for it; keep what succeeded.
 
-    A result that the provider gave and our decoding refused is decoded again before anything is paid anew.
+    A result that the provider gave and our decoding refused is decoded again before anything is paid anew. Submissions
+    of unknown fate come first: a node whose policy is to fail then fails the run again before anything starts.
     """
     state = step.state
     state.outcome = None
-    again = (S.FAILED, S.CANCELLED, S.READY, S.SUBMIT_UNKNOWN, S.SUCCEEDED)
-    for address in list(state.addresses(again)):
+    for address in list(state.addresses([S.SUBMIT_UNKNOWN])):
+        scope, activation = step.locate(step, address)
+        open_ = state.open_operation(address)
+        assert open_ is not None
+        settle(step, scope, activation, open_, at, 0.0)
+    if state.outcome is not None:
+        return
+    for address in list(state.addresses([S.FAILED, S.CANCELLED, S.READY, S.SUCCEEDED])):
         scope, activation = step.locate(step, address)
         match activation.state:
             case S.FAILED | S.CANCELLED:
@@ -80,16 +85,11 @@ def retry(step: Step, at: float) -> None:
                 if outcome is None:
                     _start_again(step, scope, activation, address)
                 else:
-                    step.move(scope, activation, address, S.RUNNING, {"failures": 0})
+                    step.move(scope, activation, address, Move.START, {"failures": 0})
                     step.commands.append(Decode(outcome))
             case S.READY:
-                step.move(scope, activation, address, S.RUNNING)
+                step.move(scope, activation, address, Move.START)
                 step.commands.append(Call(address))
-            case S.SUBMIT_UNKNOWN:
-                open_ = state.open_operation(address)
-                assert open_ is not None
-                if step.operation(activation, open_).detail != "held":
-                    settle(step, scope, activation, open_, at, 0.0)
             case _ if activation.taken is None:
                 step.commands.append(EvaluateEdges(address))
             case _:
@@ -110,57 +110,55 @@ def undecoded(activation: Activation, address: Address) -> OperationAddress | No
 def _succeeded(step: Step, event: Succeeded) -> None:
     address = event.address
     scope, activation = step.locate(event, address)
-    step.next_state(Move.SUCCEED, event, activation, address)
-    if event.operation is None:
-        if step.state.open_operation(address) is not None:
-            raise IllegalEventError(f"Succeeded of {address} is impossible: its operation has not ended.")
-    else:
-        operation = _operation(step, event, event.operation, Move.SUCCEED)
-        if operation.state is not S.SUCCEEDED:
-            step.save_operation(operation, S.SUCCEEDED)
+    step.check(Move.SUCCEED, event, activation, address)
+    _require_end(step, event)
+    if event.operation is not None:
+        operation = _operation(step, event, event.operation, Move.SUCCEED, Move.DECIDE)
+        step.save_operation(activation, event.operation, _ended_well(operation))
     activation.operations = None
     if event.taken is None:
         step.state.undecided += 1
-        step.fail(scope, activation, address, S.SUCCEEDED, {"taken": None})
+        step.fail(scope, activation, address, Move.SUCCEED, {"taken": None})
         return
     activation.taken, activation.items = event.taken, event.items
-    if event.items is None:
-        step.move(scope, activation, address, S.SUCCEEDED, {"taken": event.taken})
-    else:
-        step.move(scope, activation, address, S.SUCCEEDED, {"taken": event.taken, "items": event.items})
+    columns: ActivationColumns = {"taken": event.taken}
+    if event.items is not None:
+        columns["items"] = event.items
+    step.move(scope, activation, address, Move.SUCCEED, columns)
     step.agenda.append((scope, address, activation))
-
-
-_MOVES: Mapping[Ending, Move] = {"undecodable": Move.SUCCEED, "lost": Move.MISS}
-"""What endings are to an operation other than its failure."""
 
 
 def _failed(step: Step, event: AttemptFailed) -> None:
     address = event.address
     scope, activation = step.locate(event, address)
-    step.next_state(Move.FAIL, event, activation, address)
+    step.check(Move.FAIL, event, activation, address)
+    _require_end(step, event)
     retryable = event.retryable
-    if event.operation is None:
-        if step.state.open_operation(address) is not None:
-            raise IllegalEventError(f"AttemptFailed of {address} is impossible: its operation has not ended.")
-    else:
-        operation = _operation(step, event, event.operation, _MOVES.get(event.ending, Move.FAIL))
-        detail, was = operation.detail, operation.state
+    if event.operation is not None:
         if event.ending == "undecodable":
-            step.save_operation(operation, S.SUCCEEDED, has_outcome=True)
+            operation = _operation(step, event, event.operation, Move.SUCCEED, Move.DECIDE)
+            step.save_operation(activation, event.operation, _ended_well(operation), has_outcome=True)
             retryable = False
         elif event.ending == "lost":
-            step.save_operation(operation, S.LOST)
+            _operation(step, event, event.operation, Move.MISS)
+            step.save_operation(activation, event.operation, Move.MISS)
             retryable = False
-        elif was is S.CANCELLING and (detail == "run" or step.ending):
-            step.save_operation(operation, S.CANCELLED)
-            step.move(scope, activation, address, S.CANCELLED)
-            return
         else:
-            step.save_operation(operation, S.FAILED)
+            # One that is being submitted, or of unknown fate, can't end before its handle is known.
+            operation = _operation(step, event, event.operation, Move.GO_ON)
+            detail, was = operation.detail, operation.state
+            if was is S.CANCELLING and (detail == "run" or step.ending):
+                step.save_operation(activation, event.operation, Move.ACKNOWLEDGE)
+                step.move(scope, activation, address, Move.ACKNOWLEDGE)
+                return
+            step.save_operation(activation, event.operation, Move.FAIL)
             if was is S.CANCELLING:
                 retryable = detail == "queue"
     _try_again_or_fail(step, scope, activation, event, retryable, event.retry_after)
+
+
+def _ended_well(operation: Operation) -> Move:
+    return Move.DECIDE if operation.state is S.SUCCEEDED else Move.SUCCEED
 
 
 def _try_again_or_fail(
@@ -176,12 +174,12 @@ def _try_again_or_fail(
     again = retryable and step.state.outcome is None and activation.failures < retries
     activation.failures += 1
     if not again:
-        step.fail(scope, activation, address, S.FAILED, {"failures": activation.failures})
+        step.fail(scope, activation, address, Move.FAIL, {"failures": activation.failures})
         return
     wait = policies.backoff(activation.failures, event.jitter) if retry_after is None else retry_after
     activation.wake_at = event.at + wait
     columns: ActivationColumns = {"failures": activation.failures, "wake_at": activation.wake_at}
-    step.move(scope, activation, address, S.BACKOFF, columns)
+    step.move(scope, activation, address, Move.BACK_OFF, columns)
     step.commands.append(Wake(activation.wake_at, address))
 
 
@@ -194,7 +192,7 @@ def _start_again(step: Step, scope: Scope, activation: Activation, address: Addr
         scope,
         activation,
         address,
-        S.RUNNING,
+        Move.START,
         {"attempt": activation.attempt, "failures": activation.failures, "wake_at": None},
     )
     step.commands.append(Call(address))
@@ -203,22 +201,27 @@ def _start_again(step: Step, scope: Scope, activation: Activation, address: Addr
 def _cancelled(step: Step, event: Cancelled) -> None:
     address = event.address
     scope, activation = step.locate(event, address)
-    to = step.next_state(Move.ACKNOWLEDGE, event, activation, address)
-    if event.operation is None:
-        if not step.ending or step.state.open_operation(address) is not None:
-            raise IllegalEventError(f"Cancelled of {address} is impossible: nobody cancels it.")
-        step.move(scope, activation, address, to)
-        return
-    operation = _operation(step, event, event.operation, Move.ACKNOWLEDGE)
-    if operation.detail in ("deadline", "queue") and not step.ending:
-        retryable = operation.detail == "queue"
-        step.save_operation(operation, S.FAILED)
-        _try_again_or_fail(step, scope, activation, event, retryable, None)
-        return
-    if not step.ending and operation.detail != "run":
-        raise IllegalEventError(f"Cancelled of {address} is impossible: nobody cancels it.")
-    step.save_operation(operation, S.CANCELLED)
-    step.move(scope, activation, address, S.CANCELLED)
+    step.check(Move.ACKNOWLEDGE, event, activation, address)
+    _require_end(step, event)
+    if event.operation is not None:
+        operation = _operation(step, event, event.operation, Move.ACKNOWLEDGE)
+        if operation.has_outcome:
+            raise IllegalEventError(f"Cancelled of {event.operation} is impossible: its result is there.")
+        if operation.detail in ("deadline", "queue") and not step.ending:
+            retryable = operation.detail == "queue"
+            step.save_operation(activation, event.operation, Move.FAIL)
+            _try_again_or_fail(step, scope, activation, event, retryable, None)
+            return
+        step.save_operation(activation, event.operation, Move.ACKNOWLEDGE)
+    step.move(scope, activation, address, Move.ACKNOWLEDGE)
+
+
+def _require_end(step: Step, event: Succeeded | AttemptFailed | Cancelled) -> None:
+    """Raise where the event is about the activation alone, and its operation has not ended."""
+    if event.operation is None and step.state.open_operation(event.address) is not None:
+        raise IllegalEventError(
+            f"{type(event).__name__} of {event.address} is impossible: its operation has not ended."
+        )
 
 
 def _undecided(step: Step, event: EdgesDecided | EdgesFailed) -> tuple[Scope, Activation]:
@@ -229,9 +232,14 @@ def _undecided(step: Step, event: EdgesDecided | EdgesFailed) -> tuple[Scope, Ac
     return scope, activation
 
 
-def _operation(step: Step, event: ActivationEvent, address: OperationAddress, move: Move) -> Operation:
+def _operation(step: Step, event: ActivationEvent, address: OperationAddress, *moves: Move) -> Operation:
+    """The operation, if one of these moves is possible. Raises `IllegalEventError`."""
     operation = step.state.operation(address)
-    if operation is None or operation.state not in OPERATIONS[move] or address.address != event.address:
+    if (
+        operation is None
+        or address.address != event.address
+        or not any(operation.state in OPERATIONS[move] for move in moves)
+    ):
         now = "unknown" if operation is None else operation.state
         raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: its operation is {now}.")
     return operation

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import assert_never
 
-from ...checkpoints.records import ActivationColumns, ActivationKey, RunStatus, State
-from ._table import ACTIVATIONS, Move
+from ...checkpoints.records import ActivationColumns, ActivationKey, OperationKey, RunStatus, State
+from ._table import ACTIVATIONS, OPERATIONS, Move
 from .addresses import Address, OperationAddress
 from .commands import (
     Call,
@@ -64,25 +64,24 @@ class Step:
             raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: it is unknown.")
         return scope, activation
 
-    def next_state(self, move: Move, event: object, activation: Activation, address: Address) -> State:
-        """Where the move leads the activation. Raises `IllegalEventError` where it leads nowhere."""
-        to = ACTIVATIONS[move].get(activation.state)
-        if to is None:
+    def check(self, move: Move, event: object, activation: Activation, address: Address) -> None:
+        """Raise `IllegalEventError` where the move leads the activation nowhere."""
+        if activation.state not in ACTIVATIONS[move]:
             raise IllegalEventError(
                 f"{type(event).__name__} of {address} is impossible: it is {activation.state}."
             )
-        return to
 
     def move(
         self,
         scope: Scope,
         activation: Activation,
         address: Address,
-        to: State,
+        move: Move,
         columns: ActivationColumns | None = None,
     ) -> None:
         """The activation's own state changes, and with it these columns of its row."""
         was = activation.state
+        to = ACTIVATIONS[move][was]
         counts = self.state.counts
         counts[was] -= 1
         counts[to] += 1
@@ -95,7 +94,7 @@ class Step:
         if scope.parent is not None:
             self._limit(scope, address, was.terminal, to.terminal)
 
-    def follow(self, activation: Activation, to: State) -> None:
+    def _follow(self, activation: Activation, to: State) -> None:
         """The activation's state is its open operation's; its row does not say it."""
         counts = self.state.counts
         counts[activation.state] -= 1
@@ -112,10 +111,11 @@ class Step:
             if is_terminal:
                 self.fill(scope)
 
-    def create(self, scope: Scope, address: Address, to: State) -> Activation:
+    def create(self, scope: Scope, address: Address, move: Move) -> Activation:
         """A new activation; its place in `unresolved` is the caller's to count."""
         key = place(address)
         assert key not in scope.activations, f"{address} exists already"
+        to = ACTIVATIONS[move][None]
         activation = Activation(to)
         scope.activations[key] = activation
         self.state.counts[to] += 1
@@ -125,10 +125,11 @@ class Step:
     def activate(self, scope: Scope, address: Address) -> None:
         """All inputs are there: start, or hold back (for a retry, if there can be one) when the run is ending."""
         if self.state.outcome is None:
-            self.create(scope, address, S.RUNNING)
+            self.create(scope, address, Move.START)
             self.commands.append(Call(address))
         else:
-            self.create(scope, address, S.CANCELLED if self.state.outcome is RunStatus.CANCELLED else S.READY)
+            cancelled = self.state.outcome is RunStatus.CANCELLED
+            self.create(scope, address, Move.CANCEL if cancelled else Move.HOLD_BACK)
 
     def fill(self, scope: Scope) -> None:
         """Start the next items of a map, as many as its limit allows."""
@@ -222,11 +223,10 @@ class Step:
         if taken:
             self.activate(scope, target)
             return
-        self.agenda.append((scope, target, self.create(scope, target, S.SKIPPED)))
+        self.agenda.append((scope, target, self.create(scope, target, Move.SKIP)))
         if target.node == self.state.plan.end and self.state.outcome is None:
             self.state.outcome = RunStatus.FAILED
-            if self.ending:
-                self.cancel_all()
+            self.stop()
 
     # -- scopes ------------------------------------------------------------------------------------------
 
@@ -278,50 +278,89 @@ class Step:
     # -- ends --------------------------------------------------------------------------------------------
 
     def fail(
-        self, scope: Scope, activation: Activation, address: Address, to: State, columns: ActivationColumns
+        self,
+        scope: Scope,
+        activation: Activation,
+        address: Address,
+        move: Move,
+        columns: ActivationColumns,
     ) -> None:
-        """This fails the run; what is under way is cancelled, unless the workflow lets it finish."""
+        """This fails the run. What is under way is cancelled, or finishes, as the workflow says; nothing starts."""
         first = self.state.outcome is None
         if first:
             self.state.outcome = RunStatus.FAILED  # before the move, which would start the next item of a map
-        self.move(scope, activation, address, to, columns)
-        if first and self.ending:
-            self.cancel_all()
+        self.move(scope, activation, address, move, columns)
+        if first:
+            self.stop()
 
-    def cancel_all(self) -> None:
-        """Stop everything that can move. A submission is left to end first, so that its handle is known."""
-        movable = {S.RUNNING, S.WAITING, S.BACKOFF}
+    def stop(self) -> None:
+        """Stop what a run that ends does not wait for. A submission is left to end first, so that its handle is known.
+
+        Nothing starts in such a run, so what waits for another try of its own or of its submission stops in any case.
+        """
+        movable = {S.BACKOFF}
+        if self.ending:
+            movable |= {S.RUNNING, S.WAITING}
         if self.state.outcome is RunStatus.CANCELLED:
             movable |= {S.READY, S.SUBMIT_UNKNOWN}
         for address in list(self.state.addresses(movable)):
             scope, activation = self.locate(self, address)
             open_ = self.state.open_operation(address)
             if open_ is not None:
-                self._cancel_operation(scope, activation, open_)
+                self.cancel_operation(scope, activation, open_)
             elif activation.state is S.RUNNING:
-                self.move(scope, activation, address, S.CANCELLING)
+                self.move(scope, activation, address, Move.CANCEL)
                 self.commands.append(CancelCall(address))
             else:
                 activation.wake_at = None
-                self.move(scope, activation, address, S.CANCELLED, {"wake_at": None})
+                self.move(scope, activation, address, Move.CANCEL, {"wake_at": None})
 
-    def _cancel_operation(self, scope: Scope, activation: Activation, address: OperationAddress) -> None:
+    def cancel_operation(self, scope: Scope, activation: Activation, address: OperationAddress) -> None:
+        """The run ends and does not wait for this operation. A result that is stored is kept for a retry."""
         operation = self.operation(activation, address)
-        if operation.state is S.WAITING:
-            self.save_operation(operation, S.CANCELLING, detail="run")
-            self.follow(activation, S.CANCELLING)
+        if operation.has_outcome:
+            self.save_operation(activation, address, Move.SUCCEED)
+            self.move(scope, activation, address.address, Move.CANCEL)
+        elif operation.state is S.WAITING:
+            self.save_operation(activation, address, Move.CANCEL, detail="run")
             self.commands.append(CancelRemote(address))
         else:
-            self.save_operation(operation, S.CANCELLED)
-            self.move(scope, activation, address.address, S.CANCELLED)
+            self.save_operation(activation, address, Move.CANCEL)
+            self.move(scope, activation, address.address, Move.CANCEL)
+
+    # -- operations --------------------------------------------------------------------------------------
 
     def operation(self, activation: Activation, address: OperationAddress) -> Operation:
         """The operation, which is one of the activation's."""
         assert activation.operations is not None, f"{address} has no operation"
         return activation.operations[address.chain, address.number]
 
-    def save_operation(self, operation: Operation, to: State, **changed: object) -> None:
-        """The operation is in this state now, with these of its fields changed; all others that wait are cleared."""
+    def create_operation(
+        self, activation: Activation, address: OperationAddress, move: Move, **columns: object
+    ) -> None:
+        """A new operation of the activation, with these of its fields."""
+        if activation.operations is None:
+            activation.operations = {}
+        to = OPERATIONS[move][None]
+        key = OperationKey(*self.state.key(address.address), address.attempt, address.chain, address.number)
+        activation.operations[address.chain, address.number] = Operation(to, key)
+        self._save_operation(activation, address, to, columns)
+
+    def save_operation(
+        self, activation: Activation, address: OperationAddress, move: Move, **changed: object
+    ) -> None:
+        """The operation's state changes, and with it these of its fields; all others that wait are cleared.
+
+        While it is open the activation's state is its own; when it has ended the caller says what that means for the
+        activation.
+        """
+        to = OPERATIONS[move][self.operation(activation, address).state]
+        self._save_operation(activation, address, to, changed)
+
+    def _save_operation(
+        self, activation: Activation, address: OperationAddress, to: State, changed: dict[str, object]
+    ) -> None:
+        operation = self.operation(activation, address)
         operation.state = to
         operation.wake_at = None
         operation.detail = None
@@ -330,6 +369,8 @@ class Step:
         changed.pop("has_outcome", None)
         columns = {"state": to, "wake_at": None, "detail": None, **changed}
         self.commands.append(SaveOperation(operation.key, columns))  # pyright: ignore[reportArgumentType]  # names are the record's
+        if not to.terminal:
+            self._follow(activation, to)
 
     def finish(self) -> None:
         """Say so when the run has ended."""

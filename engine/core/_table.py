@@ -1,7 +1,8 @@
 """The table of transitions: which move leads an operation or an activation from one state to which.
 
-All that changes a state goes through `next_operation_state` and `next_activation_state`, so what the table does not
-have is impossible. The first terminal state wins: no move leads out of one, but a retry out of a failure.
+All that changes a state goes through `Step.move`, `Step.create` and `Step.save_operation`, which look the next state up
+here, so what the table does not have is impossible. The first terminal state wins: no move leads out of one, but a
+retry out of a failure.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ class Move(Enum):
     """What can be done to an operation or activation, once it is known what an event means."""
 
     START = auto()
+    HOLD_BACK = auto()
+    SKIP = auto()
     INTEND = auto()
     OPEN = auto()
     ACCEPT = auto()
@@ -28,6 +31,7 @@ class Move(Enum):
     GO_ON = auto()
     BACK_OFF = auto()
     SUCCEED = auto()
+    DECIDE = auto()
     MISS = auto()
     FAIL = auto()
     CANCEL = auto()
@@ -42,21 +46,17 @@ OPERATIONS: Final[Mapping[Move, Mapping[State | None, State]]] = {
     Move.LOSE: {S.SUBMITTING: S.SUBMIT_UNKNOWN},
     Move.LOOK: {S.SUBMIT_UNKNOWN: S.SUBMIT_UNKNOWN},
     Move.GO_ON: {S.WAITING: S.WAITING, S.CANCELLING: S.CANCELLING},
-    Move.SUCCEED: {
-        S.WAITING: S.SUCCEEDED,
-        S.CANCELLING: S.SUCCEEDED,
-        S.SUCCEEDED: S.SUCCEEDED,
-    },  # decoded again
+    Move.SUCCEED: {S.WAITING: S.SUCCEEDED, S.CANCELLING: S.SUCCEEDED},
+    Move.DECIDE: {S.SUCCEEDED: S.SUCCEEDED},  # its result is decoded again
     Move.MISS: {S.WAITING: S.LOST},
     Move.FAIL: {
         S.SUBMITTING: S.FAILED,
         S.SUBMIT_UNKNOWN: S.FAILED,
-        S.BACKOFF: S.FAILED,
         S.WAITING: S.FAILED,
         S.CANCELLING: S.FAILED,
     },
     Move.CANCEL: {S.WAITING: S.CANCELLING, S.BACKOFF: S.CANCELLED, S.SUBMIT_UNKNOWN: S.CANCELLED},
-    Move.ACKNOWLEDGE: {S.CANCELLING: S.CANCELLED, S.SUBMITTING: S.CANCELLED},
+    Move.ACKNOWLEDGE: {S.CANCELLING: S.CANCELLED},
 }
 """Of operations. None: there is none yet."""
 
@@ -68,23 +68,27 @@ ACTIVATIONS: Final[Mapping[Move, Mapping[State | None, State]]] = {
         S.FAILED: S.RUNNING,
         S.CANCELLED: S.RUNNING,
     },
+    Move.HOLD_BACK: {None: S.READY},
+    Move.SKIP: {None: S.SKIPPED},
     Move.BACK_OFF: {S.RUNNING: S.BACKOFF, S.WAITING: S.BACKOFF, S.CANCELLING: S.BACKOFF},
     Move.SUCCEED: {S.RUNNING: S.SUCCEEDED, S.WAITING: S.SUCCEEDED, S.CANCELLING: S.SUCCEEDED},
+    Move.DECIDE: {S.SUCCEEDED: S.SUCCEEDED},  # its edges are evaluated again
     Move.FAIL: {
         S.RUNNING: S.FAILED,
         S.SUBMITTING: S.FAILED,
         S.SUBMIT_UNKNOWN: S.FAILED,
-        S.BACKOFF: S.FAILED,
         S.WAITING: S.FAILED,
         S.CANCELLING: S.FAILED,
     },
-    Move.CANCEL: {S.RUNNING: S.CANCELLING, S.BACKOFF: S.CANCELLED, S.READY: S.CANCELLED},
-    Move.ACKNOWLEDGE: {
-        S.RUNNING: S.CANCELLED,
-        S.CANCELLING: S.CANCELLED,
-        S.SUBMITTING: S.CANCELLED,
+    Move.CANCEL: {
+        None: S.CANCELLED,
+        S.READY: S.CANCELLED,
+        S.RUNNING: S.CANCELLING,
         S.SUBMIT_UNKNOWN: S.CANCELLED,
+        S.WAITING: S.CANCELLED,  # its operation's result is stored
         S.BACKOFF: S.CANCELLED,
     },
+    Move.ACKNOWLEDGE: {S.CANCELLING: S.CANCELLED},
 }
-"""Of activations, from their own state or, while they have an open operation, from that one's."""
+"""Of activations, from their own state or, while they have an open operation, from that one's. None: there is none
+yet."""

@@ -180,13 +180,12 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class HandleFound:
-    """A handle that was not known came by another way than the reply. `same`: it is the one that is in use."""
+    """A handle that was not known came by another way than the reply."""
 
     at: float
     operation: OperationAddress
     submission: int
     source: Source
-    same: bool = False
 
 
 @dataclass(frozen=True, slots=True)

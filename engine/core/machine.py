@@ -31,6 +31,7 @@ from .events import (
     PoliciesChanged,
     RunRetried,
     RunStarted,
+    StrayCancelled,
     Succeeded,
 )
 from .plan import Plan
@@ -40,8 +41,11 @@ from .state import RunState, Scope
 def advance(state: RunState, event: Event) -> list[Command]:
     """Apply one event. Raises `IllegalEventError`, leaving the state as it was, if it can't happen now."""
     step = Step(state)
-    if state.outcome is not None and not state.live and not isinstance(event, RunRetried):
+    ended = state.outcome is not None and not state.live
+    if ended and not isinstance(event, RunRetried | StrayCancelled):
         raise IllegalEventError(f"{type(event).__name__} is impossible: the run is {state.status}.")
+    if not state.scopes and not isinstance(event, RunStarted):
+        raise IllegalEventError(f"{type(event).__name__} is impossible: the run has not started.")
     match event:
         case Succeeded() | AttemptFailed() | BackoffEnded() | Cancelled() | EdgesDecided() | EdgesFailed():
             advance_activation(step, event)
@@ -62,7 +66,7 @@ def advance(state: RunState, event: Event) -> list[Command]:
             if state.outcome is RunStatus.CANCELLED:
                 raise IllegalEventError(f"CancelRequested is impossible: the run is {state.status}.")
             state.outcome = RunStatus.CANCELLED
-            step.cancel_all()
+            step.stop()
         case RunRetried():
             if state.outcome is not RunStatus.FAILED or state.live:
                 raise IllegalEventError(f"Only a failed run can be retried; this one is {state.status}.")
@@ -70,7 +74,8 @@ def advance(state: RunState, event: Event) -> list[Command]:
         case _:
             advance_operation(step, event)
     step.drain()
-    step.finish()
+    if not isinstance(event, StrayCancelled):  # the run does not wait for it, and may have ended before
+        step.finish()
     return step.commands
 
 

@@ -87,10 +87,10 @@ def _pending_of(state: RunState, address: Address) -> Effect | None:
 
 def _pending_operation(state: RunState, address: OperationAddress, operation: Operation) -> Effect | None:
     match operation.state:
+        case S.WAITING | S.CANCELLING if operation.has_outcome:
+            return Decode(address)
         case S.CANCELLING:
             return CancelRemote(address)
-        case S.WAITING if operation.detail == "fetched":
-            return Decode(address)
         case S.WAITING | S.BACKOFF:
             return Wake(operation.wake_at or 0.0, address.address, address)
         case S.SUBMIT_UNKNOWN if operation.detail == "held":
@@ -104,7 +104,7 @@ def _pending_operation(state: RunState, address: OperationAddress, operation: Op
 def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effect | None:
     """What to do for an operation whose moment has come; None where it does not wait for one any more."""
     match operation.state:
-        case S.WAITING if operation.detail == "fetched":
+        case S.WAITING | S.CANCELLING if operation.has_outcome:
             return Decode(address)
         case S.WAITING:
             return Poll(address)
@@ -123,17 +123,17 @@ def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effe
 
 
 def idle_wakes(
-    outcome: RunStatus | None,
+    status: RunStatus,
     activations: Sequence[ActivationRecord],
     operations: Sequence[OperationRecord],
 ) -> list[Wake] | None:
     """What `pending` gives for a run of which these rows are live, if that is nothing but moments; else None."""
-    if outcome is not None:
+    if status is not RunStatus.WAITING:
         return None
     wakes: list[Wake] = []
     waiting: set[tuple[object, int]] = set()
     for record in operations:
-        if record.state not in (S.WAITING, S.BACKOFF) or record.detail in ("fetching", "fetched"):
+        if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetching" or record.has_outcome:
             return None
         address = Address(record.key.node, record.path)
         operation = OperationAddress(address, record.key.attempt, record.key.chain, record.key.number)

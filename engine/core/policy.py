@@ -6,7 +6,7 @@ change of the workflow. Times are seconds, moments are seconds since the epoch, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, TypeAlias
 
@@ -86,6 +86,10 @@ class Policies:
     def of(self, node: str) -> Policy:
         """The policy of a node."""
         return self._by_node.get(node, DEFAULT)
+
+    def items(self) -> Iterable[tuple[str, Policy]]:
+        """Those that are not the default, with their nodes."""
+        return self._by_node.items()
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Policies) and self._by_node == other._by_node)

@@ -105,11 +105,11 @@ class RunState:
     # joins inside a scope that wait for a source outside of it
     strays: dict[tuple[OperationAddress, int], SubmissionKey] = field(
         default_factory=dict[tuple[OperationAddress, int], SubmissionKey]
-    )  # submissions that do not count and whose cancel is not acknowledged, by operation and number
+    )  # submissions that do not count and whose cancel is not acknowledged, also in closed scopes
 
     @property
     def live(self) -> int:
-        """How many activations can still move, and submissions that do not count are still to be cancelled.
+        """How many activations can still move.
 
         A run that fails waits neither for submissions of unknown fate nor for edges that can't be evaluated.
         """
@@ -120,7 +120,6 @@ class RunState:
             + counts[S.WAITING]
             + counts[S.BACKOFF]
             + counts[S.CANCELLING]
-            + len(self.strays)
         )
         match self.outcome:
             case None:
@@ -132,9 +131,10 @@ class RunState:
 
     @property
     def status(self) -> RunStatus:
-        """The run's status, derived: it runs while this process is at work on one of its activations."""
+        """The run's status, derived: it waits where nothing is left for this process to do but to wait."""
         if self.outcome is None:
-            busy = self.counts[S.RUNNING] or self.counts[S.SUBMITTING]
+            counts = self.counts
+            busy = counts[S.RUNNING] or counts[S.SUBMITTING] or self.undecided or self.strays
             return RunStatus.RUNNING if busy else RunStatus.WAITING
         if not self.live:
             return self.outcome

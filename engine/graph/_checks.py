@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...checkpoints.spelling import spell as type_name
+from ...checkpoints.type_names import type_name
 from ..core.plan import EdgeKind, Plan, PlanNode
 from ..errors import WorkflowInvalidError
 from ._assignability import assignable

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...checkpoints.errors import TypeNotStorableError
-from ...checkpoints.spelling import spell as type_name
+from ...checkpoints.type_names import type_name
 from ...nodes.errors import NodeDefinitionError
 from ..core.plan import EdgeKind, PlanEdge
 from ._assignability import assignable, item_type, tuple_items

@@ -18,42 +18,32 @@ from typing import Any, Protocol
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.records import (
     ActivationChange,
-    ActivationColumns,
     ActivationKey,
     EventRecord,
     OperationChange,
-    OperationColumns,
     OperationKey,
     RunRecord,
     RunStatus,
-    ScopeRecord,
     SubmissionChange,
-    SubmissionColumns,
-    SubmissionKey,
     Transition,
     Value,
 )
 from ..core import commands, events
-from ..core.addresses import Address, OperationAddress
-from ..core.commands import Effect, SaveActivation, SaveOperation, SaveScope, SaveSubmission
+from ..core.addresses import OperationAddress
+from ..core.book import Book, Change, Page
+from ..core.commands import Effect
 from ..core.errors import IllegalEventError
-from ..core.journal import to_journal
-from ..core.machine import advance
-from ..core.sources import deciding_edges
-from ..core.state import RunState, Scope
-from ..failures import Failure, describe
+from ..core.state import RunState
+from ..failures import Failure
 from ._hand_over import leave_handle
 from ._policies import pack_policies
-from ._shared import Change, OwnedRun, Work
+from ._shared import OwnedRun, Work
 from ._values import Values
 from ._waiters import RunOutcome
 from .performers import TABLE
 
 log = logging.getLogger("perdure")
 NO_DATA = pack({})
-_WITH_POLICIES = (events.RunStarted, events.PoliciesChanged)
-_WAITS = (events.AttemptFailed, events.SubmissionRefused, events.SubmissionUnknown)
-"""Events of which people want to know when it goes on."""
 
 
 class Keeper(Protocol):
@@ -88,8 +78,9 @@ class Driver:
         self._keeper = keeper
         self.owned = owned
         self.shared = owned.shared
-        self.position = record.position
-        self.error = record.error
+        self._packed_error = record.error
+        self._error = None if record.error is None else unpack(record.error)
+        self.book = Book(state, record.position, self._error)
         self.state = state
         self.work = Work(
             nonce=record.nonce,
@@ -107,7 +98,6 @@ class Driver:
         self._broken: Exception | None = None  # why the state in memory is not what is committed
         self._tasks: set[asyncio.Task[None]] = set()
         self._pins = 0
-        self._cause: BaseException | None = None
 
     @property
     def run(self) -> int:
@@ -124,7 +114,7 @@ class Driver:
 
     def created(self, record: RunRecord, value: Value) -> None:
         """The run, whose first transition this driver made, has been inserted with this input."""
-        self.owned.run, self.owned.fence, self.position = record.key, record.fence, record.position
+        self.owned.run, self.owned.fence = record.key, record.fence
         self.work.values.created(record.key, value)
 
     # -- moving ------------------------------------------------------------------------------------------
@@ -161,129 +151,42 @@ class Driver:
         self, changes: Iterable[Change], signals: tuple[int, ...] = ()
     ) -> tuple[Transition, list[Effect]]:
         """Advance by these changes: the transition to commit, and what follows its commit."""
-        rows = _Rows()
-        first = self.position
-        at = 0.0
-        policies: bytes | None = None
-        for change in changes:
-            at = change.event.at
-            if isinstance(change.event, _WITH_POLICIES):
-                policies = pack_policies(change.event.policies)
-            self._advance(change, rows)
-        if self.state.outcome is not None or self.error is not None:
-            self._note_error()
+        page = self.book.apply(changes, self.shared.clock())
+        values = self.work.values
+        for key, result in page.results.items():
+            values.keep(key, result)
+        for scope in page.scopes.values():
+            if not scope.open:
+                values.forget_scope(scope.number)
+        if self.book.error is not self._error:
+            self._error = self.book.error
+            self._packed_error = None if self._error is None else pack(self._error)
         transition = Transition(
             run=self.run,
             fence=self.owned.fence,
-            position=first,
-            at=at or self.shared.clock(),
+            position=page.position,
+            at=page.at,
             status=self.state.status,
             outcome=self.state.outcome,
-            error=self.error,
-            events=rows.events,
-            activations=[ActivationChange(*row) for row in rows.activations.items()],
-            operations=[OperationChange(*row) for row in rows.operations.items()],
-            submissions=[SubmissionChange(*row) for row in rows.submissions.items()],
-            scopes=list(rows.scopes.values()),
+            error=self._packed_error,
+            events=[
+                EventRecord(*entry[:5], pack(entry.data) if entry.data else NO_DATA) for entry in page.entries
+            ],
+            activations=[ActivationChange(*row) for row in page.activations.items()],
+            operations=[OperationChange(*row) for row in page.operations.items()],
+            submissions=[SubmissionChange(*row) for row in page.submissions.items()],
+            scopes=list(page.scopes.values()),
             signals=signals,
-            policies=policies,
+            policies=self._policies_of(page),
         )
-        return transition, rows.effects
+        return transition, page.effects
 
-    def _advance(self, change: Change, rows: _Rows) -> None:
-        event = change.event
-        failing = self.state.outcome is None
-        # A scope may close in this very step, so the keys are asked for before.
-        address: Address | None = getattr(event, "address", None)
-        operation: OperationAddress | None = getattr(event, "operation", None)
-        if address is None and operation is not None:
-            address = operation.address
-        key = self._key_of(address) if change.activation or change.operation or change.submission else None
-        number = self._submission_of(event, operation) if change.submission else 0
-        waits: float | None = None
-        closed: list[int] = []
-        for command in advance(self.state, event):
-            if isinstance(command, SaveActivation):
-                _save(rows.activations, *command)
-            elif isinstance(command, SaveOperation):
-                _save(rows.operations, *command)
-            elif isinstance(command, SaveSubmission):
-                _save(rows.submissions, *command)
-            elif isinstance(command, SaveScope):
-                scope, open_ = command
-                rows.scopes[scope.number] = _scope_record(scope, open_)
-                if not open_:
-                    closed.append(scope.number)
-            else:
-                if isinstance(command, commands.Wake):
-                    waits = command.at
-                rows.effects.append(command)
-        if key is not None:
-            self._add_payloads(change, key, operation, number, rows)
-        for scope_number in closed:
-            self.work.values.forget_scope(scope_number)
-        if failing and self.state.outcome is RunStatus.FAILED and change.cause is not None:
-            self._cause = change.cause
-            self.error = pack(describe(change.cause, node=None if address is None else str(address)))
-        self.position += 1
-        rows.events.append(self._entry(change, waits))
-
-    def _key_of(self, address: Address | None) -> ActivationKey | None:
-        scope = None if address is None else self.state.scope_of(address)
-        return None if scope is None or address is None else self.state.key(address)
-
-    def _submission_of(self, event: events.Event, operation: OperationAddress | None) -> int:
-        if isinstance(event, events.HandleFound | events.StrayCancelled):
-            return event.submission
-        known = None if operation is None else self.state.operation(operation)
-        return 0 if known is None else known.submission
-
-    def _add_payloads(
-        self,
-        change: Change,
-        key: ActivationKey,
-        operation: OperationAddress | None,
-        number: int,
-        rows: _Rows,
-    ) -> None:
-        if change.activation and key in rows.activations:
-            rows.activations[key].update(change.activation)
-            result = change.activation.get("result")
-            if result is not None:
-                self.work.values.keep(key, result)
-        if operation is None:
-            return
-        row = OperationKey(*key, operation.attempt, operation.chain, operation.number)
-        if change.operation and row in rows.operations:
-            rows.operations[row].update(change.operation)
-        if change.submission and number:
-            submission = rows.submissions.setdefault(SubmissionKey(row, number), {"fate": "accepted"})
-            submission.update(change.submission)
-
-    def _entry(self, change: Change, waits: float | None) -> EventRecord:
-        kind, node, path, data = to_journal(change.event)
-        note = change.note
-        if note or waits is not None:
-            data = dict(data)
-            if note:
-                data.update(note)
-            if waits is not None and isinstance(change.event, _WAITS):
-                data["wake_at"] = waits
-        return EventRecord(self.position, change.event.at, kind, node, path, pack(data) if data else NO_DATA)
-
-    def _note_error(self) -> None:
-        """The run's error is that of its first failure, or that its end was skipped."""
-        if self.state.outcome in (None, RunStatus.SUCCEEDED, RunStatus.CANCELLED):
-            self.error = None
-        elif self.error is None:
-            plan = self.state.plan
-            self.error = pack(
-                Failure(
-                    type="EndSkipped",
-                    message=f"node {plan.end}, the end of workflow {plan.workflow}, was skipped: "
-                    + deciding_edges(self.state),
-                )
-            )
+    @staticmethod
+    def _policies_of(page: Page) -> bytes | None:
+        """The column of the run's row, where the page sets it. A new run's is empty by itself."""
+        if page.policies is None or (page.position == 0 and not page.policies.plain):
+            return None
+        return pack_policies(page.policies)
 
     # -- performing --------------------------------------------------------------------------------------
 
@@ -413,8 +316,8 @@ class Driver:
         outcome = RunOutcome(
             status=status,
             value=self.work.values.kept(key) if status is RunStatus.SUCCEEDED else None,
-            failure=None if self.error is None else unpack(self.error),
-            cause=self._cause,
+            failure=None if self.book.error is None else Failure(**self.book.error),
+            cause=self.book.cause,
         )
         self.work.values.forget()
         self._keeper.ended(self)
@@ -487,36 +390,3 @@ class Driver:
         tasks = self._tasks & self._held()
         if tasks:
             await asyncio.wait(tasks)
-
-
-class _Rows:
-    """What one transition writes, gathered."""
-
-    __slots__ = ("activations", "effects", "events", "operations", "scopes", "submissions")
-
-    def __init__(self) -> None:
-        self.activations: dict[ActivationKey, ActivationColumns] = {}
-        self.operations: dict[OperationKey, OperationColumns] = {}
-        self.submissions: dict[SubmissionKey, SubmissionColumns] = {}
-        self.scopes: dict[int, ScopeRecord] = {}
-        self.events: list[EventRecord] = []
-        self.effects: list[Effect] = []
-
-
-def _save(rows: dict[Any, Any], key: Any, columns: Any) -> None:
-    known = rows.get(key)
-    if known is None:
-        rows[key] = columns
-    else:
-        known.update(columns)
-
-
-def _scope_record(scope: Scope, open_: bool) -> ScopeRecord:
-    return ScopeRecord(
-        number=scope.number,
-        scope=scope.scope,
-        parent=scope.parent or 0,
-        path=scope.path,
-        size=scope.size,
-        open=open_,
-    )

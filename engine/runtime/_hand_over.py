@@ -7,8 +7,9 @@ import logging
 from ...checkpoints.codec import pack
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
+from ..core.book import Change
 from ..errors import HandleNotCommittedError
-from ._shared import Change, OwnedRun
+from ._shared import OwnedRun
 from .performers._cancel import until_acknowledged
 
 log = logging.getLogger("perdure")

@@ -18,12 +18,12 @@ from ...checkpoints.records import (
 )
 from ...nodes.errors import OperationError, SubmissionUnknownError
 from ..core import events
+from ..core.book import Change
 from ..core.pending import consumed, idle_wakes, interrupted, pending
 from . import _signals
 from ._driver import Driver
 from ._policies import stored_policies
 from ._runtime import Runtime
-from ._shared import Change
 from .performers._results import failed
 from .performers._submit import unknown
 
@@ -40,8 +40,8 @@ CONSUMED = (
 async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
     """Drive on these claimed runs from where they stand."""
     keys = [record.key for record in records]
-    (activations, operations), strays, signals = await runtime.shared.store.read(
-        lambda view: (view.live(keys), view.strays(keys), view.signals(keys))
+    (activations, operations), signals = await runtime.shared.store.read(
+        lambda view: (view.live(keys), view.signals(keys))
     )
     live_activations: dict[int, list[ActivationRecord]] = defaultdict(list)
     live_operations: dict[int, list[OperationRecord]] = defaultdict(list)
@@ -50,17 +50,12 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
     for operation in operations:
         live_operations[operation.run].append(operation)
     left = _by_run(signals)
-    with_strays = {stray.run for stray in strays}
     busy: list[int] = []
     for record in records:
         owned = runtime.own(record, await runtime.plan(record.signature))
         wakes = None
-        if (
-            record.key not in left
-            and record.key not in with_strays
-            and owned.policies == stored_policies(record)
-        ):
-            wakes = idle_wakes(record.outcome, live_activations[record.key], live_operations[record.key])
+        if record.key not in left and owned.policies == stored_policies(record):
+            wakes = idle_wakes(record.status, live_activations[record.key], live_operations[record.key])
         if wakes is None:
             busy.append(record.key)
             continue
@@ -102,7 +97,7 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
         await driver.commit(failed(owned, where, lost, operation=results[0], ending="lost", retryable=False))
     for signal in signals:  # a late handle saves a second submission, so signals come first
         await _signals.act(driver, signal)
-    driver.perform(pending(driver.state))
+    driver.perform(pending(state))
 
 
 def _by_run(signals: Sequence[Signal]) -> Mapping[int, list[Signal]]:

@@ -20,6 +20,7 @@ from ...checkpoints.store import Store
 from ...nodes.errors import OperationError
 from ..core import events
 from ..core.addresses import Address
+from ..core.book import Change
 from ..core.commands import Poll
 from ..core.pending import due
 from ..core.plan import Plan
@@ -30,7 +31,7 @@ from ..graph.plan_form import decode_plan
 from ._driver import Driver
 from ._driver_cache import DriverCache
 from ._policies import policies_of, stored_policies
-from ._shared import AnyWorkflow, Change, OwnedRun, Shared, Work
+from ._shared import AnyWorkflow, OwnedRun, Shared, Work
 from ._wake_queue import Due, WakeQueue
 from .performers._poll import ask
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ...checkpoints.records import (
-    ActivationColumns,
     ActivationKey,
-    OperationColumns,
     OperationKey,
     OperationRecord,
-    SubmissionColumns,
     Value,
 )
 from ...checkpoints.store import Store
 from ...nodes.node import Node
 from ..core.addresses import Address, OperationAddress
-from ..core.events import Event
 from ..core.plan import Plan
 from ..core.policy import Policies, Policy
 from ..core.state import RunState
@@ -40,23 +36,6 @@ POLLS = 64
 """How many polls and look-ups an executor has under way at once."""
 THREADS = 32
 """How many plain functions may run at once."""
-
-
-class Change(NamedTuple):
-    """What a performer found out: an event, and the payloads that belong into the same transition."""
-
-    event: Event
-    activation: ActivationColumns | None = None
-    operation: OperationColumns | None = None
-    submission: SubmissionColumns | None = None
-    note: Mapping[str, Any] | None = None
-    """What the journal tells people beside the event."""
-    cause: BaseException | None = None
-    """The exception itself, for those who wait for the run in this process."""
-    also: tuple[Change, ...] = ()
-    """What else was found out, for the same transition."""
-    stop: Exception | None = None
-    """Why the run is not to be driven on here, once this is committed."""
 
 
 class Threads:

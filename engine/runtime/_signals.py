@@ -18,12 +18,13 @@ from ...nodes.operations.capabilities import Adoptable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.addresses import Address, OperationAddress
+from ..core.book import Change
 from ..core.commands import Effect
 from ..core.errors import IllegalEventError
 from ..errors import AnswerError
 from ..failures import describe
 from ._driver import Driver
-from ._shared import Change, OwnedRun
+from ._shared import OwnedRun
 from .performers._cancel import until_acknowledged
 from .performers._submit import handle_text
 
@@ -96,12 +97,14 @@ async def answer(driver: Driver, address: Address, reply: str, signals: tuple[in
         return await driver.commit(Change(events.Answered(at, operation, reply), note=note), signals=signals)
     if reply == "fail":
         error = SubmissionUnknownError(_FAILED.format(known.unknown), code="answered")
-        failure = pack(describe(error))
+        failure = describe(error)
+        packed = pack(failure)
         change = Change(
             events.Answered(at, operation, reply),
-            {"error": failure},
-            {"error": failure},
+            {"error": packed},
+            {"error": packed},
             note=note,
+            failure=failure,
             cause=error,
         )
         return await driver.commit(change, signals=signals)

@@ -26,7 +26,6 @@ from typing import (
     NotRequired,
     Optional,
     Required,
-    TypedDict,
     TypeVar,
     Union,
 )
@@ -43,7 +42,7 @@ from perdure.checkpoints import (
     split,
     unpack,
 )
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, TypedDict
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -97,6 +96,20 @@ class IntPair(Pair[int, T]):
     more: T | None = None
 
 
+def unpacked(text: str) -> dict[str, object]:
+    """A Review of this text as anyone reads it."""
+    return {"text": text, "score": 0.0, "replies": []}
+
+
+@dataclass
+class Copy:
+    """Another class with the fields of Review."""
+
+    text: str
+    score: float = 0.0
+    replies: "list[Review]" = field(default_factory=list["Review"])
+
+
 class Point(NamedTuple):
     x: int
     label: str = ""
@@ -129,103 +142,107 @@ Loop = TypeAliasType("Loop", "Loop | int")  # pyright: ignore
 Itself = TypeAliasType("Itself", "Itself")  # pyright: ignore
 Names = TypeAliasType("Names", dict[str, T], type_params=(T,))
 
+SAME: Any = object()
+"""Stands for a value that anyone reads as what it is."""
+
 ROUND_TRIPS: list[tuple[Any, object, object]] = [
-    # type, value, plain data in the database
-    (None, None, None),
-    (int, True, True),
+    # type, value, what anyone reads in the database without the type
+    (None, None, SAME),
+    (int, True, SAME),
     (float, 3, 3.0),
     (list[float], [1, 2.5], [1.0, 2.5]),
-    (datetime, datetime(2026, 11, 5, 12, 0, 0, 7), "2026-11-05T12:00:00.000007"),
-    (datetime, datetime(2026, 11, 5, fold=1), "2026-11-05T00:00:00[fold=1]"),
-    (datetime, datetime(2026, 11, 5, tzinfo=UTC), "2026-11-05T00:00:00+00:00"),
-    (datetime, datetime(2026, 7, 5, tzinfo=BERLIN), "2026-07-05T00:00:00+02:00[Europe/Berlin]"),
-    (
-        datetime,
-        datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
-        "2026-10-25T02:30:00+01:00[fold=1][Europe/Berlin]",
-    ),
-    (
-        datetime,
-        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1), "C]T")),
-        "0001-01-01T00:00:00+01:00[=C]T]",
-    ),
-    (time, time(1, 2, 3, 4), "01:02:03.000004"),
-    (time, time(1, 2, tzinfo=BERLIN, fold=1), "01:02:00[fold=1][Europe/Berlin]"),
-    (date, date(1, 1, 1), "0001-01-01"),
-    (timedelta, timedelta.min, -86399999913600000000),
-    (timedelta, timedelta(seconds=-1, microseconds=5), -999995),
-    (uuid.UUID, uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
-    (Decimal, Decimal("-0E+5"), "-0E+5"),
-    (Decimal, Decimal("Infinity"), "Infinity"),
-    (Path, Path("a/b"), "a/b"),
-    (PurePosixPath, PurePosixPath("/a"), "/a"),
-    (Colour, Colour.RED, "red"),
-    (Colour, Colour.TWO, 2),
-    (Tone, Tone.HIGH, "high"),
-    (Level, Level.LOW, 1),
+    (datetime, datetime(2026, 11, 5, 12, 0, 0, 7), SAME),
+    (datetime, datetime(2026, 11, 5, fold=1), SAME),
+    (datetime, datetime(2026, 11, 5, tzinfo=UTC), SAME),
+    (datetime, datetime(2026, 7, 5, tzinfo=BERLIN), SAME),
+    (datetime, datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN), SAME),
+    (datetime, datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1), "C]T")), SAME),
+    (datetime, datetime(1, 1, 1, tzinfo=timezone(timedelta(microseconds=-1))), SAME),
+    (time, time(1, 2, 3, 4), SAME),
+    (time, time(1, 2, tzinfo=BERLIN, fold=1), SAME),
+    (date, date(1, 1, 1), SAME),
+    (timedelta, timedelta.min, SAME),
+    (timedelta, timedelta(seconds=-1, microseconds=5), SAME),
+    (uuid.UUID, uuid.UUID(int=1), SAME),
+    (Decimal, Decimal("-0E+5"), SAME),
+    (Decimal, Decimal("Infinity"), SAME),
+    (Path, Path("a/b"), SAME),
+    (PurePosixPath, PurePosixPath("/a"), SAME),
+    (Colour, Colour.RED, "RED"),
+    (Colour, Colour.TWO, "TWO"),
+    (Tone, Tone.HIGH, "HIGH"),
+    (Level, Level.LOW, "LOW"),
     (Planet, Planet.EARTH, "EARTH"),
     (Planet | None, Planet.NONE, "NONE"),
-    (Planet | None, None, None),
+    (Planet | None, None, SAME),
     (Right, Right.READ | Right.WRITE, 3),
-    (Literal["a", 1, True, None, b"x"], True, True),
-    (Literal["red", Colour.TWO], Colour.TWO, 2),
-    (Literal["red", Colour.RED], Colour.RED, "Colour.RED"),
-    (tuple[int, str], (1, "a"), [1, "a"]),
-    (tuple[()], (), []),
-    (tuple[date, ...], (date(2026, 1, 1),), ["2026-01-01"]),
-    (tuple, (1, "a", None), [1, "a", None]),
-    (set[str], {"b", "a", "c"}, ["a", "b", "c"]),
-    (frozenset[int], frozenset({300, 1}), [1, 300]),
-    (set[tuple[int, date]], {(1, date(2026, 1, 1))}, [[1, "2026-01-01"]]),
-    (dict[uuid.UUID, int], {uuid.UUID(int=1): 2}, {"00000000-0000-0000-0000-000000000001": 2}),
-    (dict[tuple[int, int], str], {(1, 2): "a"}, [[[1, 2], "a"]]),
-    (dict[Frozen, int], {Frozen(key="k"): 1}, [[{"key": "k", "inner": []}, 1]]),
+    (Literal["a", 1, True, None, b"x"], True, SAME),
+    (Literal["red", Colour.TWO], Colour.TWO, "TWO"),
+    (Literal["red", Colour.RED], Colour.RED, "RED"),
+    (Literal["red", Colour.RED], "red", SAME),
+    (tuple[int, str], (1, "a"), SAME),
+    (tuple[()], (), SAME),
+    (tuple[date, ...], (date(2026, 1, 1),), SAME),
+    (tuple, (1, "a", None), SAME),
+    (set[str], {"b", "a", "c"}, SAME),
+    (frozenset[int], frozenset({300, 1}), SAME),
+    (set[tuple[int, date]], {(1, date(2026, 1, 1))}, SAME),
+    (set[Frozen], {Frozen(key="k"), Frozen(key="l")}, None),
+    (dict[uuid.UUID, int], {uuid.UUID(int=1): 2}, SAME),
+    (dict[tuple[int, int], str], {(1, 2): "a"}, SAME),
+    (dict[Frozen, int], {Frozen(key="k"): 1}, None),
+    (dict[Colour, Point], {Colour.RED: Point(1)}, {"RED": {"x": 1, "label": ""}}),
     (dict[float, int], {1: 2}, {1.0: 2}),
-    (dict, {1: [2]}, {1: [2]}),
-    (dict[tuple[int, int], str], {}, []),
-    (Review, Review("a", 1, [Review("b")]), None),
-    (Frozen, Frozen(key="k", inner=(1,)), {"key": "k", "inner": [1]}),
-    (Pair[int, date], Pair(1, [date(2026, 1, 1)]), {"left": 1, "right": ["2026-01-01"]}),
-    (IntPair[str], IntPair(1, ["a"], "b"), {"left": 1, "right": ["a"], "more": "b"}),
-    (Point, Point(1, "a"), [1, "a"]),
-    (Row, {"when": date(2026, 1, 1), "id": 1}, {"when": "2026-01-01", "id": 1}),
-    (Loose, {"sure": 1, "maybe": [{"sure": 2}]}, {"sure": 1, "maybe": [{"sure": 2}]}),
-    (UserId, UserId(3), 3),
-    (Annotated[int, []], 3, 3),
-    (list[Annotated[Optional[UserId], "meta"]], [None, 1], [None, 1]),  # noqa: UP045
-    (Json, {"a": [1, {"b": [None, 1.5, True]}]}, {"a": [1, {"b": [None, 1.5, True]}]}),
-    (Deep, [date(2026, 1, 1), ["2026-01-01"]], None),
-    (Deep, ["2026-01-01"], None),
-    (Names[date], {"a": date(2026, 1, 1)}, {"a": "2026-01-01"}),
-    (Sequence[int], (1, 2), {"tuple[int, ...]": [1, 2]}),
-    (Sequence[int], [1, 2], {"list[int]": [1, 2]}),
-    (Mapping[str, int], {"a": 1}, {"a": 1}),
-    (AbstractSet[int], {1}, {"set[int]": [1]}),
-    # unions: untagged where the plain data tells the branches apart
-    (int | None, None, None),
-    (date | int | list[str], date(2026, 1, 1), "2026-01-01"),
-    (Review | list[int] | str, Review("a"), {"text": "a", "score": 0.0, "replies": []}),
-    (list[int] | list[str], ["a"], ["a"]),
-    (list[float] | list[int], [1], [1]),
-    (dict[str, float] | dict[str, int], {"a": 2}, {"a": 2}),
-    (float | int, 1, 1),
+    (dict, {1: [2]}, SAME),
+    (dict[tuple[int, int], str], {}, SAME),
+    (Review, Review("a", 1, [Review("b")]), {"text": "a", "score": 1.0, "replies": [unpacked("b")]}),
+    (Frozen, Frozen(key="k", inner=(1,)), {"key": "k", "inner": (1,)}),
+    (Pair[int, date], Pair(1, [date(2026, 1, 1)]), {"left": 1, "right": [date(2026, 1, 1)]}),
+    (Point, Point(1, "a"), {"x": 1, "label": "a"}),
+    (Row, {"when": date(2026, 1, 1), "id": 1}, SAME),
+    (Loose, {"sure": 1, "maybe": [{"sure": 2}]}, SAME),
+    (UserId, UserId(3), SAME),
+    (Annotated[int, []], 3, SAME),
+    (list[Annotated[Optional[UserId], "meta"]], [None, 1], SAME),  # noqa: UP045
+    (Json, {"a": [1, {"b": [None, 1.5, True]}]}, SAME),
+    (Deep, [date(2026, 1, 1), ["2026-01-01"]], SAME),
+    (Deep, ["2026-01-01"], SAME),
+    (Names[date], {"a": date(2026, 1, 1)}, SAME),
+    (Sequence[int], (1, 2), SAME),
+    (Sequence[int], [1, 2], SAME),
+    (Mapping[str, int], {"a": 1}, SAME),
+    (AbstractSet[int], frozenset({1}), SAME),
+    # anything: what has no class
+    (object, {"a": (1, {2, 3}, frozenset({date(2026, 1, 1)})), (1,): Decimal("1.0")}, SAME),
+    # unions
+    (int | None, None, SAME),
+    (date | int | list[str], date(2026, 1, 1), SAME),
+    (Review | list[int] | str, Review("a"), unpacked("a")),
+    (list[int] | list[str], ["a"], SAME),
+    (list[float] | list[int], [1], SAME),
+    (dict[str, float] | dict[str, int], {"a": 2}, SAME),
+    (float | int, 1, SAME),
     (float | str, 1, 1.0),
-    (bool | int | str, True, True),
-    (Literal["a", "b"] | int, "a", "a"),
-    (Literal["a"] | str, "a", "a"),
-    # and tagged where it does not
-    (date | str, date(2026, 1, 1), {"date": "2026-01-01"}),
-    (date | str, "2026-01-01", {"str": "2026-01-01"}),
-    (date | datetime, datetime(2026, 1, 1), {"datetime": "2026-01-01T00:00:00"}),
-    (Review | Frozen | int, 3, 3),
-    (Review | Frozen | int, Frozen(key="k"), {"Frozen": {"key": "k", "inner": []}}),
-    (Review | dict[str, object], {"Review": 1}, {"dict[str, object]": {"Review": 1}}),
-    (date | str | dict[str, int], {"date": 1}, {"dict[str, int]": {"date": 1}}),
-    (Colour | int, 2, {"int": 2}),
-    (Colour | int, Colour.TWO, {"Colour": 2}),
-    (set[float] | set[int], {1}, {"set[int]": [1]}),
-    (tuple[int, float] | tuple[float, float], (1, 2.0), {"tuple[int, float]": [1, 2.0]}),
-    (object | date, date(2026, 1, 1), {"date": "2026-01-01"}),
+    (bool | int | str, True, SAME),
+    (Literal["a", "b"] | int, "a", SAME),
+    (Literal["a"] | str, "a", SAME),
+    (date | str, date(2026, 1, 1), SAME),
+    (date | str, "2026-01-01", SAME),
+    (date | datetime, datetime(2026, 1, 1), SAME),
+    (date | datetime | str, date(2026, 1, 1), SAME),
+    (Review | Frozen | int, 3, SAME),
+    (Review | Frozen | int, Frozen(key="k"), {"key": "k", "inner": ()}),
+    (Copy | Review, Review("a"), unpacked("a")),
+    (Review | Copy, Copy("a"), unpacked("a")),
+    (Review | dict[str, object], {"text": "a", "score": 0.0, "replies": []}, SAME),
+    (Review | dict[str, object], Review("a"), unpacked("a")),
+    (date | str | dict[str, int], {"date": 1}, SAME),
+    (Colour | int, 2, SAME),
+    (Colour | int, Colour.TWO, "TWO"),
+    (set[float] | set[int], {1}, SAME),
+    (tuple[int, float] | tuple[float, float], (1, 2.0), SAME),
+    (list[int] | tuple[int, ...] | set[int], (1,), SAME),
+    (object | date, date(2026, 1, 1), SAME),
 ]
 
 
@@ -237,9 +254,18 @@ def test_a_value_comes_back_equal_and_of_equal_type(tp: Any, value: object, plai
     assert back == value
     assert type(back) is (float if tp in (float, float | str) else type(value))
     assert codec.encode(back) == data
-    if plain is not None:
-        assert unpack(data) == plain
+    if plain is SAME:
+        assert unpack(data) == value
+        assert type(unpack(data)) is type(value)
         assert pack(unpack(data)) == data
+    elif plain is not None:
+        assert unpack(data) == plain
+
+
+def test_objects_that_were_keys_and_items_of_sets_can_be_read_without_their_class() -> None:
+    frozen = Frozen(key="k")
+    assert list(unpack(codec_for(dict[Frozen, int]).encode({frozen: 1}))) == [{"key": "k", "inner": ()}]
+    assert list(unpack(codec_for(set[Frozen]).encode({frozen}))) == [{"key": "k", "inner": ()}]
 
 
 def test_a_zone_comes_back_the_same() -> None:
@@ -286,7 +312,7 @@ def test_a_zone_that_can_not_be_made_again_is_refused(zone: tzinfo) -> None:
 
 @dataclass
 class Counted:
-    """Its __post_init__ changes a field, changes an argument in place and sets what is no field."""
+    """Its __post_init__ changes a field, changes an argument in place and sets a field that is no argument."""
 
     words: list[str]
     total: int = 0
@@ -296,7 +322,6 @@ class Counted:
         self.total += 1
         self.size = len(self.words)
         self.words.append("!")
-        self.upper = [word.upper() for word in self.words]
 
 
 @dataclass
@@ -314,7 +339,7 @@ class Moody:
 
     def __post_init__(self) -> None:
         if not self.good:
-            raise RuntimeError("not today")
+            raise RuntimeError
 
 
 @dataclass
@@ -339,7 +364,6 @@ def test_a_dataclass_comes_back_as_it_was_whatever_its_post_init_does() -> None:
     assert (value.words, value.total, value.size) == (["a", "!"], 1, 1)
     back = codec_for(Counted).decode(codec_for(Counted).encode(value))
     assert (back.words, back.total, back.size) == (["a", "!"], 1, 1)
-    assert back.upper[:2] == ["A", "!"]
     seeded = Seeded(7)
     assert codec_for(Seeded).decode(codec_for(Seeded).encode(seeded)) == seeded
 
@@ -352,51 +376,66 @@ def test_an_attribute_that_is_no_field_is_not_lost_without_a_word() -> None:
         codec_for(Informal).encode(Informal("a"))
 
 
-def test_a_post_init_that_fails_makes_the_value_unreadable() -> None:
+def test_a_post_init_does_not_run_again() -> None:
     moody = Moody(True)
     moody.good = False
-    with pytest.raises(ValueUnreadableError, match="not today"):
-        codec_for(Moody).decode(codec_for(Moody).encode(moody))
+    assert codec_for(Moody).decode(codec_for(Moody).encode(moody)) == moody
+
+
+def test_a_type_variable_that_a_base_class_has_bound_is_refused_and_never_taken_for_another() -> None:
+    """Pydantic gives it the argument of the variable that has its name in the derived class."""
+    with pytest.raises(ValueNotStorableError, match=r"\$\.left "):
+        codec_for(IntPair[str]).encode(IntPair(1, ["a"], "b"))
 
 
 MISFITS: list[tuple[Any, object, str, str]] = [
-    (list[Review], [Review("a"), Review("b", 0, [Review(3)])], "$[1].replies[0].text", "str is due"),  # type: ignore
-    (dict[str, list[int]], {"a": [1, "2"]}, "$.a[1]", "int is due"),
+    (list[Review], [Review("a"), Review("b", 0, [Review(3)])], "$[1].replies[0].text", "valid string"),  # type: ignore
+    (dict[str, list[int]], {"a": [1, "2"]}, "$.a[1]", "valid integer"),
     (dict[str, int], {1: 1}, "$[1]", "as a key"),
-    (dict[uuid.UUID, int], {"a": 1}, "$.a", "UUID is due"),
-    (dict[tuple[int, int], int], {(1, "a"): 1}, "$[<tuple>]", "as a key"),
-    (int, 1.0, "$", "int is due"),
+    (dict[uuid.UUID, int], {"a": 1}, "$.a", "UUID"),
+    (dict[tuple[int, int], int], {(1, "a"): 1}, "$[\"(1, 'a')\"][1]", "as a key"),
+    (int, 1.0, "$", "valid integer"),
     (int, Level.LOW, "$", "annotate the place with its type"),
     (str, Tone.HIGH, "$", "annotate the place with its type"),
-    (float, True, "$", "float is due"),
-    (float, 2**53 + 1, "$", "Annotate the place as int"),
-    (float, 10**400, "$", "Annotate the place as int"),
-    (bool, 1, "$", "bool is due"),
-    (bytes, bytearray(b"x"), "$", "bytes is due"),
+    (list[Point], [Point(Level.LOW)], "$[0].x", "annotate the place with its type"),
+    (float, True, "$", "valid number"),
+    (float, 2**53 + 1, "$", "come back as a value of type float"),
+    (float, 10**400, "$", "valid number"),
+    (bool, 1, "$", "valid boolean"),
+    (bytes, bytearray(b"x"), "$", "bytes(...)"),
+    (tuple[bytes], (bytearray(b"x"),), "$[0]", "bytes(...)"),
+    (tuple[bytes], (memoryview(b"x"),), "$[0]", "bytes(...)"),
     (date, datetime(2026, 1, 1), "$", "annotate the place with its type"),
-    (list[int], (1,), "$", "list[int] is due"),
-    (list[int], collections.UserList([1]), "$", "list[int] is due"),
+    (list[int], (1,), "$", "valid list"),
+    (list[int], collections.UserList([1]), "$", "Annotate the place with its type"),
     (dict[str, int], collections.OrderedDict(a=1), "$", "annotate the place with its type"),
-    (tuple[int, int], (1, 2, 3), "$", "3 items"),
-    (tuple[int, int], (1, "a"), "$[1]", "int is due"),
-    (tuple[int, int], Point(1), "$", "tuple[int, int] is due"),
-    (tuple[int, ...], (1, "a"), "$[1]", "int is due"),
-    (set[int], {"a"}, "$.a", "int is due"),
-    (set[int], frozenset({1}), "$", "set[int] is due"),
-    (Colour, "red", "$", "Colour is due"),
-    (Literal["a"], "b", "$", "another value"),
-    (Literal[1], True, "$", "is due"),
+    (Frozen | dict[str, int], collections.OrderedDict(a=1), "$", "come back as"),
+    (tuple[int, int], (1, 2, 3), "$", "not 3"),
+    (tuple[int, int], (1, "a"), "$[1]", "valid integer"),
+    (tuple[int, int], [1, 2], "$", "come back as a value of type tuple"),
+    (tuple[int, int], Point(1), "$", "valid tuple"),
+    (tuple[int, ...], (1, "a"), "$[1]", "valid integer"),
+    (set[int], {"a"}, "$[0]", "valid integer"),
+    (set[int], frozenset({1}), "$", "valid set"),
+    (AbstractSet[int], {1}, "$", "valid frozenset"),
+    (Colour, "red", "$", "none of Colour"),
+    (Literal["a"], "b", "$", "none of Literal['a']"),
+    (Literal[1], True, "$", "none of Literal[1]"),
     (Right, 3, "$", "Right is due"),
-    (Row, {"id": 1}, "$", "'when'"),
-    (Row, {"id": 1, "when": date(2026, 1, 1), "x": 1}, "$.x", "no such key"),
-    (Row, {"id": "a", "when": date(2026, 1, 1)}, "$.id", "int is due"),
+    (Row, {"id": 1}, "$.when", "required"),
+    (Row, {"id": 1, "when": date(2026, 1, 1), "x": 1}, "$.x", "not permitted"),
+    (Row, {"id": "a", "when": date(2026, 1, 1)}, "$.id", "valid integer"),
     (Point, (1, "a"), "$", "Point is due"),
-    (Point, Point("a"), "$.x", "int is due"),  # type: ignore
+    (Point, Point("a"), "$.x", "valid integer"),  # type: ignore
     (Review, Frozen(key="a"), "$", "Review is due"),
-    (Lazy, Informal("a"), "$", "annotate the place with its type"),
-    (int | str, 1.5, "$", "int | str is due"),
-    (list[int] | list[str], [1, "a"], "$[1]", "is due"),
-    (list[object], [[1, {"a": (1,)}]], "$[0][1].a", "tuple"),
+    (Review, Copy("a"), "$", "Review is due"),
+    (Review, unpacked("a"), "$", "Review is due"),
+    (dict[str, object], Review("a"), "$", "Annotate the place with its type"),
+    (dict[str, object], {"a": [Review("a")]}, "$.a[0]", "Annotate the place with its type"),
+    (Pair[object, int], Pair(Review("a"), [1]), "$.left", "annotate the place with its type"),
+    (Lazy, Informal("a"), "$", "'note' is no field of Informal"),
+    (int | str, 1.5, "$", "valid integer or"),
+    (list[int] | list[str], [1, "a"], "$[1]", "valid integer"),
     (Review | None, Review("a", 0, [3]), "$.replies[0]", "Review is due"),  # type: ignore
 ]
 
@@ -419,58 +458,75 @@ def test_a_field_that_was_never_set_is_named() -> None:
         codec_for(Frozen).encode(value)
 
 
-UNREADABLE: list[tuple[Any, object, str]] = [
-    (list[Review], [{"text": "a", "score": 1, "replies": []}], "$[0].score"),
-    (Review, {"text": "a"}, "$"),
-    (Review, {"text": "a", "score": 1.0, "replies": [], "more": 1}, "$"),
-    (Frozen, ["k", []], "$"),
-    (list[int], {"a": 1}, "$"),
-    (list[int], [1, "a"], "$[1]"),
-    (dict[str, date], {"a": "2026-13-01"}, "$.a"),
-    (dict[str, date], {1: "2026-12-01"}, "$[1]"),
-    (dict[tuple[int, int], int], {"a": 1}, "$"),
-    (dict[tuple[int, int], int], [[[1, 2]]], "$[0]"),
-    (dict[tuple[int, int], int], [[[1, 2], 1], [[1, 2], 2]], "$"),
-    (dict[Decimal, int], {"1": 1, "1.0": 2}, "$"),
-    (set[int], [1, 1], "$"),
-    (set[object], [[1]], "$"),
-    (dict[int | list[int], int], [[[1], 1]], "$"),
-    (tuple[int, int], [1], "$"),
-    (tuple[int, ...], "a", "$"),
-    (Point, [1], "$"),
-    (Point, {"x": 1}, "$"),
-    (Row, {"id": 1}, "$"),
-    (Row, {"id": 1, "when": "2026-01-01", "x": 1}, "$.x"),
-    (Colour, "blue", "$"),
-    (Colour, True, "$"),
-    (Right, 8, "$"),
-    (Right, "a", "$"),
-    (uuid.UUID, "x", "$"),
-    (Decimal, "x", "$"),
-    (Decimal, 1, "$"),
-    (datetime, "2026-01-01T00:00:00+01:00[Nowhere/Else]", "$"),
-    (datetime, "2026-01-01T00:00:00+01:00[../../etc/passwd]", "$"),
-    (datetime, "2026-01-01T00:00:00+01:00[Europe]", "$"),
-    (datetime, "2026-01-01T00:00:00[=CET]", "$"),
-    (datetime, "2026-01-01T00:00:00[Europe/Berlin]x", "$"),
-    (time, "25:00", "$"),
-    (timedelta, 2**80, "$"),
-    (timedelta, 1.5, "$"),
-    (float, 1, "$"),
-    (int, None, "$"),
-    (int | str, 1.5, "$"),
-    (date | str, "2026-01-01", "$"),
-    (date | str, {"date": "2026-01-01", "str": ""}, "$"),
-    (date | str, {"Lock": "x"}, "$"),
-    (date | str, {"date": "x"}, "$"),
-    (list[int] | list[str], [1, "a"], "$[1]"),
+def extension(code: int, plain: object) -> bytes:
+    """The bytes of an extension that nobody wrote."""
+    payload = pack(plain)
+    return bytes([0xC7, len(payload), code]) + payload
+
+
+UNREADABLE: list[tuple[Any, bytes, str]] = [
+    (list[Review], pack([unpacked("a")]), "$[0]"),
+    (list[Review], codec_for(list[Copy]).encode([Copy("a")]), "$[0]"),
+    (list[Frozen], codec_for(list[Colour]).encode([Colour.RED]), "$[0]"),
+    (Point, codec_for(Pair[int, str]).encode(Pair(1, ["a"])), "$"),
+    (object, codec_for(Review).encode(Review("a")), "$"),
+    (dict[str, object], codec_for(dict[str, Review]).encode({"a": Review("a")}), "$"),
+    (dict[str, object], codec_for(dict[str, Colour]).encode({"a": Colour.RED}), "$"),
+    (Frozen, pack(["k", [1]]), "$"),
+    (list[int], pack({"a": 1}), "$"),
+    (list[int], pack([1, "a"]), "$[1]"),
+    (dict[str, date], pack({"a": "2026-12-01"}), "$.a"),
+    (dict[str, date], pack({1: date(2026, 1, 1)}), "$[1]"),
+    (dict[tuple[int, int], int], pack({"a": 1}), "$.a"),
+    (set[int], pack([1, 1]), "$"),
+    (set[int], pack({1})[:-2] + b"\x92\x01\x01", "$"),
+    (set[object], pack({1})[:-2] + b"\x91\x90", "$"),
+    (set[object], pack({1})[:-2] + b"\x01", "$"),
+    (tuple[int, int], pack((1,)), "$[1]"),
+    (tuple[int, ...], pack("a"), "$"),
+    (Point, pack([1]), "$"),
+    (Point, pack({"x": 1}), "$"),
+    (Row, pack({"id": 1}), "$.when"),
+    (Row, pack({"id": 1, "when": date(2026, 1, 1), "x": 1}), "$.x"),
+    (Colour, pack("RED"), "$"),
+    (Colour, pack("red"), "$"),
+    (Colour, extension(2, ["Colour", "BLUE"]), "$"),
+    (Colour, extension(2, ["Tone", "RED"]), "$"),
+    (Colour, extension(2, ["Colour"]), "$"),
+    (Colour, extension(2, ["Colour", [1]]), "$"),
+    (Right, extension(2, ["Right", 8]), "$"),
+    (Right, pack(1), "$"),
+    (uuid.UUID, pack("x"), "$"),
+    (uuid.UUID, extension(21, b"x"), "$"),
+    (Decimal, pack("1"), "$"),
+    (Decimal, extension(20, "x"), "$"),
+    (Decimal, extension(20, []), "$"),
+    (Path, extension(22, ["Popen", "ls"]), "$"),
+    (datetime, pack("2026-01-01"), "$"),
+    (datetime, extension(17, ["2026-01-01", 0]), "$"),
+    (datetime, extension(17, ["2026-13-01", 0, None]), "$"),
+    (datetime, extension(17, ["2026-01-01", 0, "Nowhere/Else"]), "$"),
+    (datetime, extension(17, ["2026-01-01", 0, "../../etc/passwd"]), "$"),
+    (datetime, extension(17, ["2026-01-01", 0, "Europe"]), "$"),
+    (datetime, extension(17, ["2026-01-01", 0, [2**70, None]]), "$"),
+    (datetime, extension(17, ["2026-01-01", 0, [0, 1]]), "$"),
+    (datetime, extension(17, ["2026-01-01", 7, None]), "$"),
+    (time, extension(18, ["25:00", 0, None]), "$"),
+    (timedelta, extension(19, 2**80), "$"),
+    (timedelta, extension(19, "a"), "$"),
+    (int, extension(99, 1), "$"),
+    (int, extension(16, "2026-01-01"), "$"),
+    (int, pack(None), "$"),
+    (int | str, pack(1.5), "$"),
+    (date | str, pack(1), "$"),
+    (list[int] | list[str], pack([1, "a"]), "$[1]"),
 ]
 
 
-@pytest.mark.parametrize(("tp", "plain", "path"), UNREADABLE, ids=named)
-def test_bytes_of_another_shape_are_unreadable(tp: Any, plain: object, path: str) -> None:
+@pytest.mark.parametrize(("tp", "data", "path"), UNREADABLE, ids=named)
+def test_bytes_of_another_type_are_unreadable(tp: Any, data: bytes, path: str) -> None:
     with pytest.raises(ValueUnreadableError) as caught:
-        codec_for(tp).decode(pack(plain))
+        codec_for(tp).decode(data)
     assert caught.value.path == path
     assert f"at {path} " in str(caught.value)
 
@@ -495,15 +551,20 @@ def test_what_mentions_itself_may_be_deep_but_not_endless() -> None:
     endless.next = endless
     with pytest.raises(ValueNotStorableError, match="contain itself"):
         codec.encode(endless)
-    damaged = b"\x81\xa4next" * 1000 + b"\xc0"
+    damaged = codec.encode(Chain())[:-1] * 1000 + b"\xc0"
     assert unpack(damaged)
-    with pytest.raises(ValueUnreadableError, match="deep"):
+    with pytest.raises(ValueUnreadableError, match="depth"):
         codec.decode(damaged)
 
 
 @dataclass
 class Locked:
     lock: "dict[str, list[threading.Lock]]"
+
+
+@dataclass
+class Holder:
+    plain: "dict[str, list[Plain]]"
 
 
 @dataclass
@@ -540,23 +601,24 @@ ONE, OTHER = twins()
 
 REFUSED: list[tuple[Any, str]] = [
     (dict[str, Plain], "dict[str, Plain]: value: the type Plain can't be stored. Make it a dataclass"),
-    (list[Locked], "list[Locked]: item: field lock: value: item: the type "),
-    (tuple[int, Iterable[int]], "item 1: the type Iterable[int] can't be stored. Use list"),
-    (int | Callable[[int], str], "branch Callable[[int], str]: the type Callable[[int], str] can't"),
-    ("Review", "Give the type itself, not its name"),
-    (list["Review"], "Give the type itself, not its name"),
-    (list[T], "list[T]: item: the type T can't be stored. Put a concrete type"),  # type: ignore
-    (Pair, "Pair: field left: the type T can't be stored. Put a concrete type"),
-    (bytearray, "Use bytes"),
-    (complex, "Use tuple[float, float]"),
-    (collections.deque, "Use list"),
-    (type[int], "the type type[int] can't be stored"),
+    (list[Holder], "list[Holder]: item: field plain: value: item: the type Plain can't be stored"),
+    (
+        list[Locked],
+        "list[Locked]: the type can't be stored: <built-in function allocate_lock> is not a Python type",
+    ),
+    (tuple[int, Iterable[int]], "item 1: the type generator can't be stored. Use list"),
+    (int | Callable[[int], str], "branch callable: the type callable can't be stored. Make it"),
+    ("Review", "name 'Review' is not defined. Give types themselves, not their names"),
+    (list["Review"], "name 'Review' is not defined. Give types themselves, not their names"),
+    (bytearray, "the type bytearray can't be stored. Use bytes"),
+    (complex, "the type complex can't be stored. Use tuple[float, float]"),
+    (collections.deque, "the type deque can't be stored. Use list"),
+    (type[int], "the type int can't be stored"),
     (enum.Enum, "the type Enum can't be stored"),
     (Failing, "the type Failing can't be stored"),
-    (Unfindable, "an annotation of Unfindable names NoSuchName"),
+    (Unfindable, "name 'NoSuchName' is not defined"),
     (ONE | OTHER, "could its two Twin be told apart: rename one"),
-    (Loop, "mentions itself with no list or dict in between"),
-    (Itself, "nothing but itself"),
+    (Itself, "circular reference to itself"),
     (Growing[int], "unfolds without end"),
     (3, "can't be stored"),
 ]
@@ -587,34 +649,33 @@ def test_a_local_class_may_mention_itself() -> None:
     assert codec_for(Tree).decode(codec_for(Tree).encode(value)) == value
 
 
+REVIEW = "dataclass Review{text: str; score: float; replies: list[Review]}"
+
 SCHEMAS: list[tuple[Any, str, str]] = [
-    (list[Review], "list[Review]", "list[dataclass Review{text: str; score: float; replies: list[Review]}]"),
-    (
-        Optional[Review],  # noqa: UP045
-        "Review | None",
-        "dataclass Review{text: str; score: float; replies: list[Review]} | None",
-    ),
+    (list[Review], "list[Review]", f"list[Review], {REVIEW}"),
+    (Optional[Review], "Review | None", f"Review | None, {REVIEW}"),  # noqa: UP045
     (Union[str, int, None], "int | str | None", "int | str | None"),  # noqa: UP007
     (dict[str, Any], "dict[str, object]", "dict[str, object]"),
-    (list, "list", "list[object]"),
+    (list, "list", "list"),
     (tuple[int, ...], "tuple[int, ...]", "tuple[int, ...]"),
     (tuple[()], "tuple[()]", "tuple[()]"),
-    (Colour, "Colour", "Enum Colour{RED = 'red'; TWO = 2}"),
-    (Planet, "Planet", "Enum Planet{EARTH; NONE}"),
-    (Right, "Right", "Flag Right{READ = 1; WRITE = 2}"),
+    (Colour, "Colour", "Colour, Enum Colour{RED = 'red'; TWO = 2}"),
+    (Planet, "Planet", "Planet, Enum Planet{EARTH = ...; NONE = None}"),
+    (Right, "Right", "Right, Flag Right{READ = 1; WRITE = 2}"),
     (Literal["b", "a"], "Literal['a', 'b']", "Literal['a', 'b']"),
-    (Row, "Row", "TypedDict Row{id: int; name?: str; when: date}"),
-    (Loose, "Loose", "TypedDict Loose{sure: int; maybe?: list[Loose]}"),
-    (Point, "Point", "NamedTuple Point{x: int; label: str}"),
-    (Pair[int, str], "Pair[int, str]", "dataclass Pair[int, str]{left: int; right: list[str]}"),
+    (Row, "Row", "Row, TypedDict Row{id: int; name?: str; when: date}"),
+    (Loose, "Loose", "Loose, TypedDict Loose{sure: int; maybe?: list[Loose]}"),
+    (Point, "Point", "Point, NamedTuple Point{x: int; label: str}"),
+    (Pair[int, str], "Pair[int, str]", "Pair, dataclass Pair{left: int; right: list[str]}"),
     (list[UserId], "list[UserId]", "list[int]"),
-    (Json, "Json", "type Json = (bool | dict[str, Json] | float | int | list[Json] | str | None)"),
+    (Json, "Json", "bool | dict[str, Json] | float | int | list[Json] | str | None"),
     (
         tuple[ONE, OTHER],
         "tuple[Twin, Twin]",
-        "tuple[dataclass Twin{value: int}, dataclass Twin#2{value: str}]",
+        "tuple[Twin, Twin#2], dataclass Twin#2{value: str}, dataclass Twin{value: int}",
     ),
-    (dict[Path, uuid.UUID], "dict[Path, UUID]", "dict[Path, UUID]"),
+    (dict[Path, uuid.UUID], "dict[Path, UUID]", "dict[pydantic Path, UUID]"),
+    (Sequence[int] | None, "Sequence[int] | None", "Sequence of list[int] | None"),
 ]
 
 
@@ -665,7 +726,16 @@ def test_sets_have_the_same_bytes_in_every_process() -> None:
 
 @pytest.mark.parametrize(
     ("tp", "optional"),
-    [(int, False), (int | None, True), (None, True), (object, True), (Json, True), (Literal[1, None], True)],
+    [
+        (int, False),
+        (int | None, True),
+        (None, True),
+        (object, True),
+        (Json, True),
+        (Literal[1, None], True),
+        (Review | None, True),
+        (Review, False),
+    ],
 )
 def test_optional_says_whether_none_is_legal(tp: Any, optional: bool) -> None:
     assert codec_for(tp).optional is optional
@@ -686,15 +756,14 @@ def test_the_items_of_a_list_are_those_of_its_type() -> None:
     assert codec_for(tuple[Review, date | str, int | None]).decode(mixed) == (review, "x", None)
 
 
-def test_pydantic_is_not_loaded_for_types_that_do_without() -> None:
+def test_pydantic_is_not_imported_for_plain_data() -> None:
     code = "\n".join(
         [
-            "import sys, datetime, uuid, dataclasses, enum",
-            "from perdure.checkpoints import codec_for, pack",
-            "@dataclasses.dataclass",
-            "class D: when: datetime.datetime; id: uuid.UUID | None",
-            "codec_for(list[D] | dict[str, object]).encode([D(datetime.datetime.now(), None)])",
-            "pack({'a': 1})",
+            "import sys, datetime",
+            "from perdure.checkpoints import codec_for, pack, unpack",
+            "codec = codec_for(dict[str, list[int | str] | dict[str, object] | None])",
+            "codec.decode(codec.encode({'a': [1, 'b'], 'c': {'d': datetime.datetime.now()}}))",
+            "unpack(pack({'a': {1, 2}}))",
             "sys.exit('pydantic' in sys.modules)",
         ]
     )

@@ -149,7 +149,8 @@ def errand(desk: Desk) -> Workflow[str, str]:
         desk.note(ctx)
         return " / ".join(parts)
 
-    workflow = Workflow("errand", start=begin, end=report)
+    on_failure = "finish" if desk.option("finish") else "cancel"
+    workflow = Workflow("errand", start=begin, end=report, on_failure=on_failure)
     workflow.edge(begin, dig)
     workflow.edge(begin, search)
     workflow.edge(begin, check)

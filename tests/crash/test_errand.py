@@ -134,3 +134,33 @@ def test_it_is_failing_until_the_cancels_are_acknowledged(
     assert failed is not None
     assert failed.run.status is RunStatus.FAILED
     assert {place_of(row): row.state for row in failed.operations} == dict.fromkeys(LONG, State.CANCELLED)
+
+
+@pytest.mark.parametrize("step", ["before", "inside", "after"])
+def test_a_fate_that_was_unknown_when_the_run_failed_is_settled_by_a_retry(
+    nursery: Nursery, provider: Simulator, tmp_path: Path, step: When, cast: Cast
+) -> None:
+    """While it fails nothing is submitted; what others do at the provider ends and is kept."""
+    scenario = Scenario(
+        name=f"errand-unsettled-{step}",
+        lives=(at("after", "POST", "dig"),),
+        workflow="errand",
+        options={"check_fails": 1, "finish": 1},
+    )
+    failed = play(scenario, nursery, provider, tmp_path / "run")
+    assert failed.codes == [-signal.SIGKILL, 1]
+    assert failed.snapshot.run.status is RunStatus.FAILED
+    assert failed.snapshot.operation("dig").state is State.SUBMIT_UNKNOWN
+    assert failed.snapshot.unknown("dig") == 1
+    assert failed.accepted("dig") == 1
+    retry = replace(failed.job, verb="retry", options={"finish": 1})
+    dying = replace(retry, steps=({"when": step, "what": "run_retried", "node": None, "nth": 1},))
+    assert nursery.start(dying).wait() == -signal.SIGKILL
+    assert nursery.start(retry).wait() == 0
+    over = ending(scenario, failed.job, [0], [], provider)
+    assert over.output == cast.ending(UNDISTURBED).output
+    over.assert_nothing_left(RunStatus.SUCCEEDED)
+    assert over.accepted("dig") == 2
+    assert over.snapshot.unknown("dig") == 1
+    assert len({request.idempotency_key for request in over.sent("dig")}) == 1
+    assert over.accepted("search") == 1 + over.snapshot.unknown("search")

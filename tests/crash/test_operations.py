@@ -191,16 +191,6 @@ CASES: dict[str, Case] = {
         accepted=(2, 2, 2),
         events=(("stray_cancelled", 1),),
     ),
-    "before the second one's cancel is acknowledged late": Case(
-        small=Small(
-            operation="findable", options=SETTLES, request={"doubles": 1, "takes": 1.5, "cancels_in": 3.0}
-        ),
-        before=(SENT,),
-        lives=always(at("before", "stray_cancelled")),
-        unknown=(1, 1, 1),
-        accepted=(2, 2, 2),
-        events=(("stray_cancelled", 1),),
-    ),
     # had once
     "before it is fetched": Case(small=ONCE, lives=always(at("before", "fetch_started"))),
     "inside that it is fetched": Case(small=ONCE, lives=always(at("inside", "fetch_started"))),

@@ -30,7 +30,7 @@ async def edit(findings: list[str]) -> str:
 
 
 briefing = Workflow("briefing", start=plan, end=edit)
-briefing.map(plan, research, limit=8)
+briefing.map(plan, research, concurrency=8)
 briefing.collect(research, edit)
 
 
@@ -39,7 +39,7 @@ async def ask(topic: str) -> str:
     return topic
 
 
-@researcher.node(on_unknown_submit="ask")
+@researcher.node(on_unknown_submit="hold")
 def look(topic: str) -> str:
     return f"Look at {topic}"
 

@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from perdure.checkpoints import ActivationRecord, ActivationState, SQLiteStore
+from perdure.checkpoints.records import OperationRecord, State
+from perdure.checkpoints.sqlite import SQLiteStore
+from perdure.checkpoints.view import View
 from perdure.engine import Executor, RunFailedError, Workflow
 
 from . import apps
 
 AnyWorkflow: TypeAlias = Workflow[Any, Any]
-Moment: TypeAlias = Callable[[Sequence[ActivationRecord]], bool]
-"""Says of a run's activations whether the moment has come to stop driving it."""
+Moment: TypeAlias = Callable[[Sequence[State]], bool]
+"""Says of the states of a run's activations whether the moment has come to stop driving it."""
 
 
 def make(db: Path, workflow: AnyWorkflow, value: object, run_id: str, *, until: Moment | None = None) -> None:
@@ -32,28 +34,39 @@ async def _make(db: Path, workflow: AnyWorkflow, value: object, run_id: str, unt
             except RunFailedError:
                 return
             return
-        key = (await store.run(run_id)).key
         async with asyncio.timeout(30):
             async for _ in run.events():
-                if until(await store.activations(key)):
+                if until(await store.read(lambda view: states(view, run_id))):
                     return
 
 
-def count(records: Sequence[ActivationRecord], state: ActivationState) -> int:
-    """How many activations are in that state."""
-    return sum(record.state is state for record in records)
+def states(view: View, run_id: str) -> list[State]:
+    """The states of a run's activations: of those that have an open operation, that one's."""
+    run = view.run(run_id)
+    open_: dict[object, OperationRecord] = {
+        (record.key.activation, record.key.attempt): record for record in view.live([run.key])[1]
+    }
+    return [
+        open_[record.key, record.attempt].state if (record.key, record.attempt) in open_ else record.state
+        for record in view.activations(run.key)
+    ]
 
 
-def two_wait(records: Sequence[ActivationRecord]) -> bool:
+def two_wait(found: Sequence[State]) -> bool:
     """Two activations wait at the provider."""
-    return count(records, ActivationState.WAITING) == 2
+    return found.count(State.WAITING) == 2
 
 
-def unknown(records: Sequence[ActivationRecord]) -> bool:
+def one_waits(found: Sequence[State]) -> bool:
+    """One activation waits at the provider."""
+    return found.count(State.WAITING) == 1
+
+
+def unknown(found: Sequence[State]) -> bool:
     """The fate of a submission is unknown."""
-    return count(records, ActivationState.SUBMIT_UNKNOWN) == 1
+    return found.count(State.SUBMIT_UNKNOWN) == 1
 
 
-def backs_off(records: Sequence[ActivationRecord]) -> bool:
+def backs_off(found: Sequence[State]) -> bool:
     """An activation waits for its next attempt."""
-    return count(records, ActivationState.BACKOFF) == 1
+    return State.BACKOFF in found

@@ -12,13 +12,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from perdure.checkpoints import ActivationState
-from perdure.inspector.simulate import SimulatorUnavailableError, simulate
+from perdure.inspector.act.simulate import SimulatorUnavailableError, simulate
 from perdure.simulator import Answer, ConnectionLost, Match, Rule, Simulator, SlowReply
 
 from . import apps
 from .console import Console, wait_for
-from .making import count, make, two_wait, unknown
+from .making import make, one_waits, two_wait, unknown
 from .test_driving import drives
 
 # -- answer --------------------------------------------------------------------------------------------------
@@ -104,7 +103,7 @@ def test_an_answer_is_left_to_the_process_that_drives_the_run(
         apps.choosing,
         ["one", "two"],
         "both-1",
-        until=lambda records: unknown(records) and count(records, ActivationState.WAITING) == 1,
+        until=lambda found: unknown(found) and one_waits(found),
     )
     driving = console.spawn("resume", "both-1")
     drives(console, "both-1")

@@ -12,7 +12,7 @@ from perdure.simulator import Answer, ConnectionLost, HttpError, Match, Rule, Si
 
 from . import apps
 from .console import Console, Done, wait_for
-from .making import make, two_wait, unknown
+from .making import backs_off, make, one_waits, two_wait, unknown
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_resume_all_drives_what_it_can_and_reports_the_rest(
     )
     make(db, apps.briefing, "otters", "otters-1", until=two_wait)
     make(db, apps.briefing, "seals", "seals-1", until=two_wait)
-    make(db, apps.asking, "whales", "whales-1", until=lambda records: any(record.token for record in records))
+    make(db, apps.asking, "whales", "whales-1", until=one_waits)
     done = console.run("resume", "--all", "--app", "apps:ONE", "-o", "json")
     assert done.code == 4
     assert {run["id"]: run["status"] for run in done.json} == {"otters-1": "succeeded", "seals-1": "failed"}
@@ -307,7 +307,7 @@ def test_a_rate_limit_is_waited_out(console: Console, db: Path, simulator: Simul
         apps.briefing,
         "otters",
         "otters-1",
-        until=lambda records: any(record.state == "backoff" for record in records),
+        until=backs_off,
     )
     done = console.run("resume", "otters-1", "--once")
     assert done.code in (0, 5)

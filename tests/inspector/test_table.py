@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perdure.inspector.table import Cell, Column, clean, columns_of, shorten, table, wrap
-from perdure.inspector.times import iso, moment, span, until
+from perdure.inspector.render.table import Cell, Column, table
+from perdure.inspector.render.terminal import clean, clean_lines, columns_of, shorten, wrap
+from perdure.inspector.render.times import iso, point_in_time, span, until
 
 COLUMNS = (Column("A", least=5), Column("B"), Column("C", least=8, cut="middle"))
 
@@ -52,7 +53,7 @@ def test_wide_characters_take_two_columns() -> None:
     assert list(table(COLUMNS, rows, width=40, colour=False)) == ["A     B  C", "研究  x  c", "ab    x  c"]
 
 
-def test_colour_takes_no_room() -> None:
+def test_colour_takes_no_width() -> None:
     rows = [[Cell("one", "red"), Cell("x"), Cell("c")], [Cell("three"), Cell("x"), Cell("c")]]
     lines = list(table(COLUMNS, rows, width=40, colour=True))
     assert lines[1] == "\x1b[31mone\x1b[0m    x  c"
@@ -92,11 +93,11 @@ def test_instants_are_utc() -> None:
         ("1.5 h", 94_600.0),
     ],
 )
-def test_moments_as_people_write_them(text: str, at: float) -> None:
-    assert moment(text, 100_000.0) == at
+def test_times_as_people_write_them(text: str, at: float) -> None:
+    assert point_in_time(text, 100_000.0) == at
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2 fortnights", "2026-13-01", "-2h"])
-def test_a_moment_that_is_none(text: str) -> None:
+def test_a_time_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        moment(text, 0.0)
+        point_in_time(text, 0.0)

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from ...core import commands
-from .._shared import Change, OwnedRun
+from ...core.book import Change
+from .._shared import OwnedRun
 from . import _call, _cancel, _decode, _edges, _find, _poll, _resubmit, _submit
 
 Performer: TypeAlias = Callable[[OwnedRun, Any], Awaitable[Change | None]]

@@ -16,9 +16,10 @@ from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Local, Paced, has_capability
 from ...core import events
 from ...core.addresses import Address, OperationAddress, idempotency_key, submission_key
+from ...core.book import Change
 from ...core.commands import Call
 from ...errors import NodeTimeoutError, OperationUnknownError
-from .._shared import Change, OwnedRun, Work
+from .._shared import OwnedRun, Work
 from ._results import encode, failed, succeeded
 
 

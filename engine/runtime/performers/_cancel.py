@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import State, SubmissionColumns
+from ....checkpoints.records import State, SubmissionColumns, SubmissionRecord
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
@@ -16,10 +16,11 @@ from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
 from ...core.addresses import OperationAddress
+from ...core.book import Change
 from ...core.commands import CancelCall, CancelRemote, CancelStray
 from ...core.policy import poll_interval
 from ...errors import OperationUnknownError
-from .._shared import Change, OwnedRun
+from .._shared import OwnedRun, Work
 from ._results import conclude, failed
 
 log = logging.getLogger("perdure")
@@ -96,9 +97,7 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
     work = await owned.work()
     if work is None:
         return None
-    key = work.state.strays.get((command.operation, command.submission))
-    strays = await owned.shared.store.read(lambda view: view.strays([owned.run]))
-    record = next((record for record in strays if record.key == key), None)
+    record = await _submission(owned, work, command)
     if record is None or record.token is None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
@@ -137,6 +136,12 @@ async def until_acknowledged(
             wait = poll_interval(owned.policy(operation.address.node), age, owned.shared.random.random())
         await asyncio.sleep(wait)
     return outcome
+
+
+async def _submission(owned: OwnedRun, work: Work, command: CancelStray) -> SubmissionRecord | None:
+    key = work.state.strays.get((command.operation, command.submission))
+    submissions = await owned.shared.store.read(lambda view: view.submissions(owned.run))
+    return next((record for record in submissions if record.key == key), None)
 
 
 def _adapter(owned: OwnedRun, operation: OperationAddress, token: ContinuationToken) -> Operation:

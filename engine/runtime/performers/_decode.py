@@ -7,8 +7,9 @@ from ....checkpoints.records import Outcome
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Once, has_capability
 from ....nodes.operations.outcomes import Succeeded
+from ...core.book import Change
 from ...core.commands import Decode
-from .._shared import Change, OwnedRun
+from .._shared import OwnedRun
 from ._results import conclude
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ....checkpoints.codec import pack
 from ...core import events
+from ...core.book import Change
 from ...core.commands import EvaluateEdges
 from ...errors import ConditionError, NoEdgeTakenError
 from ...failures import describe
-from .._shared import Change, OwnedRun
+from .._shared import OwnedRun
 from ._results import decide
 
 
@@ -27,7 +28,7 @@ async def perform(owned: OwnedRun, command: EvaluateEdges) -> Change | None:
         return Change(
             events.EdgesFailed(owned.shared.clock(), address),
             {"error": pack(failure)},
-            note={"error": failure},
+            failure=failure,
             cause=error,
         )
     return Change(events.EdgesDecided(owned.shared.clock(), address, taken, items))

@@ -12,9 +12,10 @@ from ....nodes.operations.capabilities import Absent, Findable, Found, Unavailab
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
 from ...core.addresses import OperationAddress, submission_key
+from ...core.book import Change
 from ...core.commands import Find
 from ...core.policy import backoff
-from .._shared import Change, OwnedRun
+from .._shared import OwnedRun
 from ._submit import handle_text
 
 log = logging.getLogger("perdure")

@@ -13,10 +13,11 @@ from ....nodes.operations.outcomes import Running
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
+from ...core.book import Change
 from ...core.commands import Fetch, Poll
 from ...core.policy import given_up, poll_interval
 from ...core.restore import operation_address
-from .._shared import Change, OwnedRun
+from .._shared import OwnedRun
 from ._results import conclude
 
 log = logging.getLogger("perdure")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ....nodes.operation_node import OperationNode
 from ...core import events
 from ...core.addresses import submission_key
+from ...core.book import Change
 from ...core.commands import Resubmit
-from .._shared import Change, OwnedRun
+from .._shared import OwnedRun
 
 
 async def perform(owned: OwnedRun, command: Resubmit) -> Change | None:

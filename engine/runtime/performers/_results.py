@@ -24,11 +24,12 @@ from ....nodes.operations.outcomes import (
 from ....nodes.operations.tokens import Json
 from ...core import events
 from ...core.addresses import Address, OperationAddress
+from ...core.book import Change
 from ...core.plan import EdgeKind
 from ...errors import ConditionError, NoEdgeTakenError
 from ...failures import describe
 from ...graph.conditions import taken_edges
-from .._shared import Change, OwnedRun, Work
+from .._shared import OwnedRun, Work
 
 
 def encode(node: Node[Any, Any], output: object, given: Value | None) -> Value:
@@ -56,7 +57,7 @@ def succeeded(
             events.Succeeded(at, address, None, None, operation),
             {"result": value, "error": pack(failure)},
             submission=submission,
-            note={"error": failure},
+            failure=failure,
             cause=error,
         )
     return Change(
@@ -113,8 +114,8 @@ def failed(
         {"error": packed},
         operation_columns,
         submission,
-        {"error": failure},
-        error,
+        failure=failure,
+        cause=error,
     )
 
 

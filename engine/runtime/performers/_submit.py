@@ -22,10 +22,11 @@ from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
 from ...core.addresses import OperationAddress, submission_key
+from ...core.book import Change
 from ...core.commands import Submit
 from ...core.policy import Policy, poll_interval
 from ...failures import describe, said, sentence
-from .._shared import Change, OwnedRun
+from .._shared import OwnedRun
 
 log = logging.getLogger("perdure")
 
@@ -84,8 +85,8 @@ def _refused(owned: OwnedRun, operation: OperationAddress, error: SubmissionReje
         {"error": packed},
         {"error": packed},
         {"error": packed},
-        {"error": failure},
-        error,
+        failure=failure,
+        cause=error,
     )
 
 
@@ -115,6 +116,6 @@ def unknown(owned: OwnedRun, operation: OperationAddress, error: SubmissionUnkno
         {"error": packed},
         operation={"error": packed},
         submission={"error": packed},
-        note={"error": failure},
+        failure=failure,
         cause=error,
     )

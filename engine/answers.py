@@ -1,0 +1,39 @@
+"""Answers of people to submissions of unknown fate: which activation one is for, and how it is stored.
+
+An answer is left as a signal of kind `answer`; whoever drives the run acts on it (`runtime/_signals.py`).
+"""
+
+from __future__ import annotations
+
+from ..checkpoints.codec import pack
+from ..checkpoints.records import RunRecord, State
+from ..checkpoints.view import View
+from .core.addresses import Address, parse_address
+from .errors import AnswerError
+
+
+def waiting_for_answer(view: View, run: RunRecord, text: str) -> Address:
+    """The activation that is meant. Raises `AnswerError` when it waits for no answer.
+
+    A node's bare name will do when only one of its activations waits. A submission that was under way when its
+    process ended waits as well: whoever takes the run up finds its fate unknown.
+    """
+    wanted = parse_address(text)
+    states = {State.SUBMIT_UNKNOWN}
+    if view.holder(run) is None:
+        states.add(State.SUBMITTING)
+    _, operations = view.live([run.key])
+    waiting = [Address(record.key.node, record.path) for record in operations if record.state in states]
+    if wanted in waiting:
+        assert wanted is not None
+        return wanted
+    of_node = [address for address in waiting if wanted is not None and address.node == wanted.node]
+    if wanted is not None and not wanted.path and len(of_node) == 1:
+        return of_node[0]
+    names = ", ".join(map(str, of_node or waiting)) or "nothing"
+    raise AnswerError(f"Run {run.id}: {text} waits for no answer. What does: {names}.", run_id=run.id)
+
+
+def answer_data(reply: str) -> bytes:
+    """The data of an answer's signal."""
+    return pack({"answer": reply})

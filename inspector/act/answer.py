@@ -1,0 +1,65 @@
+"""`perdure answer`: decide a submission whose fate is unknown."""
+
+from __future__ import annotations
+
+import asyncio
+from difflib import get_close_matches
+
+import click
+
+from ...checkpoints.records import RunRecord
+from ...checkpoints.sqlite import SQLiteStore
+from ...checkpoints.view import View
+from ...engine.answers import answer_data, waiting_for_answer
+from ...engine.core.addresses import Address
+from ...engine.errors import AnswerError
+from ..commands import HANDLE, REPLIES, drive_command
+from ..exits import Exit
+from ..read.database import find_run
+from ..read.signals import kept_answers, kept_signals
+from ..render.output import say, write_entry
+from ..settings import Settings
+
+
+def answer_run(settings: Settings, name: str, node: str, reply: str) -> Exit:
+    """Leave the answer for whoever drives the run. Raises `AnswerError` when nothing waits for one there."""
+    reply = reply.strip()
+    if reply == HANDLE:
+        raise click.BadParameter(
+            f"{HANDLE} stands for the provider's handle: put the one that you found there."
+        )
+    meant = get_close_matches(reply.lower(), REPLIES, n=1, cutoff=0.75)
+    if not reply or (meant and reply not in REPLIES):
+        hint = f"did you mean {meant[0]}?" if meant else "it is empty."
+        raise click.BadParameter(f"{reply!r}: {hint} Say resubmit, fail, or the provider's handle.")
+    return asyncio.run(_answer(settings, find_run(settings, name), node, reply))
+
+
+async def _answer(settings: Settings, run_id: str, node: str, reply: str) -> Exit:
+    async with SQLiteStore(settings.db, create=False) as store:
+        run, address, kept = await store.read(lambda view: _read(view, run_id, node))
+        if kept is not None:
+            raise AnswerError(
+                f"Run {run.id}: {address} has an answer already ({kept}), which nobody has acted on yet. Go on with: "
+                f"{drive_command(settings, 'resume', run.id)}",
+                run_id=run.id,
+            )
+        await store.signal(run.key, "answer", address.node, address.path, answer_data(reply))
+        holder = await store.read(lambda view: view.holder(run))
+    entry = {"run": run.id, "activation": str(address), "answer": reply, "driven_by": holder}
+    write_entry(settings, entry, ())
+    if holder is not None:
+        say(f"The answer for {address} of run {run.id} is left to {holder}, which drives it.")
+    else:
+        say(f"The answer for {address} of run {run.id} is kept. Nobody drives the run now; go on with:")
+        say(f"  {drive_command(settings, 'resume', run.id)}")
+    return Exit.OK
+
+
+def _read(view: View, run_id: str, node: str) -> tuple[RunRecord, Address, str | None]:
+    """The run, the activation that is meant, and the answer that it has already."""
+    with view.snapshot():
+        run = view.run(run_id)
+        address = waiting_for_answer(view, run, node)
+        answers = kept_answers(kept_signals(view.signals([run.key])))
+    return run, address, answers.get(address)
