@@ -57,7 +57,8 @@ class Store(Protocol):
         """Take every unfinished run of these workflow signatures that nobody alive owns, in one commit.
 
         Runs that others drive come back too, with `granted=False`. Runs that this executor owns, and those whose
-        keys are in `exclude`, are left as they are and left out. Takes no write lock when there is nothing to take.
+        keys are in `exclude`, are left as they are and left out. One whose row is damaged is logged and left out,
+        so that it stops no other. Takes no write lock when there is nothing to take.
         """
         ...
 

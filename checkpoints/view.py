@@ -93,7 +93,10 @@ class View(Protocol):
         ...
 
     def unfinished(self) -> list[RunRecord]:
-        """All runs that have not ended, oldest first; costs nothing for those that have."""
+        """All runs that have not ended, oldest first; costs nothing for those that have.
+
+        A run whose row is damaged is logged and left out.
+        """
         ...
 
     def runs_by_key(self, keys: Sequence[int]) -> list[RunRecord]:

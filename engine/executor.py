@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 from ..checkpoints.codec import pack
-from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
+from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
 from ._run_ids import check_run_id
@@ -85,7 +86,8 @@ class Executor:
     takes longer keeps the process alive until it returns.
 
     `gc_threshold` is the process's threshold for garbage collection while an executor is entered, because bursts of
-    runs are a third slower with Python's own; None leaves it alone.
+    runs are a third slower with Python's own; None leaves it alone. `new_id` makes the ids of runs that are started
+    without one, `clock` gives the seconds since the epoch.
     """
 
     def __init__(
@@ -96,12 +98,13 @@ class Executor:
         grace: float = GRACE,
         gc_threshold: int | None = GC_THRESHOLD,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._grace = grace
         self._gc_threshold = gc_threshold
         self._new_id = new_id
-        self._runtime = Runtime(store)
+        self._runtime = Runtime(store, clock=clock)
         self._signals = SignalWatch(self._runtime)
         self._term = TermSignal()
         # One taking-up at a time: a second claim would make the first one stale.
@@ -257,8 +260,9 @@ class Executor:
             self._runtime.adopt(driver)
         except RunExistsError:
             return None
-        except asyncio.CancelledError:  # the insert may be committed all the same: then it is driven
-            self._runtime.create_task(self._created_after_all(run_id))
+        except asyncio.CancelledError:  # the insert is queued and goes on without its caller
+            if not self._runtime.shared.stopping:
+                self._runtime.create_task(self._create_after_all(workflow, plan, run_id, value))
             raise
         finally:
             starting.set_result(None)
@@ -267,12 +271,13 @@ class Executor:
         driver.perform(effects)
         return record
 
-    async def _created_after_all(self, run_id: str) -> None:
-        """Drive the run whose start lost its caller, if there is one."""
+    async def _create_after_all(
+        self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
+    ) -> None:
+        """Drive the run whose start lost its caller. Inserting it again waits in line behind the first insert."""
         try:
-            await self._take_up(await self._find(run_id))
-        except RunNotFoundError:
-            return
+            if await self._create(workflow, plan, run_id, value) is None:
+                await self._take_up(await self._find(run_id))
         except Exception as error:  # noqa: BLE001  # the boundary: nobody waits for this start any more
             log.error("run %s was started and is not driven: %s. Resume it.", run_id, error)
 
@@ -332,7 +337,11 @@ class Executor:
                 claim = require_granted(await self._store.claim(run_id, failed=True))
                 if claim.run.status is RunStatus.FAILED:
                     self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
-                    driver = await self._runtime.driver(claim.run.key)
+                    try:
+                        driver = await self._runtime.driver(claim.run.key)
+                    except Exception as error:
+                        self._runtime.stop_driving(claim.run.key, error)
+                        raise
                     assert driver is not None, f"run {run_id} was claimed and is not there"
                     with driver.pinned():
                         await retry(self._runtime, driver)

@@ -42,7 +42,9 @@ class Verb(click.Command):
             with formatter.section("Options"):
                 formatter.write_dl(records)
         formatter.write_paragraph()
-        formatter.write_text("The global options stand here as well as before the verb: see perdure --help.")
+        formatter.write_text(
+            "The global options are valid here as well as before the verb: see perdure --help."
+        )
 
 
 class Verbs(click.Group):
@@ -152,7 +154,13 @@ once_option = click.option("--once", is_flag=True, help="Stop (exit 5) when ever
 
 
 @cli.command()
-@click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; can be given again.")
+@click.option(
+    "--status",
+    metavar="STATUS",
+    multiple=True,
+    type=click.Choice(STATUSES),
+    help=f"Only runs that are {', '.join(STATUSES[:-1])} or {STATUSES[-1]}; can be given again.",
+)
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option(
     "--since", metavar="WHEN", callback=since, help="Only runs started since: 2h, 3d, 2026-11-22T08:30."

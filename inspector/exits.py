@@ -1,4 +1,4 @@
-"""Exit codes: what the shell is told. Part of the command line's contract."""
+"""Exit codes. Part of the command line's contract."""
 
 from __future__ import annotations
 

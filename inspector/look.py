@@ -79,7 +79,7 @@ def list_tokens(settings: Settings, name: str | None) -> Exit:
 
 
 def show_events(settings: Settings, name: str, *, after: int) -> Exit:
-    """Show the journal behind a position."""
+    """Show the journal after a position."""
     with reading(settings) as view:
         run = view.find(name)
         records = view.events(run.key, after=after)
@@ -90,7 +90,7 @@ def show_events(settings: Settings, name: str, *, after: int) -> Exit:
 
 
 def follow_events(settings: Settings, name: str, *, after: int) -> Exit:
-    """Show the journal behind a position until the run has ended. Each look is a transaction of its own."""
+    """Show the journal after a position until the run has ended. Each look is a transaction of its own."""
     with open_view(settings) as view, Stream(settings) as stream:
         with view.snapshot():
             run = view.find(name)

@@ -18,9 +18,11 @@ _HEAD = """# The command line
 Reading a database needs none of your code; only `resume` and `retry` load your workflows.
 
 `RUN` is a run's id, the beginning of one as far as it is unique, or `@latest`. Data goes to stdout, messages to
-stderr. Off a terminal there is no colour, and tables are 80 columns wide; on one they are as wide as it is.
+stderr. Off a terminal there is no colour, and tables are 80 columns wide; on one they are as wide as it is. Control
+characters in stored text never reach a terminal; only `resume` and `retry` into a pipe give a text to the byte.
 
-The JSON keys are stable. Times in JSON are ISO 8601 in UTC (`2026-11-22T20:04:57.250Z`), ids are whole.
+The JSON keys are stable. Times in JSON are ISO 8601 in UTC (`2026-11-22T20:04:57.250Z`), ids are never cut. A
+provider's handle is shown as the provider gave it.
 `-o json` gives one document (an array where there can be several entries), `-o jsonl` one line per entry.
 
 | exit code | |
@@ -40,18 +42,31 @@ With `resume --all` the gravest of the codes 1, 4, 5, 6 of all runs counts.
 
 - A run (`runs`, `resume`, `retry`, `cancel`, `show`): `id`, `workflow`, `status`, `created_at`, `updated_at`,
   `finished_at`, `outcome` (what the run is on its way to, once that is decided), `signature` (of the workflow),
-  `position` (how many checkpoints there are), `error` (`type`, `message`, `code`, `node`, `partial`). `resume` and
-  `retry` add `result`, `cancel` adds `was_under_way`.
-- `show` adds `driven_by`, `waits_on` (`on`: `person`, `provider`, `time` or `driver`; `activation`, `provider`,
-  `at`, `command`), `activations`, `usage` (summed up), `input` and `result`.
-- An activation: `node`, `path`, `activation` (`research[3]`), `kind`, `state`, `attempt`, `submissions`,
-  `unknown_submissions`, `started_at`, `updated_at`, `wake_at`, `token`, `error`, `usage`.
+  `position` (how many checkpoints there are), `error`. `resume` and `retry` add `result`, `cancel` adds
+  `was_under_way`.
+- An error: `type`, `message`, `code` (the provider's word for it), `node`, `partial` (text that there was before it
+  failed), `traceback` (of your own code).
+- `show` adds `driven_by`, `waits_on`, `activations`, `usage` (summed up), `input`, `result`, `claims` and `signals`.
+- What a run waits on: `on` (`person`, `provider`, `time` or `driver`), `activation`, `provider`, `at`, `commands` (one
+  of them moves it), `answer` (what a person has decided, where nobody has acted on it yet).
+- An activation: `node`, `path`, `activation` (`research[3]`), `kind`, `state` (while an operation is open, that one's),
+  `attempt`, `submissions` and `unknown_submissions` (of all attempts), `started_at`, `updated_at`, `wake_at`, `token`
+  (of the current attempt), `error`, `usage` (of all attempts), `failures` (attempts that failed since the start or the
+  last retry by hand), `operations`.
+- An operation: `attempt`, `chain`, `number`, `state`, `detail` (`held`: a person is to decide), `started_at`,
+  `updated_at`, `sent_at`, `accepted_at`, `wake_at`, `unknown`, `refused`, `token`, `error`, `submissions`.
+- A submission, each sending of an operation: `submission`, `fate` (`sent`, `accepted`, `refused`, `unknown`, `stray`,
+  `stray_cancelled`), `handle`, `source` (from where the handle is known), `sent_at`, `updated_at`, `error`, `usage`.
+- A claim (who drove the run): `executor`, `pid`, `host`, `claimed_at`, `ended_at`, `end` (`finished`, `released`,
+  `lost`; null while it lasts, or when its process was killed).
+- A signal (what waits for whoever drives the run): `id`, `at`, `kind`, `activation`, `data`.
 - A token (`tokens`): `run`, `workflow`, `node`, `path`, `activation`, `state`, `provider`, `handle`, `cursor`,
-  `created_at`, `next_poll_at` (of the first poll; once it is past, whoever drives the run asks again and again),
-  `driven_by`. Inside an activation: `provider`, `handle`, `cursor`, `created_at`.
+  `created_at`, `next_poll_at` (of the first poll; once it is past, whoever drives the run polls again and again),
+  `driven_by`, `attempt`, `detail`. Inside an activation, an operation or an event: `provider`, `handle`, `cursor`,
+  `created_at`.
 - An event: `run`, `position`, `at`, `type`, `node`, `path`, `activation`, `data`.
 - A graph: `id`, `workflow`, `status`, `start`, `end`, `nodes` (`name`, `kind`, `scope`, `input`, `output`,
-  `states`), `edges` (`source`, `target`, `kind`, `conditional`, `otherwise`, `position`, `limit`, `taken`,
+  `states`), `edges` (`source`, `target`, `kind`, `conditional`, `otherwise`, `position`, `concurrency`, `taken`,
   `decided`), `scopes` (`index`, `parent`, `source`, `items`).
 - `answer`: `run`, `activation`, `answer`, `driven_by`. `db info`: `path`, `schema`, `bytes`, `wal_bytes`,
   `free_bytes`, `journal_mode`, `sqlite`, `rows`. `db check`: `path`, `sound`, `damage`.
@@ -64,7 +79,7 @@ def lines() -> Iterator[str]:
     yield ""
     yield "## Global options"
     yield ""
-    yield "They stand before the verb or behind it."
+    yield "They are valid before and after the verb."
     yield ""
     yield from _options(cli, hidden=True)
     for name, command in cli.commands.items():
@@ -89,7 +104,7 @@ def _verb(name: str, command: click.Command) -> Iterator[str]:
 
 
 def _options(command: click.Command, *, hidden: bool) -> Iterator[str]:
-    """A table of the command's options; those that are told once for all verbs only where `hidden` is set."""
+    """A table of the command's options; those of all verbs only where `hidden` is set."""
     context = click.Context(command)
     records = [
         record

@@ -1,7 +1,7 @@
-"""The global options: which database, which form of output, colour, how much is told. Valid before and after the verb.
+"""The global options: which database, which form of output, colour, how much is said. Valid before and after the verb.
 
 Each verb takes them too, so that `perdure show X -o json` works as people type it. Both places write into the one
-`Settings` of the context; what stands after the verb wins.
+`Settings` of the context; what comes after the verb wins.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def global_options(command: F) -> F:
             is_flag=True,
             callback=into("verbose"),
             expose_value=False,
-            help="Tell more: progress, the log, tracebacks.",
+            help="Say more: progress, the log, tracebacks.",
         ),
     )
     for option in reversed(options):

@@ -32,7 +32,7 @@ CORE_STANDARD_LIBRARY = sys.stdlib_module_names - {
     *("random", "secrets", "time", "uuid"),
 }
 """What the pure core may import: no concurrency, no IO, no clock, no randomness."""
-CORE_OWN = ("perdure.checkpoints.records", "perdure.engine.core")
+CORE_OWN = ("perdure.checkpoints.errors", "perdure.checkpoints.records", "perdure.engine.core")
 """The modules of ours that the pure core may import, with their submodules."""
 
 

@@ -137,7 +137,7 @@ class Owners:
         found = connection.execute(
             queries.CLAIMABLE_RUNS, {"signatures": json.dumps(list(signatures)), "executor": executor}
         )
-        runs = [rows.run_from(row) for row in found.fetchall() if row[0] not in exclude]
+        runs = rows.readable_runs(row for row in found.fetchall() if row[0] not in exclude)
         living = {owner: self.living(connection, owner) for owner in {run.owner for run in runs}}
         return [(run, living[run.owner]) for run in runs]
 

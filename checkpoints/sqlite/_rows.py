@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from ..errors import DatabaseCorruptError
@@ -22,6 +24,8 @@ from ..records import (
     SubmissionRecord,
     Value,
 )
+
+log = logging.getLogger("perdure")
 
 Row: TypeAlias = "tuple[Any, ...]"
 
@@ -68,6 +72,17 @@ def run_from(row: Row) -> RunRecord:
         error=row[14],
         policies=row[15],
     )
+
+
+def readable_runs(found: Iterable[Row]) -> list[RunRecord]:
+    """Those of these rows of `RUN_COLUMNS` that make sense; the others are told, and hide no other run."""
+    runs: list[RunRecord] = []
+    for row in found:
+        try:
+            runs.append(run_from(row))
+        except (KeyError, TypeError, ValueError) as error:
+            log.error("run %s is left out, its row is damaged: %s: %s", row[1], type(error).__name__, error)
+    return runs
 
 
 def claim_from(row: Row) -> ClaimRecord:

@@ -147,7 +147,7 @@ class SQLiteView(View):
         return self._all(rows.run_from, queries.RUNS, parameters)
 
     def unfinished(self) -> list[RunRecord]:
-        return self._all(rows.run_from, queries.UNFINISHED_RUNS)
+        return rows.readable_runs(self._all(tuple, queries.UNFINISHED_RUNS))
 
     def runs_by_key(self, keys: Sequence[int]) -> list[RunRecord]:
         return self._all(rows.run_from, queries.RUNS_BY_KEY, (_list(keys),))

@@ -135,22 +135,20 @@ def _failed(step: Step, event: AttemptFailed) -> None:
     _require_end(step, event)
     retryable = event.retryable
     if event.operation is not None:
-        if event.ending == "undecodable":
-            operation = _operation(step, event, event.operation, Move.SUCCEED, Move.DECIDE)
+        moves = (Move.MISS,) if event.ending == "lost" else (Move.GO_ON, Move.DECIDE)
+        operation = _operation(step, event, event.operation, *moves)
+        detail, was = operation.detail, operation.state
+        if event.ending == "undecodable" or was is S.SUCCEEDED:
             step.save_operation(activation, event.operation, _ended_well(operation), has_outcome=True)
             retryable = False
         elif event.ending == "lost":
-            _operation(step, event, event.operation, Move.MISS)
             step.save_operation(activation, event.operation, Move.MISS)
             retryable = False
+        elif was is S.CANCELLING and (detail == "run" or step.ending):
+            step.save_operation(activation, event.operation, Move.ACKNOWLEDGE)
+            step.move(scope, activation, address, Move.ACKNOWLEDGE)
+            return
         else:
-            # One that is being submitted, or of unknown fate, can't end before its handle is known.
-            operation = _operation(step, event, event.operation, Move.GO_ON)
-            detail, was = operation.detail, operation.state
-            if was is S.CANCELLING and (detail == "run" or step.ending):
-                step.save_operation(activation, event.operation, Move.ACKNOWLEDGE)
-                step.move(scope, activation, address, Move.ACKNOWLEDGE)
-                return
             step.save_operation(activation, event.operation, Move.FAIL)
             if was is S.CANCELLING:
                 retryable = detail == "queue"

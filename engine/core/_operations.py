@@ -76,9 +76,13 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
             _answered(step, event)
         case TokenAdvanced():
             activation, operation = _going_on(step, event)
+            if (
+                operation.state is S.CANCELLING
+            ):  # the cancel is sent until it is acknowledged, with this token now
+                step.save_operation(activation, event.operation, Move.GO_ON, detail=operation.detail)
+                return
             wake_at = event.at + event.poll_after
-            detail = operation.detail if operation.state is S.CANCELLING else None
-            step.save_operation(activation, event.operation, Move.GO_ON, wake_at=wake_at, detail=detail)
+            step.save_operation(activation, event.operation, Move.GO_ON, wake_at=wake_at)
             step.commands.append(Wake(wake_at, event.operation.address, event.operation))
         case FetchStarted():
             activation, operation = _going_on(step, event)
@@ -122,7 +126,6 @@ def settle(
     """
     operation = step.operation(activation, address)
     policy = step.state.policy(address.address.node)
-    trying_since = at if operation.trying_since is None else operation.trying_since
     detail, wake_at = operation.detail, at + delay
     match detail:
         case "held":
@@ -132,9 +135,7 @@ def settle(
         case None if policy.find_after is not None:
             wait = True
         case _:
-            wait = wake_at < trying_since + policy.idempotent_for or (
-                policy.on_unknown_submit == "resubmit" and operation.unknown <= policies.RESUBMISSIONS
-            )
+            wait = _may_resubmit(operation, policy, wake_at)
             if not wait and policy.on_unknown_submit == "fail":
                 _fail(step, scope, activation, address)
                 return
@@ -146,12 +147,21 @@ def settle(
         step.commands.append(Hold(address))
 
 
+def _may_resubmit(operation: Operation, policy: policies.Policy, at: float) -> bool:
+    """Whether the operation, whose fate is unknown, may be submitted again at that moment without asking anybody."""
+    trying_since = at if operation.trying_since is None else operation.trying_since
+    return at < trying_since + policy.idempotent_for or (
+        policy.on_unknown_submit == "resubmit" and operation.unknown <= policies.RESUBMISSIONS
+    )
+
+
 # -- submissions -------------------------------------------------------------------------------------------
 
 
 def _intended(step: Step, event: SubmissionIntended) -> None:
+    """Send it. Where the time in which that was safe has passed meanwhile, the policy decides instead."""
     address = event.operation
-    _, activation = step.locate(event, address.address)
+    scope, activation = step.locate(event, address.address)
     operation = step.state.operation(address)
     if operation is None:
         _require_new(step, event, activation)
@@ -162,6 +172,14 @@ def _intended(step: Step, event: SubmissionIntended) -> None:
     else:
         _expect(step, event, Move.INTEND)
         _require_settled(step, event, operation)
+        policy = step.state.policy(address.address.node)
+        if (
+            operation.state is S.SUBMIT_UNKNOWN
+            and operation.detail != "resubmit"
+            and not _may_resubmit(operation, policy, event.at)
+        ):
+            settle(step, scope, activation, address, event.at, 0.0)
+            return
         submission = operation.submission + 1
         step.save_operation(activation, address, Move.INTEND, submission=submission, sent_at=event.at)
     _save_submission(step, address, submission, "sent")
@@ -287,11 +305,15 @@ def _handle_found(step: Step, event: HandleFound) -> None:
     address = event.operation
     scope, activation = step.locate(event, address.address)
     operation = step.state.operation(address)
-    if (
-        address.attempt > activation.attempt
-        or event.submission < 1
-        or (operation is not None and event.submission > operation.submission and event.source != "found")
-    ):  # a provider may have made several operations of one submission, which only a look-up tells
+    if operation is None:  # of an earlier attempt, or of what has succeeded: these are not kept here
+        made = address.attempt < activation.attempt or (
+            address.attempt == activation.attempt and activation.state is S.SUCCEEDED
+        )
+    elif event.source == "found" and operation.state is not S.SUBMIT_UNKNOWN:
+        made = True  # a provider may have made several of one sending: those beside the adopted one count on
+    else:
+        made = event.submission <= operation.submission
+    if not made or event.submission < 1:
         raise IllegalEventError(f"HandleFound of {address} is impossible: it has no such submission.")
     if operation is not None and operation.state is S.SUBMIT_UNKNOWN:
         _save_submission(step, address, event.submission, "accepted", source=event.source)
@@ -311,7 +333,8 @@ def _answered(step: Step, event: Answered) -> None:
         _fail(step, scope, activation, event.operation)
         return
     step.save_operation(activation, event.operation, Move.LOOK, wake_at=event.at, detail="resubmit")
-    step.commands.append(Wake(event.at, event.operation.address, event.operation))
+    if step.state.outcome is None:  # else it counts when the run is retried
+        step.commands.append(Wake(event.at, event.operation.address, event.operation))
 
 
 def _fail(

@@ -136,7 +136,14 @@ class Driver:
         """
         if self._broken is not None:
             raise self._broken
-        transition, effects = self.step(changes, signals)
+        before = self.book.position
+        try:
+            transition, effects = self.step(changes, signals)
+        except IllegalEventError as error:
+            if self.book.position != before:  # not the first of them, so the state has moved
+                self._broken = error
+                self.abort(error)
+            raise
         try:
             await self.shared.store.commit(transition)
         except Exception as error:  # the boundary: recorded, and everyone who waits for the run is told
@@ -208,14 +215,17 @@ class Driver:
         """Perform a command, or commit what a performer found out, and go on while one thing follows from another."""
         while then is not None and self.stopped is None:
             if not isinstance(then, Change):
-                variables = contextvars.copy_context()
-                change = await TABLE[type(then)](self.owned, then)
-                if change is not None and contextvars.copy_context() != variables:
-                    # Context variables that a function set are its own: after a crash its successors would not see
-                    # them.
-                    self.spawn(self.carry_out(change), variables)
-                    return
-                then = change
+                if isinstance(then, commands.Call):
+                    variables = contextvars.copy_context()
+                    change = await TABLE[commands.Call](self.owned, then)
+                    if change is not None and contextvars.copy_context() != variables:
+                        # Context variables that a function set are its own: after a crash its successors would not
+                        # see them.
+                        self.spawn(self.carry_out(change), variables)
+                        return
+                    then = change
+                else:
+                    then = await TABLE[type(then)](self.owned, then)
                 continue
             try:
                 if isinstance(then.event, events.SubmissionIntended):
@@ -250,10 +260,13 @@ class Driver:
         try:
             if self.shared.stopping or self.stopped is not None:
                 return []
-            self.shared.shielded.add(
-                task
-            )  # from before the intent's commit, so that nobody cancels in between
-            await self.commit(change)
+            # From before the intent's commit, so that nobody cancels in between.
+            self.shared.shielded.add(task)
+            effects = await self.commit(change)
+            if (
+                commands.Submit(operation) not in effects
+            ):  # it took too long to get here: the core decided otherwise
+                return effects
             reply = await TABLE[commands.Submit](self.owned, commands.Submit(operation))
             places.release()
             waiting_for_reply = False

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from ...checkpoints.records import (
     ActivationRecord,
@@ -23,7 +24,9 @@ from ..core.pending import consumed, idle_wakes, interrupted, pending
 from . import _signals
 from ._driver import Driver
 from ._policies import stored_policies
+from ._reading import read_runs, unreadable
 from ._runtime import Runtime
+from ._shared import OwnedRun
 from .performers._results import failed
 from .performers._submit import unknown
 
@@ -38,38 +41,61 @@ CONSUMED = (
 
 
 async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
-    """Drive on these claimed runs from where they stand."""
-    keys = [record.key for record in records]
-    (activations, operations), signals = await runtime.shared.store.read(
-        lambda view: (view.live(keys), view.signals(keys))
+    """Drive on these claimed runs from where they stand.
+
+    One that can't be read is given back, and whoever waits for it is told why; the others go on.
+    """
+    runs = {record.key: runtime.own(record, await runtime.plan(record.signature)) for record in records}
+    parts, errors = await read_runs(
+        list(runs.values()), lambda view, keys: (*view.live(keys), view.signals(keys))
     )
-    live_activations: dict[int, list[ActivationRecord]] = defaultdict(list)
-    live_operations: dict[int, list[OperationRecord]] = defaultdict(list)
-    for activation in activations:
-        live_activations[activation.run].append(activation)
-    for operation in operations:
-        live_operations[operation.run].append(operation)
-    left = _by_run(signals)
+    live: dict[int, _Live] = defaultdict(_Live)
+    for activations, operations, signals in parts:
+        for activation in activations:
+            live[activation.run].activations.append(activation)
+        for operation in operations:
+            live[operation.run].operations.append(operation)
+        for signal in signals:
+            live[signal.run].signals.append(signal)
     busy: list[int] = []
     for record in records:
-        owned = runtime.own(record, await runtime.plan(record.signature))
-        wakes = None
-        if record.key not in left and owned.policies == stored_policies(record):
-            wakes = idle_wakes(record.status, live_activations[record.key], live_operations[record.key])
-        if wakes is None:
-            busy.append(record.key)
-            continue
-        for row in live_operations[record.key]:
-            runtime.shared.wake_queue.add(row.wake_at or 0.0, record.key, row.key)
-        for row in live_activations[record.key]:
-            if row.wake_at is not None:
-                runtime.shared.wake_queue.add(row.wake_at, record.key, row.key)
+        try:
+            if record.key in errors:
+                raise errors[record.key]
+            if not _only_waits(runs[record.key], record, live[record.key]):
+                busy.append(record.key)
+        except Exception as error:  # noqa: BLE001  # the boundary of one run
+            runtime.stop_driving(record.key, unreadable(runs[record.key], error))
     drivers = await asyncio.gather(*(runtime.driver(key) for key in busy), return_exceptions=True)
     for key, driver in zip(busy, drivers, strict=True):
         if isinstance(driver, BaseException):
             runtime.stop_driving(key, driver)  # this run alone; the others go on
         elif driver is not None:
-            driver.spawn(_go_on(driver, left.get(key, ())))
+            driver.spawn(_go_on(driver, live[key].signals))
+
+
+@dataclass(slots=True)
+class _Live:
+    """What is stored of a run that has not ended, and what was left for it."""
+
+    activations: list[ActivationRecord] = field(default_factory=list[ActivationRecord])
+    operations: list[OperationRecord] = field(default_factory=list[OperationRecord])
+    signals: list[Signal] = field(default_factory=list[Signal])
+
+
+def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
+    """Whether the run only waits; then it is woken at the times that its rows say, and not loaded before."""
+    if live.signals or owned.policies != stored_policies(record):
+        return False
+    if idle_wakes(record.status, live.activations, live.operations) is None:
+        return False
+    wake_queue = owned.shared.wake_queue
+    for row in live.operations:
+        wake_queue.add(row.wake_at or 0.0, record.key, row.key)
+    for row in live.activations:
+        if row.wake_at is not None:
+            wake_queue.add(row.wake_at, record.key, row.key)
+    return True
 
 
 async def retry(runtime: Runtime, driver: Driver) -> None:
@@ -98,10 +124,3 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
     for signal in signals:  # a late handle saves a second submission, so signals come first
         await _signals.act(driver, signal)
     driver.perform(pending(state))
-
-
-def _by_run(signals: Sequence[Signal]) -> Mapping[int, list[Signal]]:
-    found: dict[int, list[Signal]] = {}
-    for signal in signals:
-        found.setdefault(signal.run, []).append(signal)
-    return found

@@ -11,6 +11,7 @@ import contextvars
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -31,6 +32,7 @@ from ..graph.plan_form import decode_plan
 from ._driver import Driver
 from ._driver_cache import DriverCache
 from ._policies import policies_of, stored_policies
+from ._reading import read_runs, unreadable
 from ._shared import AnyWorkflow, OwnedRun, Shared, Work
 from ._wake_queue import Due, WakeQueue
 from .performers._poll import ask
@@ -179,21 +181,22 @@ class Runtime:
             self.create_task(self._load(wanted), lambda _: self._not_loaded(wanted))
 
     async def _load(self, wanted: list[int]) -> None:
-        try:
-            loaded = await self.shared.store.read(lambda view: view.load(wanted))
-        except Exception as error:  # noqa: BLE001  # the boundary: those who asked get it
-            for run in wanted:
-                self._loaded(run, error)
-            return
-        found = {one.run.key: one for one in loaded}
+        ours = [self.owned[run] for run in wanted if run in self.owned]
+        parts, errors = await read_runs(ours, lambda view, keys: view.load(keys))
+        found = {one.run.key: one for part in parts for one in part}
         for run in wanted:
-            try:
-                if run not in self.drivers:
-                    self._restore(run, found.get(run))
-            except Exception as error:  # noqa: BLE001  # the boundary: rows of one run that can't be read
-                self._loaded(run, error)
-            else:
-                self._loaded(run, None)
+            self._loaded(run, errors.get(run) or self._restored(run, found.get(run)))
+
+    def _restored(self, run: int, loaded: Loaded | None) -> Exception | None:
+        """Have the run in memory again; what keeps it from that is returned."""
+        owned = self.owned.get(run)
+        if owned is None or run in self.drivers:
+            return None
+        try:
+            self._restore(owned, loaded)
+        except Exception as error:  # noqa: BLE001  # the boundary: rows of one run that make no sense
+            return unreadable(owned, error)
+        return None
 
     def _loaded(self, run: int, error: Exception | None) -> None:
         future = self._loading.pop(run, None)
@@ -210,14 +213,9 @@ class Runtime:
         for run in wanted:
             self._loaded(run, ExecutorStoppedError("The executor stopped before the run was loaded."))
 
-    def _restore(self, run: int, loaded: Loaded | None) -> None:
-        owned = self.owned.get(run)
-        if owned is None:
-            return
-        if loaded is None:
-            self._lost(run, owned.run_id)
-        elif loaded.run.fence != owned.fence:
-            self._lost(run, loaded.run.id)
+    def _restore(self, owned: OwnedRun, loaded: Loaded | None) -> None:
+        if loaded is None or loaded.run.fence != owned.fence:
+            self._lost(owned.run, owned.run_id)
         else:
             state = restore(owned.plan, stored_policies(loaded.run), loaded)
             self.adopt(Driver(self, owned, loaded.run, state))
@@ -225,6 +223,13 @@ class Runtime:
     def adopt(self, driver: Driver) -> None:
         """Keep a driver until its run is evicted or ends."""
         self.drivers[driver.run] = driver
+        driver.owned.in_memory = driver.work
+
+    def _forget(self, run: int) -> None:
+        """The run is not in memory any more."""
+        driver = self.drivers.pop(run, None)
+        if driver is not None:
+            driver.owned.in_memory = None
 
     # -- what drivers tell -------------------------------------------------------------------------------
 
@@ -236,18 +241,18 @@ class Runtime:
         for run in [driver.run] if given_up is None else given_up:
             kept = self.drivers.get(run)
             if kept is not None and not kept.busy:
-                del self.drivers[run]
+                self._forget(run)
 
     def ended(self, driver: Driver) -> None:
         """The run has ended."""
         self._cache.forget(driver.run)
-        self.drivers.pop(driver.run, None)
+        self._forget(driver.run)
         self.owned.pop(driver.run, None)
 
     def aborted(self, driver: Driver, error: BaseException) -> None:
         """The run can't be driven on here; it stays as it was committed."""
         self._cache.forget(driver.run)
-        self.drivers.pop(driver.run, None)
+        self._forget(driver.run)
         owned = self.owned.pop(driver.run, None)
         if isinstance(error, StaleFenceError):
             log.warning("run %s: %s", driver.run_id, error)
@@ -339,13 +344,16 @@ class Runtime:
             self.create_task(self._wake(operations[start : start + BATCH]))
 
     async def _wake(self, woken: Sequence[tuple[int, OperationKey]]) -> None:
-        try:
-            records = await self.shared.store.read(lambda view: view.operations_by_key(woken))
-        except Exception as error:  # noqa: BLE001  # the boundary: all these runs get the error
-            for run in {run for run, _ in woken}:
-                self.stop_driving(run, error)
-            return
-        for record in records:
+        due: dict[int, list[tuple[int, OperationKey]]] = {}
+        for run, key in woken:
+            due.setdefault(run, []).append((run, key))
+        parts, errors = await read_runs(
+            [self.owned[run] for run in due if run in self.owned],
+            lambda view, runs: view.operations_by_key([entry for run in runs for entry in due[run]]),
+        )
+        for run, error in errors.items():
+            self.stop_driving(run, error)
+        for record in chain.from_iterable(parts):
             owned = self.owned.get(record.run)
             if owned is not None and not self.shared.stopping:
                 self.create_task(self._woken(owned, record))

@@ -112,6 +112,7 @@ class OwnedRun:
     policies: Policies
     load: Callable[[int], Awaitable[Work | None]]
     """The run in memory, loaded if it was evicted; None when it is not ours any more."""
+    in_memory: Work | None = None
 
     def node(self, name: str) -> Node[Any, Any]:
         """The user's node."""
@@ -123,8 +124,8 @@ class OwnedRun:
         return self.policies.of(name)
 
     async def work(self) -> Work | None:
-        """As `load`, for this run."""
-        return await self.load(self.run)
+        """What performers know of the run in memory, loaded if it was evicted; None when it is not ours any more."""
+        return self.in_memory or await self.load(self.run)
 
     async def record(self, key: OperationKey) -> OperationRecord | None:
         """The operation's row."""

@@ -7,9 +7,10 @@ import logging
 import time
 from collections.abc import Sequence
 
-from ...checkpoints.errors import StoreError
+from ...checkpoints.errors import DatabaseCorruptError, StoreError
 from ...checkpoints.records import Signal
 from . import _signals
+from ._reading import read_runs
 from ._runtime import Runtime
 
 log = logging.getLogger("perdure")
@@ -27,6 +28,7 @@ class SignalWatch:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._acting: set[int] = set()
+        self._unreadable: set[int] = set()  # runs whose signals make no sense
         self._left: set[int] = set()  # signals that can't be acted on here; they stay in the store
 
     async def watch(self) -> None:
@@ -41,9 +43,19 @@ class SignalWatch:
                 if time.monotonic() > due + STALL:
                     # What waits for a person moves by no commit that could be refused.
                     await runtime.check_ownership(runtime.owned)
-                self._begin(await runtime.shared.store.read(lambda view: view.signals(list(runtime.owned))))
+                await self._look()
             except StoreError as error:
                 log.warning("the signals could not be read: %s", error)
+
+    async def _look(self) -> None:
+        runs = [owned for key, owned in self._runtime.owned.items() if key not in self._unreadable]
+        parts, errors = await read_runs(runs, lambda view, keys: view.signals(keys))
+        for run, error in errors.items():
+            if not isinstance(error, DatabaseCorruptError):
+                raise error
+            self._unreadable.add(run)
+            log.error("%s Its signals are not acted on.", error)
+        self._begin([signal for part in parts for signal in part])
 
     def _begin(self, signals: Sequence[Signal]) -> None:
         by_run: dict[int, list[Signal]] = {}

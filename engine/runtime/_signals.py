@@ -7,7 +7,7 @@ they are.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
@@ -30,6 +30,9 @@ from .performers._submit import handle_text
 
 log = logging.getLogger("perdure")
 
+_COUNTS = 2**31
+"""More attempts, operations or submissions than there can be of one activation."""
+
 
 async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
     """Commit what the signal leads to; what follows is the caller's to begin. None: it stays where it is.
@@ -47,17 +50,15 @@ async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
 
 async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
     address = None if signal.node is None else Address(signal.node, signal.path)
-    data: dict[str, Any] = unpack(signal.data)
     match signal.kind:
         case "cancel":
             return await request_cancel(driver, (signal.id,))
         case "handle" if address is not None:
-            token = ContinuationToken.from_dict(data["token"])
-            operation = OperationAddress(address, *data["operation"])
-            return await _late_handle(driver, operation, data["submission"], token, signal.id)
+            operation, submission, token = _read_handle(address, unpack(signal.data))
+            return await _late_handle(driver, operation, submission, token, signal.id)
         case "answer" if address is not None:
             try:
-                return await answer(driver, address, data["answer"], (signal.id,))
+                return await answer(driver, address, _read_answer(unpack(signal.data)), (signal.id,))
             except AnswerError as error:  # it came too late: nobody is waiting for this exception
                 log.warning("%s", error)
                 return await driver.commit(signals=(signal.id,))
@@ -68,6 +69,37 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
                 signal.kind,
             )
             return None
+
+
+def _read_handle(address: Address, data: object) -> tuple[OperationAddress, int, ContinuationToken]:
+    """What a late handle is of, and its token. Raises `ValueError` or `OperationError` for something else."""
+    plain = cast("dict[str, Any] | None", data)
+    match plain:
+        case {
+            "operation": [int() as attempt, str() as chain, int() as number],
+            "submission": int() as submission,
+            "token": token,
+        } if (
+            isinstance(token, dict)
+            and 0 < attempt < _COUNTS
+            and 0 <= number < _COUNTS
+            and 0 < submission < _COUNTS
+        ):
+            return (
+                OperationAddress(address, attempt, chain, number),
+                submission,
+                ContinuationToken.from_dict(cast("dict[str, object]", token)),
+            )
+        case _:
+            raise ValueError(f"this is no handle of {address}: {data!r}")
+
+
+def _read_answer(data: object) -> str:
+    match data:
+        case {"answer": str() as reply}:
+            return reply
+        case _:
+            raise ValueError(f"this is no answer: {data!r}")
 
 
 async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[Effect]:

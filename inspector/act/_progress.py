@@ -1,4 +1,4 @@
-"""Telling on stderr what happens to a run while it is driven."""
+"""Printing on stderr what happens to a run while it is driven."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from ...engine.core.addresses import Address
 from ...engine.run import Run
 from ..render.events import detail_of, fitted
-from ..render.output import tell
+from ..render.output import write_message
 from ..render.terminal import clean
 from ..render.times import clock
 from ..settings import Settings
 
 
 async def follow(settings: Settings, run: Run[Any], *, after: int, named: bool) -> None:
-    """Tell the run's events behind a position as they happen: on a terminal or with -v, else nothing.
+    """Print the run's events after a position as they happen: on a terminal or with -v, else nothing.
 
     Until the run has ended or this is cancelled. With `named` each line names the run.
     """
@@ -27,4 +27,4 @@ async def follow(settings: Settings, run: Run[Any], *, after: int, named: bool) 
     async for event in run.events(after=after):
         where = "" if event.node is None else str(Address(event.node, event.path))
         head = f"{clock(event.at, time.time())}  {name}"
-        tell(fitted(head, event.type, where, detail_of(event.data), width, colour))
+        write_message(fitted(head, event.type, where, detail_of(event.data), width, colour))

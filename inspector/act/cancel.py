@@ -54,7 +54,7 @@ async def _cancel(
             _show(settings, run, ())
             return Exit.OK
         await executor.cancel(run_id)
-        told = False
+        announced = False
         while True:
             run, _, holder = await store.read(lambda view: _read(view, run_id))
             if run.status.finished:
@@ -65,8 +65,8 @@ async def _cancel(
                 if run.status.finished:
                     break
                 if holder is None:
-                    if told:  # whoever drove it has ended without it: then it is ours to do
-                        told = False
+                    if announced:  # whoever drove it has ended without it: then it is ours to do
+                        announced = False
                         await executor.cancel(run_id)
                         continue
                     say(
@@ -75,8 +75,8 @@ async def _cancel(
                     )
                     say(f"When the cause is gone, go on with: {again}")
                     return Exit.ERROR
-                if not told:
-                    told = True
+                if not announced:
+                    announced = True
                     say(f"{holder} drives run {run_id} and was asked to cancel it; waiting for that ...")
             await asyncio.sleep(LOOK)
         _show(settings, run, under_way)

@@ -1,6 +1,6 @@
 """`perdure resume` and `perdure retry`: driving runs on, until they end, wait for a person, or (`--once`) wait at all.
 
-The result goes to stdout at the end. On a terminal, or with -v, events are told on stderr while they happen.
+The result goes to stdout at the end. On a terminal, or with -v, events are printed on stderr as they happen.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ Work: TypeAlias = "Callable[[_Driving], Awaitable[Exit]]"
 
 LOOK = 0.2
 """Seconds between two looks at whether anything can still move."""
+LAST_EVENTS = 2.0
+"""Seconds to wait for the last events of runs that have ended to be printed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +143,7 @@ class _Driving:
     async def _ends(
         self, runs: Sequence[Run[Any]], positions: Mapping[str, int], *, once: bool, named: bool = False
     ) -> list[_End]:
-        """Wait until all runs have ended or nothing moves any more; tell what happens behind these positions."""
+        """Wait until all runs have ended or nothing moves any more; print what happens after these positions."""
         results = {run.id: asyncio.create_task(run.result()) for run in runs}
         followers = [
             asyncio.create_task(follow(self._settings, run, after=positions.get(run.id, 0), named=named))
@@ -153,6 +155,8 @@ class _Driving:
             await asyncio.wait([everything, standstill], return_when=asyncio.FIRST_COMPLETED)
             if standstill.done():
                 standstill.result()  # raises what it raised
+            else:
+                await asyncio.wait(followers, timeout=LAST_EVENTS)
             return [await self._end(run.id, results[run.id]) for run in runs]
         finally:
             tasks = [*results.values(), *followers, standstill]
@@ -193,13 +197,11 @@ class _Driving:
             case RunStatus.FAILED:
                 return _End(run=run, exit=Exit.FAILED, problem=problem)
             case _:
-                waits = await self._store.read(lambda view: _waits(view, run))
-                lost = (
-                    None
-                    if waits and error is None
-                    else f"Run {run_id} is not driven on. {self._log.errors()}"
-                )
-                return _End(run=run, exit=Exit.WAITS, problem=lost, waits=waits)
+                waits, live = await self._store.read(lambda view: _waits(view, run))
+                problem = None
+                if error is not None or not live:
+                    problem = f"Run {run_id} is not driven on. {self._log.errors()}"
+                return _End(run=run, exit=Exit.WAITS, problem=problem, waits=waits if live else ())
 
     def _failure(self, error: RunFailedError) -> str:
         """Why the run failed, and the command that goes on."""
@@ -241,10 +243,11 @@ class _Driving:
         say(f"Go on with: {drive_command(self._settings, 'resume', end.run.id)}")
 
 
-def _waits(view: View, run: RunRecord) -> list[Wait]:
-    """What the run waits on, once this process has left it."""
+def _waits(view: View, run: RunRecord) -> tuple[list[Wait], bool]:
+    """What the run waits on once this process has left it, and whether anything in it can go on at all."""
     with view.snapshot():
-        return read_waits(view, run, holder=None)
+        activations, _ = view.live([run.key])
+        return read_waits(view, run, holder=None), bool(activations)
 
 
 def _only_people_move(view: View, keys: Sequence[int]) -> bool:

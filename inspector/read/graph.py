@@ -48,10 +48,13 @@ def read_graph(view: View, name: str) -> RunGraph:
     items: dict[int, int] = {}
     for scope in view.scopes(run.key):
         items[scope.scope] = items.get(scope.scope, 0) + scope.size
-    return RunGraph(run=run, plan=plan, states=found, taken=taken, items=items, concurrency=_concurrency(run))
+    return RunGraph(
+        run=run, plan=plan, states=found, taken=taken, items=items, concurrency=_concurrency(run, plan)
+    )
 
 
-def _concurrency(run: RunRecord) -> dict[str, int]:
+def _concurrency(run: RunRecord, plan: Plan) -> dict[str, int]:
     """By the policies with which the run was driven last."""
     policies = Policies.from_plain(unpack(run.policies)) if run.policies else NO_POLICIES
-    return {name: policy.concurrency for name, policy in policies.items() if policy.concurrency is not None}
+    found = {node.name: policies.of(node.name).concurrency for node in plan.nodes}
+    return {name: concurrency for name, concurrency in found.items() if concurrency is not None}

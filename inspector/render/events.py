@@ -50,7 +50,7 @@ def fitted(head: str, kind: str, where: str, detail: str, width: int, colour: bo
 
 
 def detail_of(data: Mapping[str, Any]) -> str:
-    """What the journal tells about an event, in a few words."""
+    """What the journal says about an event, in a few words."""
     match data:
         case {"error": {"message": message, **rest}}:
             return f"{rest.get('type', 'Error')}: {message}"

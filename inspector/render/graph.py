@@ -117,7 +117,7 @@ class _Drawing:
         yield from self._scope(0, "")
 
     def _scope(self, index: int, bar: str) -> Iterator[str]:
-        """The nodes of a scope, those of each scope inside where its first node stands."""
+        """The nodes of a scope, with those of each inner scope in the place of its first node."""
         drawn: set[int] = set()
         for node in self._plan.nodes:
             if node.scope == index:

@@ -73,7 +73,7 @@ class Stream:
 def encode(value: object, indent: int | None = None) -> str:
     """Plain data as JSON. Bytes become base64; a date, a UUID or a number that JSON lacks (nan, inf) its text.
 
-    Control characters stand in it as escapes, so it can be shown on a terminal.
+    Control characters are escaped, so it can be shown on a terminal.
     """
     text = json.dumps(_jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -81,17 +81,17 @@ def encode(value: object, indent: int | None = None) -> str:
 
 def say(message: str) -> None:
     """A message for people, on stderr, without control characters."""
-    tell(clean_lines(message))
+    write_message(clean_lines(message))
 
 
-def tell(line: str) -> None:
+def write_message(line: str) -> None:
     """A line on stderr that is clean already, and may be coloured."""
     sys.stdout.flush()
     print(line, file=sys.stderr, flush=True)
 
 
 def plain_text(value: object) -> Iterator[str]:
-    """A result as people take it: text as it is, anything else as JSON. On a terminal the text can't steer it."""
+    """A result: text as it is, anything else as JSON. On a terminal the text can't steer it."""
     if not isinstance(value, str):
         yield encode(value, indent=2)
     else:

@@ -23,6 +23,7 @@ from .output import encode, plain_text
 from .table import Cell, Column, table
 from .terminal import clean, paint, shorten, wrap
 from .times import clock, span, until
+from .tokens import handle_text
 
 S = State
 
@@ -136,7 +137,7 @@ class _Page:
         for provider, waiting in groupby(providers, key=lambda wait: wait.provider):
             yield from self._wrapped("  waits on ", f"{provider}: {self._named(list(waiting), 'next poll')}")
         if by_kind.get("time"):
-            yield from self._wrapped("  waits until ", self._named(by_kind["time"], "due"))
+            yield from self._wrapped("  waits until ", self._named(by_kind["time"], "due", always=True))
         yield from self._signals()
         for wait in by_kind.get("driver", []):
             if wait.address is None:
@@ -179,12 +180,14 @@ class _Page:
         holder = self._details.holder
         return "Kept for whoever drives the run next." if holder is None else f"Left to {holder}."
 
-    def _named(self, waiting: Sequence[Wait], what: str) -> str:
+    def _named(self, waiting: Sequence[Wait], what: str, *, always: bool = False) -> str:
         """`research[0], research[1] and 98 more (next poll in 3 s)`."""
         names = [str(wait.address) for wait in waiting]
         more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
         times = [wait.at for wait in waiting if wait.at is not None and wait.at > self._now + 1]
-        when = f" ({what} {until(min(times) - self._now)})" if times and self._details.holder else ""
+        when = (
+            f" ({what} {until(min(times) - self._now)})" if times and (always or self._details.holder) else ""
+        )
         return f"{', '.join(names[:NAMED])}{more}{when}"
 
     def _activations(self) -> Iterator[str]:
@@ -215,7 +218,7 @@ class _Page:
         tries = max(activation.record.attempt for activation in activations)
         one = activations[0] if len(activations) == 1 else None
         token = None if one is None or one.state.terminal else one.token
-        handle = "" if token is None else " ".join(str(value) for value in token["handle"].values())
+        handle = "" if token is None else handle_text(token, self._now)
         return [
             Cell(row.node),
             states.words(activation.state for activation in activations),
@@ -293,7 +296,7 @@ class _Page:
             yield paint("  (cut; `-o json` has all of it, under `result`)", "dim", self._colour)
 
     def _wrapped(self, head: str, text: str, styles: Mapping[str, Any] | None = None) -> Iterator[str]:
-        """The text behind a head, in lines that fit; the words in `styles` are coloured where they stand first."""
+        """The text after a head, in lines that fit; the words in `styles` are coloured where they occur first."""
         indent = "  " if not head.startswith("  ") else "    "
         first, *rest = wrap(head + text, self._width - 4) or [""]
         for word, style in (styles or {}).items():

@@ -33,7 +33,7 @@ class Column:
 def table(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, width: int, colour: bool
 ) -> Iterator[str]:
-    """The lines of a table. Columns in which nothing stands are left out; long cells are cut to fit the width."""
+    """The lines of a table. Empty columns are left out; long cells are cut to fit the width."""
     rows = [[Cell(clean(cell.text), cell.style) for cell in row] for row in rows]
     used = [index for index in range(len(columns)) if any(row[index].text for row in rows)]
     widths = {

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..read.tokens import OpenToken
 from ..settings import Settings
 from . import states
 from .output import encode
 from .table import Cell, Column, table
-from .times import span, until
+from .times import clock, span, until
+
+TIMER = "perdure.timer"
+"""The provider of timers' tokens."""
 
 _COLUMNS = (
     Column("RUN", least=10),
@@ -35,7 +39,7 @@ def token_lines(settings: Settings, tokens: Sequence[OpenToken]) -> Iterator[str
             Cell(entry.run.id, "bold"),
             Cell(str(entry.address)),
             states.cell(entry.operation.state),
-            Cell(" ".join(str(value) for value in entry.token["handle"].values())),
+            Cell(handle_text(entry.token, now)),
             Cell(span(now - entry.token["created_at"])),
             Cell("" if entry.token["cursor"] is None else encode(entry.token["cursor"])),
             _next_poll(entry, now),
@@ -44,6 +48,15 @@ def token_lines(settings: Settings, tokens: Sequence[OpenToken]) -> Iterator[str
         for entry in tokens
     ]
     yield from table(_COLUMNS, cells, width=settings.width(sys.stdout), colour=settings.colour(sys.stdout))
+
+
+def handle_text(token: Mapping[str, Any], now: float) -> str:
+    """The provider's id or ids in one line; of a timer the time that it waits for."""
+    handle: Mapping[str, Any] = token["handle"]
+    at = handle.get("until")
+    if token["provider"] == TIMER and isinstance(at, int | float):
+        return f"until {clock(at, now)}"
+    return " ".join(str(value) for value in handle.values())
 
 
 def _next_poll(entry: OpenToken, now: float) -> Cell:

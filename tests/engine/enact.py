@@ -15,8 +15,9 @@ from typing import Any
 from zlib import crc32
 
 from perdure.engine import Workflow
-from perdure.engine.events import Address
-from perdure.engine.plan import EdgeKind, Plan, PlanEdge
+from perdure.engine.core.addresses import Address
+from perdure.engine.core.plan import EdgeKind, Plan, PlanEdge
+from perdure.engine.core.policy import Policies
 from perdure.nodes import Context, Node, node
 
 from .oracle import Fact, Oracle, Verdict
@@ -61,7 +62,7 @@ def said(behaviour: Behaviour, plan: Plan, address: Address, given: object) -> s
 class Enacted:
     """The workflow. A plan that `Workflow` refuses raises `WorkflowInvalidError` when it is checked."""
 
-    def __init__(self, plan: Plan, behaviour: Behaviour) -> None:
+    def __init__(self, plan: Plan, policies: Policies, behaviour: Behaviour) -> None:
         self.plan = plan
         self.behaviour = behaviour
         nodes = {each.name: self._node(each.name) for each in plan.nodes}
@@ -73,7 +74,8 @@ class Enacted:
             source, target = nodes[edge.source], nodes[edge.target]
             match edge.kind:
                 case EdgeKind.MAP:
-                    self.workflow.map(source, target, limit=edge.limit)
+                    concurrency = policies.of(edge.target).concurrency
+                    self.workflow.map(source, target, concurrency=concurrency)
                 case EdgeKind.COLLECT:
                     self.workflow.collect(source, target)
                 case EdgeKind.JOIN if edge.target not in joined:
@@ -90,8 +92,8 @@ class Enacted:
                     pass
         for each in plan.nodes:
             ends = not plan.outgoing[each.name] and each.name != plan.end
-            if ends or each.dropped:
-                self.workflow.drop(nodes[each.name])
+            if ends or each.discarded:
+                self.workflow.discard(nodes[each.name])
 
     def _when(self, edge: PlanEdge) -> Callable[[Any], bool]:
         return lambda value: self.behaviour.takes(edge, value)
@@ -189,7 +191,7 @@ class Expected:
         taken = taken or [e.index for e in edges if e.otherwise]
         self.values[address] = value
         certain = not edges or any(not (e.conditional or e.otherwise) for e in edges)
-        if not taken and not certain and not self.plan.node[address.node].dropped:
+        if not taken and not certain and not self.plan.node[address.node].discarded:
             self.stuck.add(address)
             return
         items = len(value) if isinstance(value, list) else None

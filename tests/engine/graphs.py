@@ -1,6 +1,6 @@
-"""Plans for tests of the scheduler: a short way to write one down, and a way to draw one at random.
+"""Plans for tests of the core: a short way to write one down, and a way to draw one at random.
 
-`Sketch` writes `Plan` data directly, so that these tests stand on nothing but the scheduler's own input. It
+`Sketch` writes `Plan` data directly, so that these tests stand on nothing but the core's own input. It
 works out scopes as a workflow does and checks nothing else.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from perdure.engine.plan import EdgeKind, OnFailure, Plan, PlanEdge, PlanNode, PlanScope
+from perdure.engine.core.plan import EdgeKind, OnFailure, Plan, PlanEdge, PlanNode, PlanScope
+from perdure.engine.core.policy import Policies, Policy
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ class Sketch:
         self.scope_of = {start: 0}
         self.scopes = [PlanScope(index=0, parent=None, edge=None, depth=0)]
         self.edges: list[PlanEdge] = []
+        self.policy_of: dict[str, Policy] = {}
 
     def edge(self, source: str, target: str, *, when: bool = False, otherwise: bool = False) -> int:
         return self._add(
@@ -35,13 +37,15 @@ class Sketch:
         for source, target in pairwise(nodes):
             self.edge(source, target)
 
-    def map(self, source: str, target: str, *, limit: int | None = None) -> int:
+    def map(self, source: str, target: str, *, concurrency: int | None = None) -> int:
         outer = self.scopes[self.scope_of[source]]
         scope = PlanScope(
             index=len(self.scopes), parent=outer.index, edge=len(self.edges), depth=outer.depth + 1
         )
         self.scopes.append(scope)
-        return self._add(EdgeKind.MAP, source, target, scope.index, scope=scope.index, limit=limit)
+        if concurrency is not None:
+            self.policy(target, concurrency=concurrency)
+        return self._add(EdgeKind.MAP, source, target, scope.index, scope=scope.index)
 
     def collect(self, source: str, target: str) -> int:
         closed = self.scopes[self.scope_of[source]]
@@ -52,6 +56,15 @@ class Sketch:
         scope = max((self.scope_of[source] for source in sources), key=lambda index: self.scopes[index].depth)
         for position, source in enumerate(sources):
             self._add(EdgeKind.JOIN, source, target, scope, position=position)
+
+    def policy(self, node: str, **options: Any) -> None:
+        """Change options of the node's policy."""
+        self.policy_of[node] = replace(self.policy_of.get(node, Policy()), **options)
+
+    @property
+    def policies(self) -> Policies:
+        """Those of all nodes."""
+        return Policies(self.policy_of)
 
     def plan(self, end: str, *, on_failure: OnFailure = "cancel") -> Plan:
         order = TopologicalSorter[str]({self.start: ()})
@@ -69,7 +82,7 @@ class Sketch:
                     scope=self.scope_of[name],
                     input="object",
                     output="object",
-                    dropped=name != end and name not in sources,
+                    discarded=name != end and name not in sources,
                 )
                 for name in order.static_order()
             ),
@@ -88,7 +101,6 @@ class Sketch:
         conditional: bool = False,
         otherwise: bool = False,
         position: int = 0,
-        limit: int | None = None,
         scope: int | None = None,
     ) -> int:
         assert self.scope_of.setdefault(target, target_scope) == target_scope, f"{target} lies in two scopes"
@@ -100,7 +112,6 @@ class Sketch:
             conditional=conditional,
             otherwise=otherwise,
             position=position,
-            limit=limit,
             scope=scope,
         )
         self.edges.append(edge)
@@ -132,10 +143,30 @@ class Choices:
 
 
 def draw_plan(choices: Choices, *, nodes: int = 7, depth: int = 3) -> Plan:
-    """A random plan: a DAG with conditions, alternatives, joins (over enclosing scopes too), nested maps with
-    limits, collects (none, one or several of a scope), and nodes where ending is meant."""
+    """A random plan: a DAG with conditions, alternatives, joins (over enclosing scopes too), nested maps,
+    collects (none, one or several of a scope), and nodes where ending is meant."""
     sketch = _Drawing(choices, nodes, depth).draw()
     return replace(_shuffled(sketch, choices), on_failure="finish" if choices.chance(30) else "cancel")
+
+
+def draw_policies(choices: Choices, plan: Plan) -> Policies:
+    """Random policies: maps of which few items run at once, retries, every way to deal with an unknown fate."""
+    return Policies({node.name: _draw_policy(choices, plan, node.name) for node in plan.nodes})
+
+
+def _draw_policy(choices: Choices, plan: Plan, name: str) -> Policy:
+    mapped = any(edge.kind is EdgeKind.MAP for edge in plan.incoming[name])
+    return Policy(
+        concurrency=choices.one([None, None, 1, 2]) if mapped else None,
+        retries=choices.number(0, 2),
+        on_unknown_submit=choices.one(["resubmit", "fail", "hold"]),
+        submit_timeout=choices.one([86_400.0, 30.0]),
+        deadline=choices.one([None, None, 100.0]),
+        queue_limit=choices.one([None, None, 50.0]),
+        idempotent_for=choices.one([0.0, 0.0, 1_000.0]),
+        find_after=choices.one([None, 0.0, 20.0]),
+        once=choices.chance(30),
+    )
 
 
 class _Drawing:
@@ -196,7 +227,7 @@ class _Drawing:
 
     def _map(self, scope: list[str], outer: list[str]) -> None:
         source, target = self.choices.one(scope), self._name()
-        self.sketch.map(source, target, limit=self.choices.one([None, None, 1, 2]))
+        self.sketch.map(source, target)
         inner = [target]
         self._grow(inner, outer=[*outer, *scope], least=1, most=4)
         name = self._name()

@@ -1,7 +1,7 @@
 """What must be true of a run, worked out anew from the plan and from what has succeeded so far.
 
 No counters, no order, no state: each question is answered by asking the same of the sources. It shares no
-code with the scheduler and is slow on purpose.
+code with the core and is slow on purpose.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from perdure.engine.events import Address
-from perdure.engine.plan import EdgeKind, Plan, PlanEdge
+from perdure.engine.core.addresses import Address
+from perdure.engine.core.plan import EdgeKind, Plan, PlanEdge
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,22 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from perdure.checkpoints import RunStatus, State, SQLiteStore, Store, unpack
-from perdure.engine import Executor, RunFailedError, WorkflowInvalidError, backoff
-from perdure.engine.events import Address, Succeeded, from_journal
-from perdure.engine.plan import Plan
-from perdure.engine.restore import restore
-from perdure.engine.scheduler import fold
+from perdure.checkpoints import RunStatus, SQLiteStore, State, unpack
+from perdure.engine import Executor, RunFailedError, WorkflowInvalidError
+from perdure.engine.core import policy
+from perdure.engine.core.addresses import Address
+from perdure.engine.core.events import Succeeded
+from perdure.engine.core.journal import from_journal
+from perdure.engine.core.machine import fold
+from perdure.engine.core.plan import Plan
+from perdure.engine.core.policy import Policies
+from perdure.engine.core.restore import restore
 
-from .bench import perform, store_of
+from .bench import perform, read, record
+from .core.test_properties import pace
 from .enact import Behaviour, Enacted, Expected
-from .graphs import Choices, draw_plan
+from .graphs import Choices, draw_plan, draw_policies
 from .oracle import Verdict
-from .test_scheduler_properties import pace
 
 S = State
 
@@ -30,7 +34,8 @@ S = State
 def draw(choices: Choices, *, failing: bool) -> Enacted:
     """A random workflow that passes the checks, as about two of three do: the others are refused with reason."""
     seed = choices.number(0, 2**16)
-    enacted = Enacted(draw_plan(choices, nodes=6, depth=2), Behaviour(seed, failing))
+    plan = draw_plan(choices, nodes=6, depth=2)
+    enacted = Enacted(plan, draw_policies(choices, plan), Behaviour(seed, failing))
     try:
         enacted.workflow.check()
     except WorkflowInvalidError:
@@ -59,33 +64,31 @@ def check_outcome(found: object, expected: Expected) -> None:
         assert found in stops
 
 
-async def check_stored(store: Store, plan: Plan, expected: Expected, enacted: Enacted) -> None:
+async def check_stored(executor: Executor, plan: Plan, expected: Expected, enacted: Enacted) -> None:
     """The rows are what the oracle says, the values those that it computes, and the journal says the same."""
-    record = await store.run("r")
-    assert record.status is (RunStatus.SUCCEEDED if expected.completed else RunStatus.FAILED)
-    for row in await store.activations(record.key):
+    run = await record(executor)
+    assert run.status is (RunStatus.SUCCEEDED if expected.completed else RunStatus.FAILED)
+    for row in await read(executor, lambda view: view.activations(run.key)):
         address = Address(row.key.node, row.path)
         if row.state is S.SUCCEEDED:
-            value = await store.result(record.key, row.key)
+            value = await read(executor, lambda view: view.value(run.key, row.key))  # noqa: B023  # awaited at once
             assert value is not None
             decoded = enacted.workflow.node(address.node).output_codec.decode(value.data)
             assert decoded == expected.values[address]
         elif expected.completed:
             assert row.state is S.SKIPPED
             assert expected.oracle.verdict(address) is Verdict.SKIPPED
-    journal = await store.events(record.key)
-    events = [from_journal(entry.type, entry.node, entry.path, unpack(entry.data)) for entry in journal]
+    journal = await read(executor, lambda view: view.events(run.key))
+    events = [
+        from_journal(entry.type, entry.at, entry.node, entry.path, unpack(entry.data)) for entry in journal
+    ]
     succeeded = [event.address for event in events if isinstance(event, Succeeded)]
     assert len(succeeded) == len(set(succeeded))
     if expected.completed:
         assert set(succeeded) == set(expected.values)
-    restored = restore(
-        plan,
-        record.outcome,
-        await store.scopes(record.key, open_only=True),
-        await store.activations(record.key, open_only=True),
-    )
-    assert fold(plan, events) == restored
+    (loaded,) = await read(executor, lambda view: view.load([run.key]))
+    policies = Policies({}) if run.policies is None else Policies.from_plain(unpack(run.policies))
+    assert fold(plan, events) == restore(plan, policies, loaded)
 
 
 @pace(25)
@@ -98,7 +101,7 @@ def test_any_workflow_comes_to_what_the_oracle_says(data: st.DataObject) -> None
     async def test(folder: Path) -> None:
         async with Executor(SQLiteStore(folder / "perdure.db", synchronous="NORMAL")) as executor:
             check_outcome(await outcome(executor, enacted), expected)
-            await check_stored(store_of(executor), plan, expected, enacted)
+            await check_stored(executor, plan, expected, enacted)
         assert set(enacted.behaviour.ran.values()) <= {1}
 
     with tempfile.TemporaryDirectory() as folder:
@@ -125,8 +128,8 @@ def test_failures_backoffs_and_executors_that_leave_change_nothing_about_it(data
                             break
         async with Executor(store) as executor:
             check_outcome(await outcome(executor, enacted), expected)
-            await check_stored(store_of(executor), plan, expected, enacted)
+            await check_stored(executor, plan, expected, enacted)
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(backoff, "FIRST", 0.002)
+        patched.setattr(policy, "FIRST_BACKOFF", 0.002)
         perform(test(Path(folder)))

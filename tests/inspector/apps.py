@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from perdure.engine import Workflow
-from perdure.nodes import Agent, Polling, node
+from perdure.nodes import Agent, Polling, node, timer
 
 QUICK = Polling(first=0.1, cap=0.2)
 
@@ -145,7 +146,34 @@ async def doze(seconds: float) -> str:
 dozing = Workflow("dozing", start=doze, end=shout)
 dozing.edge(doze, shout)
 
-ALL = [briefing, asking, choosing, reading, sections, stumbling, dozing]
+
+@timer
+def pause(text: str) -> timedelta:
+    return timedelta(hours=1)
+
+
+pausing = Workflow("pausing", start=pause, end=shout)
+pausing.edge(pause, shout)
+
+STEERING = "\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\r\x08"
+
+
+@node
+async def echo(text: str) -> str:
+    return text + STEERING
+
+
+@node
+async def swear(text: str) -> str:
+    raise ValueError(text)
+
+
+swearing = Workflow("swearing", start=echo, end=swear)
+swearing.edge(echo, swear)
+echoing = Workflow("echoing", start=ask, end=echo)
+echoing.edge(ask, echo)
+
+ALL = [briefing, asking, choosing, reading, sections, stumbling, dozing, pausing, swearing, echoing]
 ONE = briefing
 NOTHING: list[Workflow[str, str]] = []
 NUMBER = 42

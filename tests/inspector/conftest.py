@@ -10,7 +10,7 @@ from perdure.simulator.fixture import simulator as simulator
 
 from . import apps
 from .console import HERE, Console
-from .making import backs_off, make, two_wait, unknown
+from .making import backs_off, make, one_waits, two_wait, unknown
 
 LONG = "nightly/2026-11-22/" + "a-long-id-that-somebody-thought-was-a-good-idea-" * 3 + "end"
 
@@ -35,6 +35,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make(db, apps.reading, "poem.txt", LONG)
         make(db, apps.briefing, "seals", "waiting-1", until=two_wait)
         make(db, apps.asking, "whales", "asking-1", until=unknown)
+        make(db, apps.pausing, "later", "timer-1", until=one_waits)
         make(db, apps.sections, 1000, "wide-1")
         make(db, apps.sections, 3, "narrow-1")
         make(db, apps.stumbling, 1, "stumbling-1", until=backs_off)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -71,10 +74,15 @@ def test_every_verb_is_in_the_reference(words: tuple[str, ...]) -> None:
 def test_the_keys_of_json_are_in_the_reference(viewer: Console) -> None:
     text = PAGE.read_text(encoding="utf-8")
     run = viewer.run("show", "waiting-1", "-o", "json").json
+    operation = run["activations"][1]["operations"][0]
     entries = [
         run,
         run["waits_on"][0],
         run["activations"][1],
+        operation,
+        operation["submissions"][0],
+        run["claims"][0],
+        viewer.run("runs", "--status", "failed", "-o", "json").json[0]["error"],
         viewer.run("tokens", "-o", "json").json[0],
         viewer.run("events", "done-1", "-o", "json").json[0],
         viewer.run("graph", "done-1", "-o", "json").json,
@@ -129,22 +137,33 @@ def test_the_version_is_the_package_s(viewer: Console) -> None:
 
 
 HEAVY = ("openai", "networkx", "pydantic", "starlette", "uvicorn", "asyncio", "aiosqlite")
+DRIVING = (
+    "perdure.engine.runtime",
+    "perdure.engine.executor",
+    "perdure.engine.graph.workflow",
+    "perdure.nodes",
+)
 
 
 @pytest.mark.parametrize(
     ("words", "lacks"),
     [
-        (["--help"], (*HEAVY, "sqlite3", "perdure.checkpoints")),
-        (["runs"], HEAVY),
-        (["show", "done-1"], HEAVY),
-        (["tokens"], HEAVY),
-        (["events", "done-1"], HEAVY),
-        (["graph", "done-1"], HEAVY),
-        (["db", "check"], HEAVY),
+        (["--help"], (*HEAVY, *DRIVING, "sqlite3", "perdure.checkpoints")),
+        (["runs"], (*HEAVY, *DRIVING)),
+        (["show", "done-1"], (*HEAVY, *DRIVING)),
+        (["tokens"], (*HEAVY, *DRIVING)),
+        (["events", "done-1"], (*HEAVY, *DRIVING)),
+        (["events", "done-1", "-f"], (*HEAVY, *DRIVING)),
+        (["graph", "done-1"], (*HEAVY, *DRIVING)),
+        (["graph", "done-1", "--mermaid"], (*HEAVY, *DRIVING)),
+        (["db", "info"], (*HEAVY, *DRIVING)),
+        (["db", "check"], (*HEAVY, *DRIVING)),
     ],
-    ids=lambda value: str(value[0]),
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "lacks",  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
 )
-def test_looking_loads_nothing_heavy(viewer: Console, words: list[str], lacks: tuple[str, ...]) -> None:
+def test_looking_loads_nothing_heavy_and_nothing_that_drives(
+    viewer: Console, words: list[str], lacks: tuple[str, ...]
+) -> None:
     program = (
         "import sys, atexit\n"
         f"atexit.register(lambda: print(sorted(set({lacks!r}) & set(sys.modules)), file=sys.stderr))\n"
@@ -160,3 +179,53 @@ def test_looking_loads_nothing_heavy(viewer: Console, words: list[str], lacks: t
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+TABLES = re.compile(
+    r"\b(runs|activations|operations|submissions|scopes|events|signals|claims|workflows|blobs)\b"
+)
+
+
+def reads_a_table(statement: str) -> bool:
+    """Whether it reads rows of ours. SQLite traces its own look at a table's columns as a comment."""
+    return TABLES.search(statement) is not None and not statement.startswith("--")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["runs"],
+        ["show", "waiting-1"],
+        ["show", "wide-1", "-o", "json"],
+        ["tokens"],
+        ["tokens", "waiting-1", "-o", "json"],
+        ["events", "wide-1"],
+        ["events", "done-1", "-o", "jsonl"],
+        ["graph", "wide-1"],
+        ["graph", "wide-1", "--mermaid"],
+        ["db", "info"],
+        ["db", "check"],
+    ],
+    ids=" ".join,
+)
+def test_a_look_is_of_one_moment(gallery: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """All that a verb reads of the tables is read in one transaction, of which there is one."""
+    statements: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection = connect(*args, **kwargs)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    done = CliRunner().invoke(cli, [*words, "--db", str(gallery)])
+    assert done.exit_code == 0, done.output
+    assert [statement for statement in statements if statement in ("BEGIN", "ROLLBACK", "COMMIT")] == [
+        "BEGIN", "ROLLBACK",
+    ]  # fmt: skip
+    begun, ended = statements.index("BEGIN"), statements.index("ROLLBACK")
+    assert any(map(reads_a_table, statements[begun:ended]))
+    assert [
+        statement for statement in [*statements[:begun], *statements[ended:]] if reads_a_table(statement)
+    ] == []

@@ -169,6 +169,29 @@ def test_damage_is_listed_line_by_line(console: Console, db: Path) -> None:
     assert (form.code, form.json["sound"], form.json["damage"]) == (1, False, done.lines)
 
 
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        ("UPDATE blobs SET data = CAST('x' AS BLOB)", "of run large-1: its bytes have changed"),
+        ("DELETE FROM blobs", "run large-1: its input is gone"),
+        ("DELETE FROM blobs", "run large-1: activations row 2: refers to a row of blobs that is gone"),
+        (
+            "UPDATE runs SET signature = 'none'",
+            "run large-1: runs row 1: refers to a row of workflows that is gone",
+        ),
+    ],
+)
+def test_damage_names_the_run(console: Console, db: Path, damage: str, line: str) -> None:
+    make(db, apps.echoing, "otters " * 1000, "large-1")
+    connection = sqlite3.connect(db)
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    done = console.run("db", "check")
+    assert done.code == 1
+    assert any(line in found for found in done.lines), done.out
+
+
 def test_damaged_pages_are_said(console: Console, db: Path) -> None:
     make(db, apps.briefing, "otters", "otters-1", until=two_wait)
     connection = sqlite3.connect(db)

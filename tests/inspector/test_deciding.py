@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sqlite3
@@ -12,6 +13,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from perdure.checkpoints.codec import pack
+from perdure.checkpoints.sqlite import SQLiteStore
 from perdure.inspector.act.simulate import SimulatorUnavailableError, simulate
 from perdure.simulator import Answer, ConnectionLost, Match, Rule, Simulator, SlowReply
 
@@ -50,7 +53,7 @@ def test_fail_fails_the_run_and_nothing_is_submitted(
     assert console.run("answer", lost, "look", "fail").code == 0
     done = console.run("resume", lost)
     assert done.code == 4
-    assert "decided to count it as failed" in done.err
+    assert "a person decided to fail the node" in done.err
     assert len(simulator.ledger().submissions()) == 1
 
 
@@ -70,6 +73,7 @@ def test_a_handle_is_adopted(console: Console, lost: str, simulator: Simulator) 
         (("whales-1", "look", "resubmitt"), 2, "did you mean resubmit?"),
         (("whales-1", "look", "Fail"), 2, "did you mean fail?"),
         (("whales-1", "look", " "), 2, "it is empty"),
+        (("whales-1", "look", "HANDLE"), 2, "HANDLE stands for the provider's handle"),
         (("whales-1", "look"), 2, "Missing argument"),
         (("nosuch", "look", "fail"), 3, "perdure runs"),
     ],
@@ -80,7 +84,39 @@ def test_an_answer_that_does_not_fit_is_refused(
     done = console.run("answer", *words)
     assert (done.code, done.out) == (code, "")
     assert message in done.err
-    assert console.run("db", "info", "-o", "json").json["rows"]["inbox"] == 0
+    assert console.run("db", "info", "-o", "json").json["rows"]["signals"] == 0
+
+
+def test_an_answer_that_was_given_is_shown_and_not_asked_for_again(console: Console, lost: str) -> None:
+    assert console.run("answer", lost, "look", "fail").code == 0
+    run = console.run("show", lost, "-o", "json").json
+    assert [(wait["on"], wait["activation"], wait["answer"]) for wait in run["waits_on"]] == [
+        ("driver", "look", "fail"),
+        ("driver", None, None),
+    ]
+    (signal_,) = run["signals"]
+    assert list(signal_) == ["id", "at", "kind", "activation", "data"]
+    assert (signal_["kind"], signal_["activation"], signal_["data"]) == ("answer", "look", {"answer": "fail"})
+    text = console.run("show", lost).out
+    assert "fail for look. Kept for whoever drives the run next." in " ".join(text.split())
+    assert "waits for you" not in text
+    assert "perdure answer" not in text
+    assert "perdure resume whales-1" in text
+
+
+def test_a_signal_of_a_kind_that_nobody_knows_is_shown(console: Console, db: Path, lost: str) -> None:
+    async def leave() -> None:
+        async with SQLiteStore(db) as store:
+            run = await store.read(lambda view: view.run(lost))
+            await store.signal(run.key, "raven", "look", (), pack({"wings": 2}))
+            await store.signal(run.key, "cancel", None, (), b"\xc1 no msgpack")
+
+    asyncio.run(leave())
+    text = " ".join(console.run("show", lost).out.split())
+    assert 'signal of kind raven for look, 0 s ago, which this version does not know: {"wings": 2}.' in text
+    assert "asked to cancel 0 s ago. Kept for whoever drives the run next." in text
+    signals = console.run("show", lost, "-o", "json").json["signals"]
+    assert [(one["kind"], one["data"]) for one in signals] == [("raven", {"wings": 2}), ("cancel", None)]
 
 
 def test_a_second_answer_is_refused_while_the_first_waits(console: Console, lost: str) -> None:
@@ -145,7 +181,9 @@ def test_a_submission_whose_process_was_killed_can_be_decided_before_anybody_res
     (accepted,) = simulator.ledger().accepted()
     text = " ".join(console.run("show", "whales-1").out.split())
     assert "the process that submitted look ended before the handle was known" in text
-    assert "perdure answer whales-1 look resubmit|fail|HANDLE" in text
+    assert "gone and did not give it back" in text
+    for reply in ("resubmit", "fail", "HANDLE"):
+        assert f"perdure answer whales-1 look {reply}" in text
     assert console.run("answer", "whales-1", "look", accepted.id).code == 0
     assert console.run("resume", "whales-1").code == 0
     assert len(simulator.ledger().submissions()) == 1
@@ -193,6 +231,9 @@ def test_cancel_is_not_over_before_the_provider_has_acknowledged(
     refused = console.run("cancel", stuck, env={"OPENAI_API_KEY": "sk-wrong"})
     assert (refused.code, refused.out) == (1, "")
     assert "401" in refused.err
+    assert (
+        "Run otters-1 is cancelling: the cancel is committed, but not acknowledged everywhere." in refused.err
+    )
     assert "perdure cancel otters-1" in refused.err
     states = {token["state"] for token in console.run("tokens", "-o", "json").json}
     assert states == {"cancelling"}

@@ -128,7 +128,8 @@ def test_a_run_that_waits_for_a_person(console: Console, db: Path, simulator: Si
     make(db, apps.asking, "whales", "whales-1", until=unknown)
     done = console.run("resume", "whales-1")
     assert (done.code, done.out) == (5, "")
-    assert "perdure answer whales-1 look resubmit|fail|HANDLE" in done.err
+    for reply in ("resubmit", "fail", "HANDLE"):
+        assert f"  perdure answer whales-1 look {reply}\n" in done.err
     assert "Go on with: perdure resume whales-1" in done.err
     assert len(simulator.ledger().submissions()) == 1
 
@@ -274,6 +275,14 @@ def test_retry_goes_on_when_the_cause_is_gone(console: Console, db: Path, tmp_pa
     (tmp_path / "poem.txt").write_text("otters float")
     done = console.run("retry", "poem")
     assert (done.code, done.out) == (0, "OTTERS FLOAT\n")
+
+
+def test_the_advice_after_a_failure_names_the_database_and_the_app(console: Console, db: Path) -> None:
+    make(db, apps.reading, "missing.txt", "missing-1")
+    done = console.run("retry", "missing-1", "--db", str(db), "--app", "apps:reading")
+    assert done.code == 4
+    assert done.err.endswith(f": perdure retry missing-1 --app apps:reading --db {db}\n")
+    assert "executor." not in done.err
 
 
 def test_retry_keeps_what_succeeded(console: Console, db: Path, simulator: Simulator) -> None:

@@ -38,11 +38,33 @@ ACTIVATION_KEYS = [
     "token",
     "error",
     "usage",
+    "failures",
+    "operations",
 ]
+OPERATION_KEYS = [
+    "attempt",
+    "chain",
+    "number",
+    "state",
+    "detail",
+    "started_at",
+    "updated_at",
+    "sent_at",
+    "accepted_at",
+    "wake_at",
+    "unknown",
+    "refused",
+    "token",
+    "error",
+    "submissions",
+]
+SUBMISSION_KEYS = ["submission", "fate", "handle", "source", "sent_at", "updated_at", "error", "usage"]
+CLAIM_KEYS = ["executor", "pid", "host", "claimed_at", "ended_at", "end"]
 NEWEST_FIRST = [
     "stumbling-1",
     "narrow-1",
     "wide-1",
+    "timer-1",
     "asking-1",
     "waiting-1",
     LONG,
@@ -58,6 +80,7 @@ VERBS = [
     ("show", "waiting-1"),
     ("show", "asking-1"),
     ("show", "wide-1"),
+    ("show", "timer-1"),
     ("show", "stumbling-1"),
     ("show", "nightly"),
     ("tokens",),
@@ -166,7 +189,7 @@ def test_an_unknown_run_is_not_found(viewer: Console) -> None:
 def test_show_tells_all_of_a_run_that_succeeded(viewer: Console) -> None:
     run = viewer.run("show", "done-1", "-o", "json").json
     assert list(run) == [
-        *RUN_KEYS, "driven_by", "waits_on", "activations", "usage", "input", "result",
+        *RUN_KEYS, "driven_by", "waits_on", "activations", "usage", "input", "result", "claims", "signals",
     ]  # fmt: skip
     assert [activation["activation"] for activation in run["activations"]] == [
         "plan", "research[0]", "research[1]", "edit",
@@ -183,13 +206,46 @@ def test_show_tells_all_of_a_run_that_succeeded(viewer: Console) -> None:
         activation["usage"].get("output_tokens", 0) for activation in run["activations"]
     )
     assert run["usage"]["output_tokens"] > 0
-    assert (run["input"], run["result"], run["waits_on"]) == ("otters", "2 findings", [])
+    assert (run["input"], run["result"], run["waits_on"], run["signals"]) == ("otters", "2 findings", [], [])
 
     text = viewer.run("show", "done-1").out
     assert re.search(r"^done-1  briefing  succeeded$", text, re.MULTILINE)
     assert re.search(r"^research\[1\] +succeeded", text, re.MULTILINE)
     assert "output tokens" in text
     assert "2 findings" in text
+
+
+def test_show_tells_each_operation_and_each_sending_of_it(viewer: Console) -> None:
+    run = viewer.run("show", "done-1", "-o", "json").json
+    plan, first, *_ = run["activations"]
+    assert plan["operations"] == []
+    (operation,) = first["operations"]
+    assert list(operation) == OPERATION_KEYS
+    assert (operation["attempt"], operation["state"], operation["detail"]) == (1, "succeeded", None)
+    assert operation["token"] == first["token"]
+    (submission,) = operation["submissions"]
+    assert list(submission) == SUBMISSION_KEYS
+    assert (submission["fate"], submission["source"]) == ("accepted", "reply")
+    assert submission["handle"] == operation["token"]["handle"]["id"]
+    assert submission["usage"] == first["usage"]
+    for moment in (operation["sent_at"], operation["accepted_at"], submission["sent_at"]):
+        assert INSTANT.fullmatch(moment)
+
+
+def test_show_tells_who_drove_a_run_and_how_that_ended(viewer: Console) -> None:
+    (claim,) = viewer.run("show", "done-1", "-o", "json").json["claims"]
+    assert list(claim) == CLAIM_KEYS
+    assert claim["end"] == "finished"
+    assert re.search(
+        rf"last driven by process {claim['pid']} until \d\d:\d\d:\d\d, when the run ended",
+        viewer.run("show", "done-1").out,
+    )
+    (claim,) = viewer.run("show", "waiting-1", "-o", "json").json["claims"]
+    assert claim["end"] == "released"
+    assert INSTANT.fullmatch(claim["ended_at"])
+    text = " ".join(viewer.run("show", "waiting-1").out.split())
+    assert "nobody drives it now; last driven by process" in text
+    assert "which gave it back" in text
 
 
 def test_show_tells_why_a_run_failed_and_how_it_goes_on(viewer: Console) -> None:
@@ -223,18 +279,37 @@ def test_show_tells_what_a_run_waits_on(viewer: Console) -> None:
     assert token["handle"]["id"][:12] in text
 
 
-def test_show_gives_the_command_that_decides_a_submission_of_unknown_fate(viewer: Console) -> None:
+def test_show_gives_the_commands_that_decide_a_submission_of_unknown_fate(viewer: Console) -> None:
     run = viewer.run("show", "asking-1", "-o", "json").json
-    command = "perdure answer asking-1 look resubmit|fail|HANDLE"
+    commands = [f"perdure answer asking-1 look {reply}" for reply in ("resubmit", "fail", "HANDLE")]
     assert run["waits_on"][0] == {
-        "on": "person", "activation": "look", "provider": None, "at": None, "command": command,
+        "on": "person", "activation": "look", "provider": None, "at": None, "commands": commands, "answer": None,
     }  # fmt: skip
     look = next(activation for activation in run["activations"] if activation["node"] == "look")
     assert (look["state"], look["submissions"], look["unknown_submissions"]) == ("submit_unknown", 1, 1)
+    (operation,) = look["operations"]
+    assert (operation["detail"], operation["submissions"][0]["fate"]) == ("held", "unknown")
+    assert look["error"] == operation["error"]
 
-    text = viewer.run("show", "asking-1").out
-    assert command in text
-    assert re.search(r"^look +submit_unknown .*1, 1 of unknown fate", text, re.MULTILINE)
+    done = viewer.run("show", "asking-1")
+    assert [line.strip() for line in done.lines if line.strip().startswith("perdure answer")] == commands
+    assert re.search(r"^look +submit_unknown .*1, 1 of unknown fate", done.out, re.MULTILINE)
+
+
+def test_commands_to_paste_name_the_database_and_quote_the_item(viewer: Console, gallery: Path) -> None:
+    text = viewer.run("show", "asking-1", "--db", str(gallery)).out
+    assert f"    perdure answer asking-1 look fail --db {gallery}\n" in text
+
+
+def test_a_timer_waits_until_its_time_and_not_on_a_provider(viewer: Console) -> None:
+    run = viewer.run("show", "timer-1", "-o", "json").json
+    wait = run["waits_on"][0]
+    assert (wait["on"], wait["activation"], wait["provider"]) == ("time", "pause", None)
+    later = datetime.fromisoformat(wait["at"]) - datetime.fromisoformat(run["created_at"])
+    assert 3590 < later.total_seconds() < 3610
+    text = viewer.run("show", "timer-1").out
+    assert re.search(r"waits until pause \(due in 5\d min\)", text)
+    assert re.search(r"^pause +waiting .* until (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d$", text, re.MULTILINE)
 
 
 def test_show_tells_until_when_an_attempt_is_held_back(viewer: Console) -> None:
@@ -269,15 +344,17 @@ def test_tokens_are_those_that_are_out_now(viewer: Console) -> None:
     assert [(token["run"], token["activation"], token["state"]) for token in tokens] == [
         ("waiting-1", "research[0]", "waiting"),
         ("waiting-1", "research[1]", "waiting"),
+        ("timer-1", "pause", "waiting"),
     ]
+    assert [token["provider"] for token in tokens] == ["openai.responses"] * 2 + ["perdure.timer"]
     assert list(tokens[0]) == [
         "run", "workflow", "node", "path", "activation", "state", "provider", "handle", "cursor", "created_at",
-        "next_poll_at", "driven_by",
+        "next_poll_at", "driven_by", "attempt", "detail",
     ]  # fmt: skip
     lines = viewer.run("tokens").lines
     assert re.fullmatch(r"RUN +NODE +STATE +HANDLE +AGE( +CURSOR)? +NEXT POLL +PROVIDER", lines[0])
     assert re.search(r"^waiting-1 +research\[0\] +waiting +resp_\w+….* not driven ", lines[1])
-    assert viewer.run("tokens", "waiting", "-o", "jsonl").entries == tokens
+    assert viewer.run("tokens", "waiting", "-o", "jsonl").entries == tokens[:2]
     empty = viewer.run("tokens", "done-1")
     assert (empty.code, empty.out) == (0, "")
     assert "No token" in empty.err
@@ -294,6 +371,17 @@ def test_events_are_one_line_each_and_begin_behind_a_position(viewer: Console) -
     lines = viewer.run("events", "done-1").lines
     assert len(lines) == len(events)
     assert re.match(r" +1  \d\d:\d\d:\d\d  run_started$", lines[0])
+
+
+def test_tokens_and_errors_in_events_are_as_everywhere_else(viewer: Console) -> None:
+    events = viewer.run("events", "done-1", "-o", "json").json
+    token = next(event["data"]["token"] for event in events if event["type"] == "submitted")
+    assert list(token) == ["provider", "handle", "cursor", "created_at"]
+    assert INSTANT.fullmatch(token["created_at"])
+    failed = viewer.run("events", "failed-1", "-o", "json").json
+    error = next(event["data"]["error"] for event in failed if event["type"] == "attempt_failed")
+    assert error["type"] == "FileNotFoundError"
+    assert "open_the_file" in error["traceback"]
 
 
 def test_following_ends_with_the_run(viewer: Console) -> None:
@@ -324,6 +412,10 @@ def test_the_graph_tells_which_conditions_were_met(viewer: Console) -> None:
     assert list(form) == ["id", "workflow", "status", "start", "end", "nodes", "edges", "scopes"]
     taken = {edge["target"]: edge["taken"] for edge in form["edges"] if edge["decided"] is not None}
     assert taken == {"keep": 1, "shorten": 0}
+    assert [edge["concurrency"] for edge in viewer.run("graph", "done-1", "-o", "json").json["edges"]] == [
+        8,
+        None,
+    ]
     assert form["scopes"][1]["items"] == 3
 
 
@@ -335,7 +427,7 @@ def test_the_graph_as_a_mermaid_chart(viewer: Console) -> None:
         '  subgraph s1 ["for each item of plan"]',
         '    n1["research<br/>2 waiting"]',
         "  end",
-        "  n0 -->|map limit 8| n1",
+        "  n0 -->|map concurrency 8| n1",
         "  n1 -->|collect| n2",
     ]
     assert viewer.run("graph", "waiting-1", "--mermaid", "-o", "json").code == 2
@@ -350,6 +442,8 @@ def test_db_info_counts_what_is_there(viewer: Console, gallery: Path) -> None:
         "path", "schema", "bytes", "wal_bytes", "free_bytes", "journal_mode", "sqlite", "rows",
     ]  # fmt: skip
     assert (form["path"], form["rows"]["runs"]) == (str(gallery), len(NEWEST_FIRST))
+    assert list(form["rows"]) == ["runs", "activations", "operations", "events", "blobs", "signals"]
+    assert form["rows"]["signals"] == 0
 
 
 def test_db_check_finds_a_sound_database_sound(viewer: Console) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from perdure.inspector.render.table import Cell, Column, table
 from perdure.inspector.render.terminal import clean, clean_lines, columns_of, shorten, wrap
-from perdure.inspector.render.times import iso, point_in_time, span, until
+from perdure.inspector.render.times import clock, iso, point_in_time, span, until
 
 COLUMNS = (Column("A", least=5), Column("B"), Column("C", least=8, cut="middle"))
 
@@ -38,6 +38,26 @@ def test_wrapped_text_fits_and_loses_no_letter(text: str, width: int) -> None:
 def test_clean_text_is_one_line_that_steers_nothing(text: str) -> None:
     assert clean(text) == text or len(clean(text).splitlines()) <= 1
     assert not set(clean(text)) & {"\x1b", "\x07", "\x08", "\r", "\n", "\t", "\x9b", "\u202e"}
+
+
+@given(st.text())
+def test_clean_lines_keep_their_breaks_and_steer_nothing(text: str) -> None:
+    shown = clean_lines(text)
+    assert shown.count("\n") == text.count("\n")
+    assert not set(shown) & {
+        "\x1b",
+        "\x07",
+        "\x08",
+        "\r",
+        "\t",
+        "\x0b",
+        "\x85",
+        "\x9b",
+        "\x7f",
+        "\u2028",
+        "\u202e",
+    }
+    assert len(shown) == len(text)
 
 
 def test_columns_that_hold_nothing_are_left_out_and_long_names_keep_their_end() -> None:
@@ -81,6 +101,12 @@ def test_when_something_comes() -> None:
 
 def test_instants_are_utc() -> None:
     assert iso(1_795_000_000.25) == "2026-11-18T11:06:40.250Z"
+
+
+@pytest.mark.parametrize("at", [-1e300, -1e12, 1e12, 86_400.0 * 999_999_999])
+def test_times_that_no_calendar_has_are_shown_as_the_nearest(at: float) -> None:
+    assert iso(at).startswith("0001-" if at < 0 else "9999-")
+    assert clock(at, 0.0)
 
 
 @pytest.mark.parametrize(

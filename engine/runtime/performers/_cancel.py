@@ -11,7 +11,7 @@ from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
 from ....nodes.operations.capabilities import Cancellable, Local, has_capability
-from ....nodes.operations.outcomes import Cancelled, Expired, Outcome, Running
+from ....nodes.operations.outcomes import Asks, Cancelled, Expired, Outcome, Running, Usage
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -84,9 +84,9 @@ async def remote(owned: OwnedRun, command: CancelRemote) -> Change | None:
         )
         return failed(owned, operation.address, error, operation=operation, ending="cancelled")
     if isinstance(outcome, Cancelled):
-        counted = pack(dict(outcome.usage)) if outcome.usage else None
-        usage: SubmissionColumns | None = None if counted is None else {"usage": counted}
-        return Change(events.Cancelled(at, operation.address, jitter, operation), submission=usage)
+        return Change(
+            events.Cancelled(at, operation.address, jitter, operation), submission=_counted(outcome.usage)
+        )
     if isinstance(node, OperationNode):
         return await conclude(owned, work, operation, outcome)
     return Change(events.Cancelled(at, operation.address, jitter, operation))
@@ -102,16 +102,16 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
     outcome = await until_acknowledged(owned, command.operation, token)
+    usage: Usage = {} if outcome is None or isinstance(outcome, Asks | Running) else outcome.usage
+    what = "was cancelled at its provider"
+    if outcome is None:
+        what = "can't be cancelled at its provider and runs on there"
     log.warning(
-        "run %s: a second submission of %s (%s) was cancelled at its provider",
-        owned.run_id,
-        command.operation,
-        record.handle,
+        "run %s: a second submission of %s (%s) %s", owned.run_id, command.operation, record.handle, what
     )
-    usage = getattr(outcome, "usage", None)
     return Change(
         events.StrayCancelled(owned.shared.clock(), command.operation, command.submission),
-        submission={"usage": pack(dict(usage))} if usage else None,
+        submission=_counted(usage),
     )
 
 
@@ -124,9 +124,6 @@ async def until_acknowledged(
     """
     adapter = _adapter(owned, operation, token)
     if not has_capability(adapter, Cancellable):
-        log.warning(
-            "run %s: %s can't be cancelled at %s and runs on there", owned.run_id, operation, token.provider
-        )
         return None
     began = owned.shared.clock()
     while isinstance(outcome := await adapter.cancel(token), Running):
@@ -136,6 +133,10 @@ async def until_acknowledged(
             wait = poll_interval(owned.policy(operation.address.node), age, owned.shared.random.random())
         await asyncio.sleep(wait)
     return outcome
+
+
+def _counted(usage: Usage) -> SubmissionColumns | None:
+    return {"usage": pack(dict(usage))} if usage else None
 
 
 async def _submission(owned: OwnedRun, work: Work, command: CancelStray) -> SubmissionRecord | None:

@@ -12,25 +12,37 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from perdure.checkpoints import ActivationState, RunStatus
-from perdure.engine.events import Address, Cancelled, Event, Failed, RunRetried, RunStarted, Succeeded
-from perdure.engine.plan import Plan
-from perdure.engine.scheduler import advance
-from perdure.engine.state import State
+from perdure.checkpoints.records import RunStatus, State
+from perdure.engine.core.addresses import Address, OperationAddress
+from perdure.engine.core.events import (
+    AttemptFailed,
+    Cancelled,
+    Event,
+    RunRetried,
+    RunStarted,
+    SubmissionIntended,
+    Submitted,
+    Succeeded,
+    TokenAdvanced,
+)
+from perdure.engine.core.machine import advance
+from perdure.engine.core.plan import Plan
+from perdure.engine.core.policy import NO_POLICIES, Policies
+from perdure.engine.core.state import RunState
 
-from .graphs import Sketch
+from ..graphs import Sketch
 
-ENGINE = os.path.dirname(advance.__code__.co_filename)
+CORE = os.path.dirname(advance.__code__.co_filename)
 
 
-def cost(state: State, event: Event) -> int:
-    """How many lines of the engine one call of `advance` executes; those of a garbage collector's callbacks, which
+def cost(state: RunState, event: Event) -> int:
+    """How many lines of the core one call of `advance` executes; those of a garbage collector's callbacks, which
     may come at any moment, do not count."""
     lines = 0
 
     def trace(frame: FrameType, what: str, argument: object) -> Callable[..., Any] | None:
         nonlocal lines
-        if not frame.f_code.co_filename.startswith(ENGINE):
+        if not frame.f_code.co_filename.startswith(CORE):
             return None
         lines += what == "line"
         return trace
@@ -44,14 +56,14 @@ def cost(state: State, event: Event) -> int:
     return lines
 
 
-def begun(plan: Plan) -> State:
+def begun(plan: Plan, policies: Policies = NO_POLICIES) -> RunState:
     """A run of the plan, whose indices are made (once per plan, not per event)."""
-    state = State(plan=plan)
+    state = RunState(plan=plan)
     assert plan.node
     assert plan.outgoing
     assert plan.incoming
     assert plan.collects
-    advance(state, RunStarted())
+    advance(state, RunStarted(0.0, policies))
     return state
 
 
@@ -61,12 +73,12 @@ def chain(length: int) -> Plan:
     return sketch.plan(f"n{length - 1}")
 
 
-def fan(*, limit: int | None = None) -> Plan:
+def fan(*, concurrency: int | None = None) -> tuple[Plan, Policies]:
     sketch = Sketch("a")
-    sketch.map("a", "b", limit=limit)
+    sketch.map("a", "b", concurrency=concurrency)
     sketch.edge("b", "c")
     sketch.collect("c", "z")
-    return sketch.plan("z")
+    return sketch.plan("z"), sketch.policies
 
 
 def test_a_step_of_a_chain_costs_the_same_wherever_it_is() -> None:
@@ -74,28 +86,28 @@ def test_a_step_of_a_chain_costs_the_same_wherever_it_is() -> None:
     for length in (100, 10_000):
         state = begun(chain(length))
         for index in range(length - 1):
-            event = Succeeded(Address(f"n{index}"))
+            event = Succeeded(0.0, Address(f"n{index}"))
             if index % (length // 20) == 0:
                 costs.add(cost(state, event))
             else:
                 advance(state, event)
-        advance(state, Succeeded(Address(f"n{length - 1}")))
+        advance(state, Succeeded(0.0, Address(f"n{length - 1}")))
         assert state.status is RunStatus.SUCCEEDED
     assert len(costs) == 1
     assert max(costs) < 300
 
 
-@pytest.mark.parametrize("limit", [None, 16])
-def test_an_item_costs_the_same_in_a_large_map_as_in_a_small_one(limit: int | None) -> None:
+@pytest.mark.parametrize("concurrency", [None, 16])
+def test_an_item_costs_the_same_in_a_large_map_as_in_a_small_one(concurrency: int | None) -> None:
     costs: dict[str, set[int]] = {"b": set(), "c": set()}
     opened: dict[int, int] = {}
     closed: dict[int, int] = {}
     for size in (1_000, 10_000):
-        state = begun(fan(limit=limit))
-        opened[size] = cost(state, Succeeded(Address("a"), items=size))
+        state = begun(*fan(concurrency=concurrency))
+        opened[size] = cost(state, Succeeded(0.0, Address("a"), items=size))
         for item in range(size):
             for node in ("b", "c"):
-                event = Succeeded(Address(node, (item,)))
+                event = Succeeded(0.0, Address(node, (item,)))
                 if item in (0, 1, size // 2, size - 20):
                     costs[node].add(cost(state, event))
                 elif (node, item) == ("c", size - 1):
@@ -104,7 +116,7 @@ def test_an_item_costs_the_same_in_a_large_map_as_in_a_small_one(limit: int | No
                     advance(state, event)
         assert list(state.scopes) == [0]
     assert {node: len(found) for node, found in costs.items()} == {"b": 1, "c": 1}
-    assert opened[10_000] <= opened[1_000] * (10.1 if limit is None else 1)
+    assert opened[10_000] <= opened[1_000] * (10.1 if concurrency is None else 1)
     assert closed[10_000] <= closed[1_000] * 10.1  # an item is forgotten with its scope, once
 
 
@@ -116,9 +128,9 @@ def test_a_skip_runs_through_ten_thousand_nodes_in_one_step() -> None:
         sketch.chain(*(f"n{index}" for index in range(length)))
         sketch.edge("a", "z")
         state = begun(sketch.plan("z"))
-        lines[length] = cost(state, Succeeded(Address("a")))
-        assert state.counts[ActivationState.SKIPPED] == length
-        advance(state, Succeeded(Address("z")))
+        lines[length] = cost(state, Succeeded(0.0, Address("a")))
+        assert state.counts[State.SKIPPED] == length
+        advance(state, Succeeded(0.0, Address("z")))
         assert state.status is RunStatus.SUCCEEDED
     assert lines[10_000] < lines[1_000] * 10.1
 
@@ -133,13 +145,13 @@ def test_a_scope_that_is_entered_often_costs_by_its_items() -> None:
     costs: set[tuple[int, ...]] = set()
     for size in (10, 1_000):
         state = begun(plan)
-        advance(state, Succeeded(Address("a"), items=size))
+        advance(state, Succeeded(0.0, Address("a"), items=size))
         for outer in range(size - 1):
             steps = (
-                Succeeded(Address("b", (outer,)), items=2),
-                Succeeded(Address("c", (outer, 0))),
-                Succeeded(Address("c", (outer, 1))),
-                Succeeded(Address("d", (outer,))),
+                Succeeded(0.0, Address("b", (outer,)), items=2),
+                Succeeded(0.0, Address("c", (outer, 0))),
+                Succeeded(0.0, Address("c", (outer, 1))),
+                Succeeded(0.0, Address("d", (outer,))),
             )
             if outer in (0, size // 2, size - 2):
                 costs.add(tuple(cost(state, step) for step in steps))
@@ -154,12 +166,34 @@ def test_a_failure_and_a_retry_cost_by_what_is_open() -> None:
     failed: dict[int, int] = {}
     retried: dict[int, int] = {}
     for size in (1_000, 10_000):
-        state = begun(fan())
-        advance(state, Succeeded(Address("a"), items=size))
-        failed[size] = cost(state, Failed(Address("b", (0,))))
+        state = begun(*fan())
+        advance(state, Succeeded(0.0, Address("a"), items=size))
+        failed[size] = cost(state, AttemptFailed(0.0, Address("b", (0,))))
         for item in range(1, size):
-            advance(state, Cancelled(Address("b", (item,))))
-        retried[size] = cost(state, RunRetried())
-        assert state.counts[ActivationState.RUNNING] == size
+            advance(state, Cancelled(0.0, Address("b", (item,))))
+        retried[size] = cost(state, RunRetried(0.0))
+        assert state.counts[State.RUNNING] == size
     assert failed[10_000] < failed[1_000] * 10.1
     assert retried[10_000] < retried[1_000] * 10.1
+
+
+def test_the_events_of_an_operation_cost_the_same_beside_ten_or_ten_thousand_others() -> None:
+    costs: set[tuple[int, ...]] = set()
+    for size in (10, 10_000):
+        state = begun(*fan())
+        advance(state, Succeeded(0.0, Address("a"), items=size))
+        for item in range(size):
+            address = Address("b", (item,))
+            operation = OperationAddress(address)
+            steps = (
+                SubmissionIntended(0.0, operation),
+                Submitted(0.0, operation),
+                TokenAdvanced(0.0, operation),
+                Succeeded(0.0, address, operation=operation),
+            )
+            if item in (1, size // 2, size - 2):
+                costs.add(tuple(cost(state, step) for step in steps))
+            else:
+                for step in steps[:-1]:
+                    advance(state, step)
+    assert len(costs) == 1

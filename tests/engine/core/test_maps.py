@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from perdure.checkpoints import RunStatus
-from perdure.engine.commands import SaveScope, Start
-from perdure.engine.events import BackedOff
+from perdure.checkpoints.records import RunStatus
+from perdure.engine.core import events
+from perdure.engine.core.commands import Call, SaveScope
+from perdure.engine.core.plan import OnFailure
+from perdure.engine.core.policy import Policies, Policy
 
-from .graphs import Sketch
+from ..graphs import Sketch
 from .play import Play, at
 
 
-def mapped(*, limit: int | None = None) -> Sketch:
+def mapped(*, concurrency: int | None = None) -> Sketch:
     """a, then b per item, then z with the list."""
     sketch = Sketch("a")
-    sketch.map("a", "b", limit=limit)
+    sketch.map("a", "b", concurrency=concurrency)
     sketch.collect("b", "z")
     return sketch
 
@@ -25,7 +27,7 @@ def mapped(*, limit: int | None = None) -> Sketch:
 def test_each_item_gets_an_activation_and_the_list_is_in_item_order() -> None:
     play = Play(mapped().plan("z")).begin()
     play.succeed("a", items=3)
-    assert play.last(Start) == ["b[0]", "b[1]", "b[2]"]
+    assert play.last(Call) == ["b[0]", "b[1]", "b[2]"]
     play.succeed("b[2]", "b[0]")
     assert play.of("z") is None
     play.succeed("b[1]")
@@ -44,7 +46,7 @@ def test_a_map_of_one_item_collects_a_list_of_one() -> None:
 def test_a_map_of_nothing_collects_the_empty_list_at_once() -> None:
     play = Play(mapped().plan("z")).begin()
     play.succeed("a", items=0)
-    assert play.last(Start) == ["z"]
+    assert play.last(Call) == ["z"]
     assert play.got[at("z")] == ((),)
 
 
@@ -121,7 +123,7 @@ def test_one_list_can_be_mapped_twice() -> None:
     sketch.join(("d", "e"), "z")
     play = Play(sketch.plan("z")).begin()
     play.succeed("a", items=2)
-    assert play.last(Start) == ["b[0]", "b[1]", "c[0]", "c[1]"]
+    assert play.last(Call) == ["b[0]", "b[1]", "c[0]", "c[1]"]
     play.succeed("c[0]", "c[1]")
     assert play.got[at("e")] == ((at("c[0]"), at("c[1]")),)
     assert play.of("d") is None
@@ -229,7 +231,7 @@ def test_a_join_waits_for_a_source_of_the_enclosing_scope_that_is_decided_later(
     play.succeed("c[2]", "c[0]")
     assert play.of("d[0]") is None
     play.succeed("brief")
-    assert play.last(Start) == ["d[0]", "d[2]"]
+    assert play.last(Call) == ["d[0]", "d[2]"]
     play.succeed("c[1]")
     assert play.got[at("d[1]")] == (at("brief"), at("c[1]"))
 
@@ -274,60 +276,87 @@ def test_a_join_two_maps_deep_takes_sources_of_every_scope_around_it() -> None:
     assert play.got[at("d[1, 0]")] == (at("c[1, 0]"), at("note[1]"), at("brief"))
 
 
-# -- limits ----------------------------------------------------------------------------------------------
+# -- concurrency -----------------------------------------------------------------------------------------
 
 
-def test_a_limit_starts_items_in_order_as_others_end() -> None:
-    play = Play(mapped(limit=2).plan("z")).begin()
+def begun(sketch: Sketch, *, on_failure: OnFailure = "cancel") -> Play:
+    """A run of the sketch, with its policies."""
+    return Play(sketch.plan("z", on_failure=on_failure), sketch.policies).begin()
+
+
+def test_items_start_in_order_as_others_end() -> None:
+    play = begun(mapped(concurrency=2))
     play.succeed("a", items=4)
-    assert play.last(Start) == ["b[0]", "b[1]"]
+    assert play.last(Call) == ["b[0]", "b[1]"]
     play.succeed("b[1]")
-    assert play.last(Start) == ["b[2]"]
+    assert play.last(Call) == ["b[2]"]
     play.succeed("b[0]", "b[2]", "b[3]")
     assert play.got[at("z")] == (tuple(at(f"b[{item}]") for item in range(4)),)
 
 
-def test_an_item_that_waits_or_backs_off_keeps_its_place_in_the_limit() -> None:
-    play = Play(mapped(limit=2).plan("z")).begin()
+def test_an_item_that_waits_or_backs_off_keeps_its_place() -> None:
+    sketch = mapped(concurrency=2)
+    sketch.policy("b", retries=1)
+    play = begun(sketch)
     play.succeed("a", items=3)
     play.submit("b[0]")
-    play.apply(BackedOff(at("b[1]")))
+    play.back_off("b[1]")
     assert play.of("b[2]") is None
     play.succeed("b[0]")
     assert play.of("b[2]") == "running"
 
 
-def test_the_limit_counts_the_maps_target_and_not_what_follows_it() -> None:
+def test_concurrency_counts_the_maps_target_and_not_what_follows_it() -> None:
     sketch = Sketch("a")
-    sketch.map("a", "b", limit=1)
+    sketch.map("a", "b", concurrency=1)
     sketch.edge("b", "c")
     sketch.collect("c", "z")
-    play = Play(sketch.plan("z")).begin()
+    play = begun(sketch)
     play.succeed("a", items=2)
     play.succeed("b[0]")
-    assert sorted(play.last(Start)) == ["b[1]", "c[0]"]
+    assert sorted(play.last(Call)) == ["b[1]", "c[0]"]
 
 
-def test_a_limit_holds_in_each_entry_into_the_map_by_itself() -> None:
+def test_concurrency_holds_in_each_entry_into_the_map_by_itself() -> None:
     sketch = Sketch("a")
     sketch.map("a", "b")
-    sketch.map("b", "c", limit=1)
+    sketch.map("b", "c", concurrency=1)
     sketch.collect("c", "d")
     sketch.collect("d", "z")
-    play = Play(sketch.plan("z")).begin()
+    play = begun(sketch)
     play.succeed("a", items=2)
     play.succeed("b[0]", "b[1]", items=2)
     assert play.of("c[0, 0]") == play.of("c[1, 0]") == "running"
     assert play.of("c[0, 1]") is play.of("c[1, 1]") is None
 
 
-def test_a_failure_starts_no_further_item_and_a_retry_goes_on_within_the_limit() -> None:
-    play = Play(mapped(limit=1).plan("z", on_failure="finish")).begin()
+def test_a_failure_starts_no_further_item_and_a_retry_goes_on_within_the_concurrency() -> None:
+    play = begun(mapped(concurrency=1), on_failure="finish")
     play.succeed("a", items=3)
     play.fail("b[0]")
     assert play.finished is RunStatus.FAILED
     assert play.of("b[1]") is None
     play.retry()
-    assert play.last(Start) == ["b[0]"]
+    assert play.last(Call) == ["b[0]"]
     play.succeed("b[0]", "b[1]", "b[2]", "z")
     assert play.finished is RunStatus.SUCCEEDED
+
+
+def test_a_greater_concurrency_starts_more_items_at_once() -> None:
+    play = begun(mapped(concurrency=1))
+    play.succeed("a", items=4)
+    play.apply(events.PoliciesChanged(play.now, Policies({"b": Policy(concurrency=3)})))
+    assert play.last(Call) == ["b[1]", "b[2]"]
+    play.apply(events.PoliciesChanged(play.now, Policies({})))
+    assert play.last(Call) == ["b[3]"]
+
+
+def test_new_policies_start_nothing_in_a_run_that_fails() -> None:
+    play = begun(mapped(concurrency=2), on_failure="finish")
+    play.succeed("a", items=4)
+    play.fail("b[0]")
+    play.apply(events.PoliciesChanged(play.now, Policies({})))
+    assert play.last(Call) == []
+    play.succeed("b[1]")
+    play.retry()
+    assert play.last(Call) == ["b[0]", "b[2]", "b[3]"]

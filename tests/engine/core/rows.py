@@ -1,0 +1,224 @@
+"""The rows that a driver would have committed, made of the Save commands alone, and what a store hands out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from perdure.checkpoints.records import (
+    ActivationColumns,
+    ActivationKey,
+    ActivationRecord,
+    Loaded,
+    OperationColumns,
+    OperationKey,
+    OperationRecord,
+    RunRecord,
+    RunStatus,
+    ScopeRecord,
+    State,
+    SubmissionColumns,
+    SubmissionKey,
+    SubmissionRecord,
+)
+from perdure.engine.core.addresses import Address, OperationAddress
+from perdure.engine.core.commands import (
+    Command,
+    SaveActivation,
+    SaveOperation,
+    SaveScope,
+    SaveSubmission,
+)
+
+S = State
+LIVE = (S.RUNNING, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.WAITING, S.BACKOFF, S.CANCELLING)
+
+
+@dataclass
+class Rows:
+    """What is stored of one run."""
+
+    status: RunStatus = RunStatus.RUNNING
+    outcome: RunStatus | None = None
+    activations: dict[ActivationKey, ActivationRecord] = field(
+        default_factory=dict[ActivationKey, ActivationRecord]
+    )
+    operations: dict[OperationKey, OperationRecord] = field(
+        default_factory=dict[OperationKey, OperationRecord]
+    )
+    submissions: dict[SubmissionKey, SubmissionRecord] = field(
+        default_factory=dict[SubmissionKey, SubmissionRecord]
+    )
+    scopes: dict[int, ScopeRecord] = field(default_factory=dict[int, ScopeRecord])
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def write(self, commands: Iterable[Command], *, status: RunStatus, outcome: RunStatus | None) -> None:
+        """One transition."""
+        self.status, self.outcome = status, outcome
+        for command in commands:
+            match command:
+                case SaveActivation(key, columns):
+                    self._activation(key, columns)
+                case SaveOperation(key, columns):
+                    self._operation(key, columns)
+                case SaveSubmission(key, columns):
+                    self._submission(key, columns)
+                case SaveScope(scope, is_open):
+                    assert scope.parent is not None
+                    record = ScopeRecord(
+                        number=scope.number,
+                        scope=scope.scope,
+                        parent=scope.parent,
+                        path=scope.path,
+                        size=scope.size,
+                        open=is_open,
+                    )
+                    known = self.scopes.get(scope.number)
+                    assert known == (None if is_open else replace(record, open=True))
+                    self.scopes[scope.number] = record
+                case _:
+                    pass
+
+    def _activation(self, key: ActivationKey, columns: ActivationColumns) -> None:
+        known = self.activations.get(key) or ActivationRecord(
+            run=1,
+            key=key,
+            path=self._path(key),
+            state=S.READY,
+            attempt=1,
+            failures=0,
+            wake_at=None,
+            started_at=0.0,
+            updated_at=0.0,
+            taken=None,
+            items=None,
+            error=None,
+            has_result=False,
+        )
+        self.activations[key] = replace(known, **columns)
+
+    def _operation(self, key: OperationKey, columns: OperationColumns) -> None:
+        known = self.operations.get(key) or OperationRecord(
+            run=1,
+            key=key,
+            path=self.activations[key.activation].path,
+            state=S.READY,
+            submission=0,
+            unknown=0,
+            refused=0,
+            trying_since=None,
+            sent_at=None,
+            accepted_at=None,
+            wake_at=None,
+            detail=None,
+            started_at=0.0,
+            updated_at=0.0,
+            token=None,
+            error=None,
+            has_outcome=False,
+        )
+        self.operations[key] = replace(known, **columns)  # pyright: ignore[reportArgumentType]  # the core sets no payloads
+
+    def _submission(self, key: SubmissionKey, columns: SubmissionColumns) -> None:
+        known = self.submissions.get(key) or SubmissionRecord(
+            run=1,
+            key=key,
+            path=self.operations[key.operation].path,
+            fate="sent",
+            handle=None,
+            token=None,
+            source=None,
+            sent_at=0.0,
+            updated_at=0.0,
+            error=None,
+            usage=None,
+        )
+        self.submissions[key] = replace(known, **columns)
+
+    def keep_outcome(self, key: OperationKey) -> None:
+        """A driver stores what the operation gave in the transition that says so."""
+        self.operations[key] = replace(self.operations[key], has_outcome=True)
+
+    def _path(self, key: ActivationKey) -> tuple[int, ...]:
+        return (*self.scopes[key.scope].path, key.item) if key.scope else ()
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def address(self, key: ActivationKey) -> Address:
+        """Which activation the row is of."""
+        return Address(key.node, self.activations[key].path)
+
+    def by_address(self) -> dict[Address, ActivationRecord]:
+        """The activations with the state that people see: that of their open operation where they have one."""
+        found = {Address(row.key.node, row.path): row for row in self.activations.values()}
+        for operation in self.operations.values():
+            if not operation.state.terminal:
+                address = Address(operation.key.node, operation.path)
+                assert found[address].state is S.RUNNING, f"{address} is at work and its row says otherwise"
+                assert found[address].attempt == operation.key.attempt
+                found[address] = replace(found[address], state=operation.state)
+        return found
+
+    def operation(self, address: OperationAddress) -> OperationRecord:
+        """The operation's row."""
+        (found,) = (
+            row
+            for row in self.operations.values()
+            if (row.key.node, row.path) == address.address and row.key[3:] == address[1:]
+        )
+        return found
+
+    def loaded(self, *, open_only: bool = True) -> Loaded:
+        """What it takes to go on, or (not `open_only`) all there is."""
+        is_open = {0, *(number for number, record in self.scopes.items() if record.open)}
+        newest = max(self.scopes, default=0)
+        activations = [
+            row
+            for key, row in sorted(self.activations.items(), key=lambda entry: entry[0])
+            if not open_only or key.scope in is_open
+        ]
+        attempts = {row.key: row.attempt for row in activations if row.state is not S.SUCCEEDED}
+        return Loaded(
+            run=self.run(),
+            scopes=[
+                record
+                for number, record in sorted(self.scopes.items())
+                if not open_only or record.open or record.parent in is_open or number == newest
+            ],
+            activations=activations,
+            operations=[
+                row
+                for key, row in sorted(self.operations.items(), key=lambda entry: entry[0])
+                if not open_only or attempts.get(key.activation) == key.attempt
+            ],
+            strays=[row for row in self.submissions.values() if row.fate == "stray"],
+        )
+
+    def live(self) -> tuple[list[ActivationRecord], list[OperationRecord]]:
+        """The activations and operations that have not ended."""
+        return (
+            [row for row in self.activations.values() if not row.state.terminal],
+            [row for row in self.operations.values() if not row.state.terminal],
+        )
+
+    def run(self) -> RunRecord:
+        """The run's row, of which the core wants the outcome alone."""
+        return RunRecord(
+            key=1,
+            id="run",
+            workflow="w",
+            signature="",
+            nonce="nonce",
+            status=self.status,
+            outcome=self.outcome,
+            created_at=0.0,
+            updated_at=0.0,
+            finished_at=None,
+            input_digest=b"",
+            owner=None,
+            fence=1,
+            position=0,
+            error=None,
+            policies=None,
+        )
