@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 
 from ...checkpoints.codec import pack
-from ...nodes.operation_node import OperationNode
-from ...nodes.operations.capabilities import Cancellable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.book import Change
 from ..errors import HandleNotCommittedError
 from ._shared import OwnedRun
+from .performers._cancel import until_acknowledged
 
 log = logging.getLogger("perdure")
 
@@ -42,9 +41,7 @@ async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, toke
     run = await store.read(lambda view: view.run(owned.run_id))
     if run.status.finished:
         log.warning("run %s has ended without %s; cancelling it at the provider", run.id, operation)
-        node = owned.node(operation.address.node)
-        if isinstance(node, OperationNode) and has_capability(node.operation, Cancellable):
-            await node.operation.cancel(token)
+        await until_acknowledged(owned, operation, token)
         return
     data = {"token": token.to_dict(), "operation": list(operation[1:]), "submission": submission}
     await store.signal(run.key, "handle", operation.address.node, operation.address.path, pack(data))

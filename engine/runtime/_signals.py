@@ -14,8 +14,7 @@ from ...checkpoints.errors import StoreError
 from ...checkpoints.records import RunStatus, Signal, State
 from ...nodes.errors import SubmissionUnknownError
 from ...nodes.operation_node import OperationNode
-from ...nodes.operations import operation_for
-from ...nodes.operations.capabilities import Adoptable, Cancellable, has_capability
+from ...nodes.operations.capabilities import Adoptable, has_capability
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.addresses import Address, OperationAddress
@@ -26,6 +25,7 @@ from ..errors import AnswerError
 from ..failures import describe
 from ._driver import Driver
 from ._shared import OwnedRun
+from .performers._cancel import until_acknowledged
 from .performers._submit import handle_text
 
 log = logging.getLogger("perdure")
@@ -187,7 +187,8 @@ async def _late_handle(
     try:
         return await driver.commit(change, signals=(signal,))
     except IllegalEventError:  # its activation is gone, or the run has ended
-        await _cancel(driver.owned, operation, token)
+        await until_acknowledged(driver.owned, operation, token)
+        log.warning("run %s: the late handle of %s was cancelled at its provider", driver.run_id, operation)
         return await driver.commit(signals=(signal,))
 
 
@@ -198,11 +199,3 @@ async def _in_use(driver: Driver, operation: OperationAddress, token: Continuati
     if record is None or record.token is None:
         return False
     return dict(unpack(record.token)["handle"]) == dict(token.handle)
-
-
-async def _cancel(owned: OwnedRun, operation: OperationAddress, token: ContinuationToken) -> None:
-    node = None if owned.workflow is None else owned.node(operation.address.node)
-    adapter = node.operation if isinstance(node, OperationNode) else operation_for(token.provider)
-    if has_capability(adapter, Cancellable):
-        await adapter.cancel(token)
-        log.warning("run %s: the late handle of %s was cancelled at its provider", owned.run_id, operation)

@@ -21,8 +21,9 @@ from perdure.checkpoints import RunNotFoundError
 from perdure.engine import Executor, Run, Workflow
 from perdure.nodes import OnUnknownSubmit
 
+from .desk import Desk, Small
 from .kills import KillPlan, Step, WatchedStore
-from .pipeline import WORKFLOWS, Desk
+from .pipeline import WORKFLOWS
 
 if TYPE_CHECKING:
     import httpx2
@@ -62,6 +63,7 @@ class Job:
     look_late: bool = False
     """Whether to ask for the result only once the driving has stopped."""
     topic: str = "sea otters"
+    small: Small = field(default_factory=Small)
 
     def to_json(self) -> str:
         """One line."""
@@ -87,7 +89,7 @@ class Job:
 def read_job(line: str) -> Job:
     """What `Job.to_json` wrote."""
     data: dict[str, Any] = json.loads(line)
-    data.update(steps=tuple(data["steps"]), answer=tuple(data["answer"]))
+    data.update(steps=tuple(data["steps"]), answer=tuple(data["answer"]), small=Small(**data["small"]))
     return Job(**data)
 
 
@@ -144,6 +146,9 @@ async def work(job: Job) -> None:
             seen=store.seen,
             options=job.options,
             on_unknown_submit=job.on_unknown_submit,
+            folder=Path(job.folder),
+            small=job.small,
+            reached=plan.reached,
         )
         workflow = WORKFLOWS[job.workflow](desk)
         try:

@@ -20,12 +20,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 from openai import APIConnectionError, AsyncOpenAI
 
 from .child import Job, read_job, run_job
-from .pipeline import WORKFLOWS, Desk
+from .desk import Desk
+from .pipeline import WORKFLOWS
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -156,12 +158,13 @@ def _warm_up() -> None:
     for name in ("aiosqlite", "openai.resources.responses", "perdure.checkpoints.sqlite"):
         import_module(name)
     asyncio.run(_ask_nobody())
-    desk = Desk(client=AsyncOpenAI(api_key="none"), effects=Path(os.devnull))
-    for make in WORKFLOWS.values():
-        for name in make(desk).plan.node:
-            codecs = make(desk).node(name)
-            assert codecs.input_codec
-            assert codecs.output_codec
+    with TemporaryDirectory() as folder:
+        desk = Desk(client=AsyncOpenAI(api_key="none"), effects=Path(os.devnull), folder=Path(folder))
+        for make in WORKFLOWS.values():
+            for name in make(desk).plan.node:
+                codecs = make(desk).node(name)
+                assert codecs.input_codec
+                assert codecs.output_codec
 
 
 async def _ask_nobody() -> None:

@@ -9,21 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
-from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from perdure.engine import Workflow
-from perdure.nodes import Agent, Context, OnUnknownSubmit, Polling, node
+from perdure.nodes import Context, node
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-QUICK = Polling(first=0.1, cap=0.2)
-"""Polls that follow each other quickly, for responses that take tenths of a second."""
+from .desk import Desk
+from .small import SMALL_WORKFLOWS
 
 NONE = 0
 """Retries of agents: neither a crash nor a submission of unknown fate uses one up."""
@@ -43,44 +36,6 @@ class Digest:
 
     lines: list[str]
     words: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Desk:
-    """What the nodes of one process work with."""
-
-    client: AsyncOpenAI
-    effects: Path
-    seen: Counter[str] = field(default_factory=Counter[str])
-    """How often this process has committed an event of each type, and claimed a run (`claim`)."""
-    options: dict[str, float] = field(default_factory=dict[str, float])
-    on_unknown_submit: OnUnknownSubmit = "resubmit"
-
-    def note(self, context: Context) -> None:
-        """Write down, durably, that a node's function runs now: this is its effect on the world."""
-        line = {
-            "run": context.run_id,
-            "node": context.node,
-            "path": list(context.path),
-            "attempt": context.attempt,
-            "key": context.idempotency_key,
-            "process": os.getpid(),
-            "at": time.time(),
-        }
-        file = os.open(self.effects, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(file, json.dumps(line).encode() + b"\n")
-            os.fsync(file)
-        finally:
-            os.close(file)
-
-    def option(self, name: str, default: float = 0.0) -> float:
-        """How a scenario wants a node to behave."""
-        return self.options.get(name, default)
-
-    def agent(self, name: str) -> Agent:
-        """An agent that asks this desk's client."""
-        return Agent(name, model="o3", client=self.client, polling=QUICK)
 
 
 def briefing(desk: Desk) -> Workflow[str, str]:
@@ -194,7 +149,8 @@ def errand(desk: Desk) -> Workflow[str, str]:
         desk.note(ctx)
         return " / ".join(parts)
 
-    workflow = Workflow("errand", start=begin, end=report)
+    on_failure = "finish" if desk.option("finish") else "cancel"
+    workflow = Workflow("errand", start=begin, end=report, on_failure=on_failure)
     workflow.edge(begin, dig)
     workflow.edge(begin, search)
     workflow.edge(begin, check)
@@ -270,4 +226,10 @@ def faulty(desk: Desk) -> Workflow[str, str]:
     return workflow
 
 
-WORKFLOWS = {"briefing": briefing, "errand": errand, "question": question, "faulty": faulty}
+WORKFLOWS = {
+    "briefing": briefing,
+    "errand": errand,
+    "question": question,
+    "faulty": faulty,
+    **SMALL_WORKFLOWS,
+}

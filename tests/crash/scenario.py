@@ -34,16 +34,19 @@ from perdure.engine import Plan
 from perdure.engine.core.addresses import Address
 from perdure.engine.core.journal import from_journal
 from perdure.engine.core.machine import fold
-from perdure.engine.core.policy import NO_POLICIES, RESUBMISSIONS, Policies
+from perdure.engine.core.policy import NO_POLICIES, Policies
 from perdure.engine.core.restore import restore
 from perdure.engine.core.state import RunState
 from perdure.engine.graph.plan_form import decode_plan
 from perdure.simulator import Answer, Match, ReceivedRequest, Rule, SimulatedResponse, Simulator
 
 from .child import Job, Verb
+from .desk import Small
 from .kills import Step, When
 from .nursery import PATIENCE, Child, Nursery
 
+RESUBMISSIONS = 2
+"""How often an operation of unknown fate is submitted again before a person is asked."""
 AT_ONCE = 5.0
 """Seconds within which a run whose owner was killed must be taken over: a third of the lease."""
 
@@ -56,11 +59,15 @@ class Life:
     delay: float = 0.0
     killed_after: float | None = None
     verb: Verb | None = None
+    downtime: float = 0.0
+    """Seconds that pass before the next process comes."""
 
 
-def at(when: When, what: str, node: str | None = None, *, nth: int = 1, delay: float = 0.0) -> Life:
+def at(
+    when: When, what: str, node: str | None = None, *, nth: int = 1, delay: float = 0.0, downtime: float = 0.0
+) -> Life:
     """A life that ends at one point."""
-    return Life(steps=(Step(when=when, what=what, node=node, nth=nth),), delay=delay)
+    return Life(steps=(Step(when=when, what=what, node=node, nth=nth),), delay=delay, downtime=downtime)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +80,12 @@ class Scenario:
     options: Mapping[str, float] = field(default_factory=dict[str, float])
     durations: Mapping[str, float] = field(default_factory=dict[str, float])
     """Seconds that the provider takes over the first submission of a node (`research[1]`)."""
+    small: Small = field(default_factory=Small)
+    """Of the workflow `small`, in the first process."""
+    later: Small | None = None
+    """The same in all that follow, where it differs."""
+    asks_after: int | None = RESUBMISSIONS
+    """How many submissions of unknown fate a person is not asked about. None: never asked."""
 
 
 TAKEN_UP: tuple[Verb, ...] = ("resume", "start", "resume_all")
@@ -230,6 +243,11 @@ class Ending:
         (result,) = {report["value"] for report in self.reports if report["what"] == "result"}
         return result
 
+    def error(self, kind: str) -> str:
+        """The message of the one error of that type that was reported."""
+        (message,) = [report["message"] for report in self.reports if report.get("type") == kind]
+        return message
+
     @property
     def crashes(self) -> int:
         """How many processes were killed."""
@@ -267,10 +285,13 @@ class Ending:
             assert len({json.dumps(request.body) for request in sent}) == expected  # the same bytes each time
 
     def assert_held_as_late_as_possible(self) -> None:
-        """A person was asked exactly about what had been submitted again twice by itself already."""
+        """A person was asked exactly about what had been submitted again as often as the policy says already."""
+        after = self.scenario.asks_after
+        if after is None:
+            assert self.answers == []
+            return
         asked = {
-            address: max(0, self.snapshot.unknown(address) - RESUBMISSIONS)
-            for address in self.snapshot.activations
+            address: max(0, self.snapshot.unknown(address) - after) for address in self.snapshot.activations
         }
         assert Counter(self.answers) == Counter(asked)
 
@@ -316,6 +337,7 @@ def play(scenario: Scenario, nursery: Nursery, provider: Simulator, folder: Path
         base_url=provider.base_url,
         api_key=provider.api_key,
         options=dict(scenario.options),
+        small=scenario.small,
     )
     for number, life in enumerate([*scenario.lives, None]):
         job = replace(
@@ -323,6 +345,7 @@ def play(scenario: Scenario, nursery: Nursery, provider: Simulator, folder: Path
             verb=(life.verb if life else None) or ("start" if number == 0 else TAKEN_UP[(number - 1) % 3]),
             steps=tuple(asdict(step) for step in life.steps) if life else (),
             delay=life.delay if life else 0.0,
+            small=scenario.later if number and scenario.later is not None else scenario.small,
         )
         child = nursery.start(job)
         if life is not None and life.killed_after is not None and not child.ended(life.killed_after):
@@ -340,6 +363,7 @@ def play(scenario: Scenario, nursery: Nursery, provider: Simulator, folder: Path
         done = snapshot.succeeded() if snapshot else set()
         if codes[-1] != -signal.SIGKILL:
             break
+        time.sleep(life.downtime if life else 0.0)
     return replace(ending(scenario, job, codes, again, provider), answers=answers)
 
 

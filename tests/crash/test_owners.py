@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 
 import pytest
 from perdure.checkpoints import RunStatus
-from perdure.simulator import ConnectionLost, Rule
+from perdure.simulator import ConnectionLost, HttpError, Rule
 
 from .nursery import Child
 from .scenario import AT_ONCE, wait_for
@@ -159,6 +160,33 @@ def a_late_handle_is_cancelled_when_the_submission_was_made_again(stage: Stage) 
     stage.assert_nothing_left()
 
 
+def cancelled_whoever_dies_over_it(stage: Stage, when: str, what: str) -> None:
+    """The new owner dies around the commit of a late handle, or of its cancel's acknowledgement: once more each time."""
+    stalled = stalled_in_a_post(stage, takes=60.0, policy="resubmit")
+    step = {"when": when, "what": what, "node": "answer", "nth": 1}
+    dying = stage.child(verb="resume", steps=(step,))
+    stage.until("submitted answer")
+    stalled.send(signal.SIGCONT)
+    assert stalled.wait() == 1
+    assert dying.wait() == -signal.SIGKILL
+    for _ in range(0 if when == "after" else 2):
+        assert stage.child(verb="resume", steps=(step,)).wait() == -signal.SIGKILL
+    assert stage.child(verb="resume").wait() == 0
+    assert [response.status for response in stage.accepted()] == ["cancelled", "completed"]
+    assert stage.snapshot().unknown("answer") == 1
+    assert sorted(stage.snapshot().fates("answer")) == ["accepted", "stray_cancelled"]
+    for event in ("handle_found answer", "stray_cancelled answer"):
+        assert stage.journal().count(event) == 1
+    stage.assert_nothing_left()
+
+
+for _what in ("handle_found", "stray_cancelled"):
+    for _when in ("before", "inside", "after"):
+        ACTS.named(f"a late handle is cancelled, its owner dies {_when} {_what}")(
+            partial(cancelled_whoever_dies_over_it, when=_when, what=_what)
+        )
+
+
 @ACTS.act
 def a_late_handle_is_adopted_where_a_person_would_be_asked(stage: Stage) -> None:
     stalled = stalled_in_a_post(stage, takes=0.5, policy="hold")
@@ -207,7 +235,9 @@ def a_late_handle_that_nobody_was_there_to_take_is_adopted_at_the_next_resume(st
 
 @ACTS.act
 def a_late_handle_of_a_run_that_has_ended_is_cancelled(stage: Stage) -> None:
-    stage.script(slow_reply(1.0, answer=60.0))
+    stage.script(
+        slow_reply(1.0, answer=60.0), Rule(match=ANSWER, on="cancel", fault=HttpError(status=503), times=2)
+    )
     stalled = stage.child(lease=LEASE)
     stage.until_accepted()
     stall(stalled)

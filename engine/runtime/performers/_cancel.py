@@ -11,7 +11,7 @@ from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
 from ....nodes.operations.capabilities import Cancellable, Local, has_capability
-from ....nodes.operations.outcomes import Asks, Cancelled, Expired, Running, Usage
+from ....nodes.operations.outcomes import Asks, Cancelled, Expired, Outcome, Running, Usage
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -101,21 +101,11 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
     if record is None or record.token is None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
-    adapter = _adapter(owned, command.operation, token)
-    usage: Usage = {}
-    what = "can't be cancelled at its provider and runs on there"
-    if has_capability(adapter, Cancellable):
-        began = owned.shared.clock()
-        while isinstance(outcome := await adapter.cancel(token), Running):
-            wait = outcome.retry_after
-            if wait is None:
-                age = owned.shared.clock() - began
-                wait = poll_interval(
-                    owned.policy(command.operation.address.node), age, owned.shared.random.random()
-                )
-            await asyncio.sleep(wait)
-        usage = {} if isinstance(outcome, Asks) else outcome.usage
-        what = "was cancelled at its provider"
+    outcome = await until_acknowledged(owned, command.operation, token)
+    usage: Usage = {} if outcome is None or isinstance(outcome, Asks | Running) else outcome.usage
+    what = "was cancelled at its provider"
+    if outcome is None:
+        what = "can't be cancelled at its provider and runs on there"
     log.warning(
         "run %s: a second submission of %s (%s) %s", owned.run_id, command.operation, record.handle, what
     )
@@ -123,6 +113,26 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
         events.StrayCancelled(owned.shared.clock(), command.operation, command.submission),
         submission=_counted(usage),
     )
+
+
+async def until_acknowledged(
+    owned: OwnedRun, operation: OperationAddress, token: ContinuationToken
+) -> Outcome | None:
+    """Send the cancel of a token that nobody needs until the provider has acknowledged it: how it ended there.
+
+    None: its adapter can't cancel.
+    """
+    adapter = _adapter(owned, operation, token)
+    if not has_capability(adapter, Cancellable):
+        return None
+    began = owned.shared.clock()
+    while isinstance(outcome := await adapter.cancel(token), Running):
+        wait = outcome.retry_after
+        if wait is None:
+            age = owned.shared.clock() - began
+            wait = poll_interval(owned.policy(operation.address.node), age, owned.shared.random.random())
+        await asyncio.sleep(wait)
+    return outcome
 
 
 def _counted(usage: Usage) -> SubmissionColumns | None:
