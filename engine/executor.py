@@ -35,7 +35,6 @@ from .runtime._admission import (
 )
 from .runtime._claims import Claims
 from .runtime._driver import Driver
-from .runtime._exclusive import Exclusive
 from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._runtime import Runtime
 from .runtime._signal_watch import SignalWatch
@@ -109,7 +108,6 @@ class Executor:
         self._signals = SignalWatch(self._runtime)
         self._term = TermSignal()
         self._claims = Claims(self._runtime)
-        self._answers = Exclusive[str]()
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
         for workflow in workflows:
@@ -322,17 +320,15 @@ class Executor:
         `node` is an activation as it is shown, e.g. `research[3]`. When another process drives the run the
         answer is left to it. Raises `AnswerError` when nothing waits for an answer there, or that can't be one.
         """
-        await self._answers.free(run_id)
-        with self._answers.held(run_id):  # a second answer finds what the first one has led to
-            record = await self._find(run_id)
-            address = await self._store.read(lambda view: waiting_for_answer(view, record, node))
-            workflow = self._runtime.workflows.get(record.signature)
-            if workflow is not None:
-                require_possible(workflow, run_id, address, reply)
-            elif await self._store.read(lambda view: view.holder(record)) is None:
-                # Nobody drives it, and without its workflow we can't either.
-                await workflow_of(self._runtime, record)
-            await self._leave(record, "answer", address, answer_data(reply))
+        record = await self._find(run_id)
+        address = await self._store.read(lambda view: waiting_for_answer(view, record, node))
+        workflow = self._runtime.workflows.get(record.signature)
+        if workflow is not None:
+            require_possible(workflow, run_id, address, reply)
+        elif await self._store.read(lambda view: view.holder(record)) is None:
+            # Nobody drives it, and without its workflow we can't either.
+            await workflow_of(self._runtime, record)
+        await self._leave(record, "answer", address, answer_data(reply))
 
     async def _leave(self, record: RunRecord, kind: str, address: Address | None, data: bytes) -> None:
         """Leave a signal for the run, and have it acted on if the run is driven here, or by nobody.
@@ -341,16 +337,27 @@ class Executor:
         """
         await self._claims.require_readable(record)
         node, path = (None, ()) if address is None else address
-        await self._store.signal(record.key, kind, node, path, data)
+        signal = await self._store.signal(record.key, kind, node, path, data)
+        answers = self._runtime.shared.answers
+        answers[signal] = None
+        try:
+            await self._act(record)
+            refused = answers[signal]
+            if refused is not None:
+                raise refused
+        finally:
+            del answers[signal]
+
+    async def _act(self, record: RunRecord) -> None:
+        """Have what was left for the run acted on: here, if it is driven here or by nobody."""
         while True:
             claim = await self._claims.take(record)
-            if claim is None:
-                if await self._signals.act(record.key):
-                    return
-            else:
+            if claim is not None:
                 if claim.granted:  # going on with it begins with its signals
                     await self._runtime.acting.free(record.key)
                     self._claims.require_driven(record)
+                return
+            if await self._signals.act(record.key):
                 return
 
     async def _find(self, run_id: str) -> RunRecord:
