@@ -48,10 +48,6 @@ class Change(NamedTuple):
     """What went wrong, as plain data: told in the journal, and the run's error if the run fails by this."""
     cause: BaseException | None = None
     """The exception itself, for those who wait for the run in this process."""
-    also: tuple[Change, ...] = ()
-    """What else was found out, for the same transition."""
-    stop: Exception | None = None
-    """Why the run is not to be driven on here, once this is committed."""
 
 
 class Entry(NamedTuple):

@@ -22,13 +22,12 @@ from ..core import events
 from ..core.book import Change
 from ..core.pending import consumed, idle_wakes, interrupted, pending
 from . import _signals
+from ._changes import failed, unknown
 from ._driver import Driver
 from ._policies import stored_policies
 from ._reading import read_runs, unreadable
 from ._runtime import Runtime
 from ._shared import OwnedRun
-from .performers._results import failed
-from .performers._submit import unknown
 
 INTERRUPTED = (
     "The process that submitted it ended before the handle was committed: the provider may have accepted it."
@@ -119,8 +118,9 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
         await driver.commit(*settled)
     while results := consumed(state):  # one by one: the first may have the others cancelled
         lost = OperationError(CONSUMED, code="result_lost")
-        where = results[0].address
-        await driver.commit(failed(owned, where, lost, operation=results[0], ending="lost", retryable=False))
+        where, at = results[0], driver.shared.clock()
+        event = events.AttemptFailed(at, where.address, 0.0, "lost", False, None, where)
+        await driver.commit(failed(event, lost))
     for signal in signals:  # a late handle saves a second submission, so signals come first
         await _signals.act(driver, signal)
     driver.perform(pending(state))

@@ -35,7 +35,7 @@ from ._policies import policies_of, stored_policies
 from ._reading import read_runs, unreadable
 from ._shared import AnyWorkflow, OwnedRun, Shared, Work
 from ._wake_queue import Due, WakeQueue
-from .performers._poll import ask
+from .performers import ask
 
 log = logging.getLogger("perdure")
 
@@ -365,7 +365,7 @@ class Runtime:
             match effect:
                 case None:
                     await self.check_ownership([record.run])  # an old entry, or somebody else moved it
-                case Poll():
+                case Poll() if not owned.policy(record.key.node).once:
                     change = await ask(owned, record)
                     if change is not None:
                         await self._carry_out(owned, change)

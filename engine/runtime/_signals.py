@@ -26,7 +26,6 @@ from ..failures import describe
 from ._driver import Driver
 from ._shared import OwnedRun
 from .performers._cancel import until_acknowledged
-from .performers._submit import handle_text
 
 log = logging.getLogger("perdure")
 
@@ -145,7 +144,7 @@ async def answer(driver: Driver, address: Address, reply: str, signals: tuple[in
         Change(
             events.HandleFound(at, operation, known.submission, "person"),
             operation={"token": pack(token.to_dict())},
-            submission={"handle": handle_text(token)},
+            submission={"handle": token.handle_text},
             note={**note, "token": token.to_dict()},
         ),
         signals=signals,
@@ -179,9 +178,9 @@ async def _late_handle(
     change = Change(
         events.HandleFound(driver.shared.clock(), operation, submission, "former_owner"),
         operation={"token": packed} if wanted else None,
-        submission={"handle": handle_text(token)}
+        submission={"handle": token.handle_text}
         if wanted
-        else {"handle": handle_text(token), "token": packed},
+        else {"handle": token.handle_text, "token": packed},
         note={"token": data},
     )
     try:
