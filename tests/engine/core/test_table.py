@@ -385,7 +385,7 @@ def roads() -> Iterator[None]:
             has_operation = play.state.operation(play.operation("b")) is not None
             play.apply(make(kind, play, play.operation("b"), of_operation=has_operation))
         yield
-    for situation in ("submitting", "unknown", "held", "given up", "waiting", "undecodable"):
+    for situation in ("submitting", "unknown", "held", "given up", "waiting", "undecodable", "fetching"):
         play = SITUATIONS[situation]()
         operation = play.operation("b")
         match situation:
@@ -395,6 +395,8 @@ def roads() -> Iterator[None]:
                 play.apply(events.Answered(play.now, operation, "fail"))
             case "undecodable" | "waiting":
                 play.apply(events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation))
+            case "fetching":
+                play.apply(events.AttemptFailed(play.now, at("b"), ending="lost", operation=operation))
             case _:
                 play.fail("b", retryable=False)
         yield
