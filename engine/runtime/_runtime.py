@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from itertools import chain
 from random import Random
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ...checkpoints.errors import StaleFenceError
 from ...checkpoints.records import Loaded, OperationKey, OperationRecord, RunRecord, State
@@ -55,7 +56,7 @@ class Runtime:
         )
         self.workflows: dict[str, AnyWorkflow] = {}  # by signature
         self.plans: dict[str, Plan] = {}
-        self._policies: dict[int, Policies] = {}  # by the workflow's identity
+        self._policies: WeakKeyDictionary[AnyWorkflow, Policies] = WeakKeyDictionary()
         self.drivers: dict[int, Driver] = {}
         self.owned: dict[int, OwnedRun] = {}
         self.tasks: asyncio.TaskGroup | None = None
@@ -86,9 +87,9 @@ class Runtime:
         """The policies of a workflow's nodes."""
         if workflow is None:
             return NO_POLICIES
-        known = self._policies.get(id(workflow))
+        known = self._policies.get(workflow)
         if known is None:
-            known = self._policies[id(workflow)] = policies_of(workflow)
+            known = self._policies[workflow] = policies_of(workflow)
         return known
 
     # -- tasks -------------------------------------------------------------------------------------------
