@@ -239,15 +239,16 @@ class Runtime:
 
     def ended(self, driver: Driver) -> None:
         """The run has ended."""
-        self._cache.forget(driver.run)
-        self.drivers.pop(driver.run, None)
-        self.owned.pop(driver.run, None)
+        if self.owned.get(driver.run) is driver.owned:
+            self._forget(driver.run)
 
     def aborted(self, driver: Driver, error: BaseException) -> None:
         """The run can't be driven on here; it stays as it was committed."""
-        self._cache.forget(driver.run)
-        self.drivers.pop(driver.run, None)
-        owned = self.owned.pop(driver.run, None)
+        owned = self.owned.get(driver.run)
+        if owned is not None and owned is not driver.owned:
+            log.debug("run %s: a driver of it that had ended stops: %s", driver.run_id, error)
+            return  # the run was taken again since, and is none of this one's business
+        self._forget(driver.run)
         if isinstance(error, StaleFenceError):
             log.warning("run %s: %s", driver.run_id, error)
         else:
@@ -255,6 +256,11 @@ class Runtime:
         self.shared.waiters.stopped(driver.run, error)
         if owned is not None and not self.shared.stopping:
             self._leave(owned, driver)
+
+    def _forget(self, run: int) -> None:
+        self._cache.forget(run)
+        self.drivers.pop(run, None)
+        self.owned.pop(run, None)
 
     def stop_driving(self, run: int, error: BaseException) -> None:
         """Leave a run as it is committed, and tell those who wait for it why."""
