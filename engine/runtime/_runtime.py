@@ -30,11 +30,11 @@ from ..core.policy import NO_POLICIES, Policies
 from ..core.restore import operation_address, operation_of, restore
 from ..errors import ExecutorStoppedError
 from ..graph.plan_form import decode_plan
-from ._driver import Driver
+from ._driver import Driver, interrupted
 from ._driver_cache import DriverCache
 from ._policies import policies_of, stored_policies
 from ._reading import read_runs, unreadable
-from ._shared import AnyWorkflow, OwnedRun, Shared, Work
+from ._shared import AnyWorkflow, OwnedRun, Shared, Work, ends_the_task
 from ._wake_queue import Due, WakeQueue
 from .performers._poll import ask
 
@@ -339,7 +339,7 @@ class Runtime:
             if isinstance(key, OperationKey):
                 operations.append((run, key))
             else:
-                self.create_task(self._end_backoff(run, key.scope, key.node, key.item))
+                self._create_task_of(run, self._end_backoff(run, key.scope, key.node, key.item))
         for start in range(0, len(operations), BATCH):
             self.create_task(self._wake(operations[start : start + BATCH]))
 
@@ -356,7 +356,17 @@ class Runtime:
         for record in chain.from_iterable(parts):
             owned = self.owned.get(record.run)
             if owned is not None and not self.shared.stopping:
-                self.create_task(self._woken(owned, record))
+                self._create_task_of(record.run, self._woken(owned, record))
+
+    def _create_task_of(self, run: int, work: Coroutine[Any, Any, None]) -> None:
+        """A task that wakes a run. Nothing but a stop cancels it, except code that it comes to run."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            owned = self.owned.get(run)
+            if task.cancelled() and owned is not None and not self.shared.stopping:
+                self.stop_driving(run, interrupted(owned.run_id, asyncio.CancelledError()))
+
+        self.create_task(work, done)
 
     async def _woken(self, owned: OwnedRun, record: OperationRecord) -> None:
         """What is due for an operation, done without its run in memory where that is possible."""
@@ -373,17 +383,18 @@ class Runtime:
                     driver = await self.driver(owned.run)
                     if driver is not None and _same(driver, record):
                         await driver.guard(driver.carry_out(effect))
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+        except BaseException as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
+            if ends_the_task(error):
                 raise
-            told = (
-                f"Asking after {operation_address(record)} was cancelled by its own adapter, not by us. Resume the run "
-                "to ask again."
-            )
-            self.stop_driving(record.run, OperationError(told, code="cancelled_by_adapter"))
-        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
-            self.stop_driving(record.run, error)
+            told = error
+            if not isinstance(error, Exception):
+                told = OperationError(
+                    f"Asking after {operation_address(record)} was cancelled by its own adapter, not by us "
+                    f"({type(error).__name__}). Resume the run to ask again.",
+                    code="cancelled_by_adapter",
+                )
+                told.__cause__ = error
+            self.stop_driving(record.run, told)
 
     async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
         driver = await self.driver(owned.run)

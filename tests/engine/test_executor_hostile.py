@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from perdure.engine import Executor, Workflow
+from perdure.checkpoints import PerdureError, State
+from perdure.engine import Executor, Run, RunCancelledError, RunFailedError, Workflow
+from perdure.engine.errors import DrivingInterruptedError
 from perdure.engine.runtime._policies import stored_policies
-from perdure.nodes import node
+from perdure.nodes import ContinuationToken, node
+from perdure.nodes.operations import Json, Outcome
 
-from .bench import Stores, perform, record
+from .batches import BatchOperation, Works, batch_node
+from .bench import Stores, chain, first, perform, record, state_is, until
 
 
 def test_each_workflow_brings_its_own_policies_also_where_another_has_gone(stores: Stores) -> None:
@@ -36,3 +41,171 @@ def test_each_workflow_brings_its_own_policies_also_where_another_has_gone(store
         return found
 
     assert perform(main()) == list(range(1, 21))
+
+
+class Rude(BaseException):
+    """What no library's code expects, as some test frameworks and task libraries raise it."""
+
+
+class Unruly(BatchOperation):
+    """An adapter that raises this where it is told to."""
+
+    def __init__(self, works: Works, where: str, error: type[BaseException]) -> None:
+        super().__init__(works)
+        self.where = where
+        self.error = error
+
+    def _may_raise(self, where: str) -> None:
+        if where == self.where:
+            raise self.error
+
+    async def prepare(self) -> None:
+        self._may_raise("prepare")
+
+    async def submit(self, request: Mapping[str, Json], key: str) -> ContinuationToken:
+        self._may_raise("submit")
+        return await super().submit(request, key)
+
+    async def poll(self, token: ContinuationToken) -> Outcome:
+        self._may_raise("poll")
+        return await super().poll(token)
+
+    async def cancel(self, token: ContinuationToken) -> Outcome:
+        self._may_raise("cancel")
+        return await super().cancel(token)
+
+
+@node
+async def patient(text: str) -> str:
+    await asyncio.sleep(0.2)
+    return text
+
+
+ERRORS = [asyncio.CancelledError, SystemExit, Rude]
+
+
+async def beside(executor: Executor, run: Run[Any]) -> BaseException:
+    """What the run comes to, beside another run, which is none the worse."""
+    other = await executor.start(chain("other", patient), "x")
+    with pytest.raises(PerdureError) as told:
+        await run.result()
+    assert await other.result() == "x"
+    await until(lambda: not executor.drives(run.id))
+    return told.value
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("where", ["prepare", "poll", "cancel"])
+def test_whatever_an_adapter_raises_stops_its_own_run_alone(
+    where: str, error: type[BaseException], files: Stores, works: Works
+) -> None:
+    """Whoever waits is told, the run is given back, and goes on once the adapter is mended."""
+    works.hold = True
+    asked = batch_node("asked", works)
+    asked.operation = unruly = Unruly(works, where, error)
+    workflow = chain("w", asked, first)
+
+    async def main() -> None:
+        async with Executor(files()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            if where == "cancel":
+                await until(state_is(executor, "asked", State.WAITING))
+                await executor.cancel("r")
+            told = await beside(executor, run)
+            assert error.__name__ in str(told)
+            assert "esume the run" in str(told)
+            unruly.where, works.hold = "", False
+            run = await executor.resume("r")
+            if where == "cancel":
+                with pytest.raises(RunCancelledError):
+                    await run.result()
+            else:
+                assert await run.result() == "done: x1"
+
+    perform(main())
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_whatever_a_submission_raises_leaves_its_fate_unknown(
+    error: type[BaseException], files: Stores, works: Works
+) -> None:
+    asked = batch_node("asked", works, on_unknown_submit="fail")
+    asked.operation = Unruly(works, "submit", error)
+
+    async def main() -> None:
+        async with Executor(files()) as executor:
+            told = await beside(executor, await executor.start(chain("w", asked), "x"))
+            assert isinstance(told, RunFailedError)
+            assert told.error_type == "SubmissionUnknownError"
+
+    perform(main())
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("where", ["request", "finish", "when", "node"])
+def test_whatever_the_users_code_raises_is_the_failure_of_its_node(
+    where: str, error: type[BaseException], files: Stores, works: Works
+) -> None:
+    def may_raise(here: str) -> None:
+        if where == here:
+            raise error
+
+    def ask(text: str) -> Mapping[str, Json]:
+        may_raise("request")
+        return {"text": text}
+
+    def finish(_value: Json) -> str:
+        may_raise("finish")
+        return "x"
+
+    def when(_text: str) -> bool:
+        may_raise("when")
+        return True
+
+    @node
+    async def last(text: str) -> str:
+        may_raise("node")
+        return text
+
+    asked = batch_node("asked", works, request=ask, finish=finish, retries=0)
+    workflow = Workflow[str, str]("w", start=asked, end=last)
+    workflow.edge(asked, last, when=when)
+
+    async def main() -> None:
+        async with Executor(files()) as executor:
+            told = await beside(executor, await executor.start(workflow, "x"))
+            assert isinstance(told, RunFailedError)
+            assert told.node == ("last" if where == "node" else "asked")
+
+    perform(main())
+
+
+@pytest.mark.parametrize("behind", ["nothing", "an operation", "a backoff"])
+def test_a_node_that_cancels_its_task_leaves_nobody_waiting(
+    behind: str, files: Stores, works: Works, quick_backoff: None
+) -> None:
+    """Wherever the task comes from that runs it: from the start, a poll or the end of a backoff."""
+    mended = asyncio.Event()
+    failures = [ValueError("not yet")] if behind == "a backoff" else []
+
+    @node(retries=1)
+    async def itself(text: str) -> str:
+        if failures:
+            raise failures.pop()
+        if not mended.is_set():
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0.1)
+        return text
+
+    nodes = [batch_node("asked", works), itself] if behind == "an operation" else [itself]
+
+    async def main() -> None:
+        async with Executor(files()) as executor:
+            told = await beside(executor, await executor.start(chain("w", *nodes), "x", run_id="r"))
+            assert isinstance(told, DrivingInterruptedError)
+            mended.set()
+            await (await executor.resume("r")).result()
+
+    perform(main())

@@ -29,7 +29,7 @@ from ...core.plan import EdgeKind
 from ...errors import ConditionError, NoEdgeTakenError
 from ...failures import describe
 from ...graph.conditions import taken_edges
-from .._shared import OwnedRun, Work
+from .._shared import OwnedRun, Work, ends_the_task
 
 
 def encode(node: Node[Any, Any], output: object, given: Value | None) -> Value:
@@ -140,7 +140,9 @@ async def conclude(
                 encoded = await output_of(owned, work, address, node, value)
             except StoreError:  # its input could not be read: no fault of the node's
                 raise
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: all of them are committed
+            except BaseException as error:  # noqa: BLE001  # the boundary: all of them are committed
+                if ends_the_task(error):
+                    raise
                 kept = None if stored else Value(pack(value))
                 return failed(
                     owned,

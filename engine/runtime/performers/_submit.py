@@ -10,7 +10,6 @@ the process dies
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from ....checkpoints.codec import pack, unpack
@@ -26,7 +25,7 @@ from ...core.book import Change
 from ...core.commands import Submit
 from ...core.policy import Policy, poll_interval
 from ...failures import describe, said, sentence
-from .._shared import OwnedRun
+from .._shared import OwnedRun, ends_the_task
 
 log = logging.getLogger("perdure")
 
@@ -47,9 +46,8 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
         token = await node.operation.submit(unpack(request.data), submission_key(work.nonce, operation))
     except SubmissionRejectedError as error:
         return _refused(owned, operation, error)
-    except (Exception, asyncio.CancelledError) as error:  # any other error: an unknown fate
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    except BaseException as error:  # noqa: BLE001  # any other error: an unknown fate
+        if ends_the_task(error):
             raise  # the wait for it has an end; what it raises by itself is an error as any other
         return unknown(owned, operation, _may_have_accepted(error))
     at = owned.shared.clock()
