@@ -10,7 +10,8 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from random import Random
 from typing import Any
@@ -280,24 +281,35 @@ class Runtime:
         """Give a run back once nothing of it is under way here."""
         run = owned.run
         self._leaving[run] = self.create_task(
-            self._release(owned, driver), lambda task: self._left(run, task)
+            self._release(run, owned.run_id, owned.fence, driver), lambda task: self._left(run, task)
         )
+
+    @asynccontextmanager
+    async def given_back(self, *records: RunRecord) -> AsyncGenerator[None]:
+        """Give these claimed runs back when what is done with them raises before they are driven here."""
+        try:
+            yield
+        except BaseException:
+            for record in records:
+                if record.key not in self.owned:
+                    await self._release(record.key, record.id, record.fence, None)
+            raise
 
     def _left(self, run: int, task: asyncio.Task[None]) -> None:
         if self._leaving.get(run) is task:
             del self._leaving[run]
 
-    async def _release(self, owned: OwnedRun, driver: Driver | None) -> None:
+    async def _release(self, run: int, run_id: str, fence: int, driver: Driver | None) -> None:
         try:
             if driver is not None:
                 await driver.quiet()
             store = self.shared.store
-            records = await store.read(lambda view: view.runs_by_key([owned.run]))
-            await store.release([record for record in records if record.fence == owned.fence])
+            records = await store.read(lambda view: view.runs_by_key([run]))
+            await store.release([record for record in records if record.fence == fence])
         except Exception as error:  # noqa: BLE001  # the run has its error already
             log.warning(
                 "run %s could not be given back, so others can't take it before this process ends: %s",
-                owned.run_id,
+                run_id,
                 error,
             )
 
