@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from perdure.engine import Executor, Run, RunCancelledError, RunFailedError, Wor
 from perdure.engine.errors import DrivingInterruptedError
 from perdure.engine.runtime._policies import stored_policies
 from perdure.nodes import ContinuationToken, node
-from perdure.nodes.operations import Json, Outcome
+from perdure.nodes.operations import Json, Outcome, Running
 
 from .batches import BatchOperation, Works, batch_node
 from .bench import Stores, chain, first, perform, record, state_is, until
@@ -209,3 +210,77 @@ def test_a_node_that_cancels_its_task_leaves_nobody_waiting(
             await (await executor.resume("r")).result()
 
     perform(main())
+
+
+class Odd(BatchOperation):
+    """An adapter that returns what it should not."""
+
+    def __init__(self, works: Works, *, token: Any = None, wait: float = 0.01) -> None:
+        super().__init__(works)
+        self.token = token
+        self.wait = wait
+
+    async def submit(self, request: Mapping[str, Json], key: str) -> ContinuationToken:
+        token = await super().submit(request, key)
+        return token if self.token is None else self.token(token)
+
+    async def poll(self, token: ContinuationToken) -> Outcome:
+        outcome = await super().poll(token)
+        return replace(outcome, retry_after=self.wait) if isinstance(outcome, Running) else outcome
+
+
+@pytest.mark.parametrize(
+    "token",
+    [lambda _: "batch-1", lambda token: replace(token, handle={"batch": object()})],
+    ids=["text", "not plain"],
+)
+def test_a_handle_that_is_none_is_of_unknown_fate(token: Any, files: Stores, works: Works) -> None:
+    """The provider has accepted it, whatever the adapter makes of its answer."""
+    asked = batch_node("asked", works, on_unknown_submit="hold")
+    asked.operation = Odd(works, token=token)
+
+    async def main() -> None:
+        async with Executor(files()) as executor:
+            run = await executor.start(chain("w", asked), "x", run_id="r")
+            await until(state_is(executor, "asked", State.SUBMIT_UNKNOWN))
+            asked.operation.token = None  # pyright: ignore[reportAttributeAccessIssue]
+            await executor.answer("r", "asked", "batch-1")
+            assert await run.result() == "done: x"
+
+    perform(main())
+    assert len(works.batches) == 1
+
+
+def test_an_adapter_that_cant_say_when_to_poll_loses_no_handle(files: Stores, works: Works) -> None:
+    class Timeless(BatchOperation):
+        def poll_after(self, token: ContinuationToken) -> float:
+            raise LookupError("no clock")
+
+    asked = batch_node("asked", works)
+    asked.operation = Timeless(works)
+
+    async def main() -> str:
+        async with Executor(files()) as executor:
+            return await (await executor.start(chain("w", asked), "x")).result()
+
+    assert perform(main()) == "done: x"
+    assert len(works.batches) == 1
+
+
+def test_a_wait_that_is_no_number_holds_nobody_up(files: Stores, works: Works) -> None:
+    works.hold = True
+    odd = batch_node("odd", works)
+    odd.operation = Odd(works, wait=float("nan"))
+    others = Works()
+
+    async def main() -> str:
+        async with Executor(files()) as executor:
+            await executor.start(chain("odd", odd), "x")
+            await until(lambda: bool(works.batches) and works.one.polls > 0)
+            other = await executor.start(chain("other", batch_node("asked", others, every=0.05)), "y")
+            result = await other.result()
+            polls = works.one.polls
+            await until(lambda: works.one.polls > polls)
+            return result
+
+    assert perform(main()) == "done: y"

@@ -44,6 +44,8 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
     try:
         token = await node.operation.submit(unpack(request.data), submission_key(work.nonce, operation))
+        data = token.to_dict()
+        packed = pack(data)  # what can't be kept is no handle
     except SubmissionRejectedError as error:
         return _refused(owned, operation, error)
     except BaseException as error:  # noqa: BLE001  # any other error: an unknown fate
@@ -52,19 +54,23 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
         return unknown(owned, operation, _may_have_accepted(error))
     at = owned.shared.clock()
     poll_after = first_poll(node.operation, token, owned.policy(node.name), owned)
-    data = token.to_dict()
     return Change(
         events.Submitted(at, operation, poll_after),
-        operation={"token": pack(data)},
+        operation={"token": packed},
         submission={"handle": handle_text(token)},
         note={"token": data},
     )
 
 
 def first_poll(adapter: Operation, token: ContinuationToken, policy: Policy, owned: OwnedRun) -> float:
-    """Seconds until a fresh token is asked after."""
+    """Seconds until a fresh token is asked after. Nothing that the adapter says may keep it from being committed."""
     if has_capability(adapter, Paced):
-        return adapter.poll_after(token)
+        try:
+            return float(adapter.poll_after(token))
+        except BaseException as error:
+            if ends_the_task(error):
+                raise
+            log.exception("run %s: %s did not say when to poll", owned.run_id, adapter.provider)
     return poll_interval(policy, 0.0, owned.shared.random.random())
 
 
