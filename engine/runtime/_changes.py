@@ -19,7 +19,7 @@ from ..core.plan import EdgeKind
 from ..errors import ConditionError, NoEdgeTakenError
 from ..failures import describe, sentence
 from ..graph.conditions import taken_edges
-from ._shared import OwnedRun, Work
+from ._shared import OwnedRun, Work, ends_the_task
 
 log = logging.getLogger("perdure")
 
@@ -116,7 +116,9 @@ async def decoded(
         encoded = await output_of(owned, work, address, node, value)
     except StoreError:  # its input could not be read: no fault of the node's
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: all of them are committed
+    except BaseException as error:  # the boundary: all of them are committed
+        if ends_the_task(error):
+            raise
         at, jitter = owned.shared.clock(), owned.shared.random.random()
         event = events.AttemptFailed(at, address, jitter, "undecodable", False, None, operation)
         kept = None if stored else Value(pack(value))

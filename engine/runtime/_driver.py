@@ -34,15 +34,26 @@ from ..core.book import Book, Change, Page
 from ..core.commands import Effect
 from ..core.errors import IllegalEventError
 from ..core.state import RunState
+from ..errors import DrivingInterruptedError
 from ..failures import Failure
 from ._policies import pack_policies
-from ._shared import OwnedRun, Work
+from ._shared import OwnedRun, Work, ends_the_task
 from ._values import Values
 from ._waiters import RunOutcome
 from .performers import TABLE
 
 log = logging.getLogger("perdure")
 NO_DATA = pack({})
+
+
+def interrupted(run_id: str, error: BaseException) -> DrivingInterruptedError:
+    """What is told of a run whose task was ended by code that it ran."""
+    told = DrivingInterruptedError(
+        f"Run {run_id}: a node or an adapter ended by itself what was done for it ({type(error).__name__}). Everything is "
+        "committed: when that is mended, resume the run."
+    )
+    told.__cause__ = error
+    return told
 
 
 class Keeper(Protocol):
@@ -305,12 +316,16 @@ class Driver:
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001  # the boundary of this run: abort records and reports it
-            self.abort(error)
+        except BaseException as error:  # the boundary of this run: abort records and reports it
+            if ends_the_task(error):
+                raise
+            self.abort(error if isinstance(error, Exception) else interrupted(self.run_id, error))
 
     def _done(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
         work.close()  # where the task was cancelled before it began; no more than a look at it otherwise
         self._tasks.discard(task)
+        if task.cancelled() and not self.shared.stopping:  # if it was abort that did it, this does nothing
+            self.abort(interrupted(self.run_id, asyncio.CancelledError()))
         self._unpin()
 
     @contextmanager

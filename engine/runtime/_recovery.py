@@ -44,7 +44,8 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
 
     One that can't be read is given back, and whoever waits for it is told why; the others go on.
     """
-    runs = {record.key: runtime.own(record, await runtime.plan(record.signature)) for record in records}
+    plans = [await runtime.plan(record.signature) for record in records]  # all of them, before any is owned
+    runs = {record.key: runtime.own(record, plan) for record, plan in zip(records, plans, strict=True)}
     parts, errors = await read_runs(
         list(runs.values()), lambda view, keys: (*view.live(keys), view.signals(keys))
     )
@@ -99,7 +100,10 @@ def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
 
 async def retry(runtime: Runtime, driver: Driver) -> None:
     """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count."""
-    signals = await runtime.shared.store.read(lambda view: view.signals([driver.run]))
+    parts, errors = await read_runs([driver.owned], lambda view, keys: view.signals(keys))
+    if errors:
+        raise errors[driver.run]
+    signals = [signal for part in parts for signal in part]
     void = tuple(signal.id for signal in signals if signal.kind == "cancel")
     await driver.commit(Change(events.RunRetried(driver.shared.clock())), signals=void)
     await _go_on(driver, [signal for signal in signals if signal.kind != "cancel"])

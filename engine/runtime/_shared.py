@@ -40,6 +40,14 @@ THREADS = 32
 """How many plain functions may run at once."""
 
 
+def ends_the_task(error: BaseException) -> bool:
+    """Whether this is no error of the user's code or of an adapter's: somebody cancels the task, or ends the process."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+
+
 class Threads:
     """Plain functions that run now."""
 

@@ -24,7 +24,7 @@ from ..core.errors import IllegalEventError
 from ..errors import AnswerError
 from ..failures import describe
 from ._driver import Driver
-from ._shared import OwnedRun
+from ._shared import OwnedRun, ends_the_task
 from .performers._cancel import until_acknowledged
 
 log = logging.getLogger("perdure")
@@ -42,7 +42,9 @@ async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
         return await _act(driver, signal)
     except StoreError:  # the run itself can't go on
         raise
-    except Exception:  # the boundary of one signal
+    except BaseException as error:  # the boundary of one signal
+        if ends_the_task(error):
+            raise
         log.exception("run %s: signal %d can't be acted on and is left", driver.run_id, signal.id)
         return None
 

@@ -20,7 +20,7 @@ from ...core.book import Change
 from ...core.commands import Call
 from ...errors import NodeTimeoutError, OperationUnknownError
 from .._changes import attempt_failed, encode, succeeded
-from .._shared import Commit, OwnedRun, Work
+from .._shared import Commit, OwnedRun, Work, ends_the_task
 from ._submission import submit
 
 
@@ -162,7 +162,9 @@ async def _request(
         request = Value(pack(plain))
     except StoreError:  # its input could not be read: no fault of the node's
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: every error of a node is committed
+    except BaseException as error:  # the boundary: every error of a node is committed
+        if ends_the_task(error):
+            raise
         return attempt_failed(owned, address, error, retryable=False)
     activation = work.state.find(address)
     if activation is None or activation.state is not State.RUNNING:
@@ -173,7 +175,9 @@ async def _request(
     if has_capability(adapter, Local):
         try:
             token = adapter.open(plain, submission_key(work.nonce, operation), at)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary, as above
+        except BaseException as error:  # the boundary, as above
+            if ends_the_task(error):
+                raise
             return attempt_failed(owned, address, error, retryable=False)
         poll_after = adapter.poll_after(token) if has_capability(adapter, Paced) else 0.0
         data = token.to_dict()

@@ -10,7 +10,7 @@ the process dies
 
 from __future__ import annotations
 
-import asyncio
+import logging
 
 from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import Request
@@ -27,7 +27,9 @@ from ...core.policy import Policy, poll_interval
 from ...failures import describe, said
 from .._changes import unknown
 from .._hand_over import leave_handle
-from .._shared import Commit, OwnedRun, Work
+from .._shared import Commit, OwnedRun, Work, ends_the_task
+
+log = logging.getLogger("perdure")
 
 
 async def submit(owned: OwnedRun, work: Work, intent: Change, commit: Commit) -> Change | None:
@@ -66,28 +68,33 @@ async def _send(owned: OwnedRun, work: Work, operation: OperationAddress, intent
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
     try:
         token = await node.operation.submit(unpack(request.data), submission_key(work.nonce, operation))
+        data = token.to_dict()
+        packed = pack(data)  # what can't be kept is no handle
     except SubmissionRejectedError as error:
         return _refused(owned, operation, error)
-    except (Exception, asyncio.CancelledError) as error:  # any other error: an unknown fate
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    except BaseException as error:  # any other error: an unknown fate
+        if ends_the_task(error):
             raise  # the wait for it has an end; what it raises by itself is an error as any other
         return unknown(owned, operation, _may_have_accepted(error))
     at = owned.shared.clock()
     poll_after = _first_poll(node.operation, token, owned.policy(node.name), owned)
-    data = token.to_dict()
     return Change(
         events.Submitted(at, operation, poll_after),
-        operation={"token": pack(data)},
+        operation={"token": packed},
         submission={"handle": token.handle_text},
         note={"token": data},
     )
 
 
 def _first_poll(adapter: Operation, token: ContinuationToken, policy: Policy, owned: OwnedRun) -> float:
-    """Seconds until a fresh token is asked after."""
+    """Seconds until a fresh token is asked after. Nothing that the adapter says may keep it from being committed."""
     if has_capability(adapter, Paced):
-        return adapter.poll_after(token)
+        try:
+            return float(adapter.poll_after(token))
+        except BaseException as error:
+            if ends_the_task(error):
+                raise
+            log.exception("run %s: %s did not say when to poll", owned.run_id, adapter.provider)
     return poll_interval(policy, 0.0, owned.shared.random.random())
 
 
