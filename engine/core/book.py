@@ -1,4 +1,4 @@
-"""`Book`: one run's state with its place in the journal. It turns what was found out into what is to be written and done.
+"""`Book`: one run's state with its place in the journal. It turns results of commands into what is to be written and done.
 
 Pure: every driver keeps one for each run that it moves, writes the `Page` that `apply` gives in one transaction, and
 then begins the page's effects. Values and tokens pass through as bytes, errors as plain data.
@@ -36,7 +36,7 @@ _WAITS = (events.AttemptFailed, events.SubmissionRefused, events.SubmissionUnkno
 
 
 class Change(NamedTuple):
-    """What was found out: an event, and the payloads that belong into the same transition."""
+    """The result of a command: an event, and the payloads that belong into the same transition."""
 
     event: Event
     activation: ActivationColumns | None = None
