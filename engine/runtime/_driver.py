@@ -106,6 +106,7 @@ class Driver:
         )
         self.stopped: BaseException | None = None  # why it is not driven here any more
         self._broken: Exception | None = None  # why the state in memory is not what is committed
+        self.signals: set[int] = set()  # those that were acted on since it is in memory
         self._tasks: set[asyncio.Task[None]] = set()
         self._pins = 0
 

@@ -36,8 +36,12 @@ _COUNTS = 2**31
 async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
     """Commit what the signal leads to; what follows is the caller's to begin. None: it stays where it is.
 
-    A signal that can't be acted on stops no run: that is logged, and the signal is kept for a person to look at.
+    A signal that can't be acted on stops no run: that is logged, and the signal is kept for a person to look at. Where
+    the recovery of a run and the watch have both read one, it is acted on once.
     """
+    if signal.id in driver.signals:
+        return []
+    driver.signals.add(signal.id)
     try:
         return await _act(driver, signal)
     except StoreError:  # the run itself can't go on
