@@ -82,6 +82,8 @@ def to_journal(event: Event) -> Entry:
             data["operation"] = list(operation[1:])
     if isinstance(event, events.RunStarted | events.PoliciesChanged) and event.policies.plain:
         data["policies"] = event.policies.plain
+    elif isinstance(event, events.RunRetried) and event.policies is not None:
+        data["policies"] = event.policies.plain
     if address is None:
         return Entry(NAMES[kind], None, (), data)
     return Entry(NAMES[kind], address.node, address.path, data or _NO_DATA)
@@ -105,6 +107,10 @@ def from_journal(
             given["address"] = address
         if kind in _AT_OPERATION and (kind not in _AT_ADDRESS or "operation" in data):
             given["operation"] = OperationAddress(address, *data.get("operation", (1, "", 0)))
-    if kind is events.RunStarted or kind is events.PoliciesChanged:
+    if (
+        kind is events.RunStarted
+        or kind is events.PoliciesChanged
+        or (kind is events.RunRetried and "policies" in data)
+    ):
         given["policies"] = Policies.from_plain(data.get("policies", _NO_DATA))
     return kind(**given)

@@ -21,6 +21,7 @@ from ...nodes.errors import OperationError, SubmissionUnknownError
 from ..core import events
 from ..core.book import Change
 from ..core.pending import consumed, idle_wakes, interrupted, pending
+from ..core.policy import Policies
 from . import _signals
 from ._driver import Driver
 from ._policies import stored_policies
@@ -106,8 +107,15 @@ async def retry(runtime: Runtime, driver: Driver) -> None:
         raise errors[driver.run]
     signals = [signal for part in parts for signal in part]
     void = tuple(signal.id for signal in signals if signal.kind == "cancel")
-    await driver.commit(Change(events.RunRetried(driver.shared.clock())), signals=void)
+    retried = events.RunRetried(driver.shared.clock(), _new_policies(driver))
+    await driver.commit(Change(retried), signals=void)
     await _go_on(driver, [signal for signal in signals if signal.kind != "cancel"])
+
+
+def _new_policies(driver: Driver) -> Policies | None:
+    """Those by which the run is driven from now on, None where they are as they were."""
+    owned = driver.owned
+    return None if owned.workflow is None or driver.state.policies == owned.policies else owned.policies
 
 
 async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
@@ -117,8 +125,9 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
         unknown(owned, operation, SubmissionUnknownError(INTERRUPTED, code="interrupted"))
         for operation in interrupted(state)
     ]
-    if owned.workflow is not None and state.policies != owned.policies:
-        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), owned.policies)))
+    policies = _new_policies(driver)
+    if policies is not None:
+        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), policies)))
     if settled:
         await driver.commit(*settled)
     while results := consumed(state):  # one by one: the first may have the others cancelled
