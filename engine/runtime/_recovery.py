@@ -101,7 +101,10 @@ def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
 
 
 async def retry(runtime: Runtime, driver: Driver) -> None:
-    """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count."""
+    """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count.
+
+    Returns when that is committed; what follows, such as a provider's answer about a late handle, is not waited for.
+    """
     parts, errors = await read_runs([driver.owned], lambda view, keys: view.signals(keys))
     if errors:
         raise errors[driver.run]
@@ -109,7 +112,7 @@ async def retry(runtime: Runtime, driver: Driver) -> None:
     void = tuple(signal.id for signal in signals if signal.kind == "cancel")
     retried = events.RunRetried(driver.shared.clock(), _new_policies(driver))
     await driver.commit(Change(retried), signals=void)
-    await _go_on(driver, [signal for signal in signals if signal.kind != "cancel"])
+    driver.spawn(_go_on(driver, [signal for signal in signals if signal.kind != "cancel"]))
 
 
 def _new_policies(driver: Driver) -> Policies | None:
