@@ -80,10 +80,11 @@ def to_journal(event: Event) -> Entry:
         address = operation.address
         if kind in _AT_ADDRESS or operation[1:] != (1, "", 0):
             data["operation"] = list(operation[1:])
-    if isinstance(event, events.RunStarted | events.PoliciesChanged) and event.policies.plain:
-        data["policies"] = event.policies.plain
-    elif isinstance(event, events.RunRetried) and event.policies is not None:
-        data["policies"] = event.policies.plain
+    policies: Policies | None = getattr(event, "policies", None)
+    if policies is not None and (
+        policies.plain or kind is events.RunRetried
+    ):  # a retry may bring none at all
+        data["policies"] = policies.plain
     if address is None:
         return Entry(NAMES[kind], None, (), data)
     return Entry(NAMES[kind], address.node, address.path, data or _NO_DATA)

@@ -364,7 +364,7 @@ class Driver:
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except BaseException as error:  # noqa: BLE001  # the boundary of this run: abort records and reports it
+        except BaseException as error:  # the boundary of this run: abort records and reports it
             if ends_the_task(error):
                 raise
             self.abort(error if isinstance(error, Exception) else interrupted(self.run_id, error))

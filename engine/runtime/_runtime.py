@@ -395,7 +395,7 @@ class Runtime:
                     driver = await self.driver(owned.run)
                     if driver is not None and _same(driver, record):
                         await driver.guard(driver.carry_out(effect))
-        except BaseException as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
+        except BaseException as error:  # the boundary: whoever waits for the run gets the error
             if ends_the_task(error):
                 raise
             told = error

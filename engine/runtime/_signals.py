@@ -47,7 +47,7 @@ async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
         return await _act(driver, signal)
     except StoreError:  # the run itself can't go on
         raise
-    except BaseException as error:  # noqa: BLE001  # the boundary of one signal
+    except BaseException as error:  # the boundary of one signal
         if ends_the_task(error):
             raise
         log.exception("run %s: signal %d can't be acted on and is left", driver.run_id, signal.id)

@@ -161,7 +161,7 @@ async def _request(
         request = Value(pack(plain))
     except StoreError:  # its input could not be read: no fault of the node's
         raise
-    except BaseException as error:  # noqa: BLE001  # the boundary: every error of a node is committed
+    except BaseException as error:  # the boundary: every error of a node is committed
         if ends_the_task(error):
             raise
         return failed(owned, address, error, retryable=False)
@@ -174,7 +174,7 @@ async def _request(
     if has_capability(adapter, Local):
         try:
             token = adapter.open(plain, submission_key(work.nonce, operation), at)
-        except BaseException as error:  # noqa: BLE001  # the boundary, as above
+        except BaseException as error:  # the boundary, as above
             if ends_the_task(error):
                 raise
             return failed(owned, address, error, retryable=False)

@@ -140,7 +140,7 @@ async def conclude(
                 encoded = await output_of(owned, work, address, node, value)
             except StoreError:  # its input could not be read: no fault of the node's
                 raise
-            except BaseException as error:  # noqa: BLE001  # the boundary: all of them are committed
+            except BaseException as error:  # the boundary: all of them are committed
                 if ends_the_task(error):
                     raise
                 kept = None if stored else Value(pack(value))

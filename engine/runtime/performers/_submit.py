@@ -48,7 +48,7 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
         packed = pack(data)  # what can't be kept is no handle
     except SubmissionRejectedError as error:
         return _refused(owned, operation, error)
-    except BaseException as error:  # noqa: BLE001  # any other error: an unknown fate
+    except BaseException as error:  # any other error: an unknown fate
         if ends_the_task(error):
             raise  # the wait for it has an end; what it raises by itself is an error as any other
         return unknown(owned, operation, _may_have_accepted(error))
