@@ -30,7 +30,7 @@ from .policy import Policies
 from .sources import deciding_edges
 from .state import RunState, Scope
 
-_WITH_POLICIES = (events.RunStarted, events.PoliciesChanged)
+_WITH_POLICIES = (events.RunStarted, events.PoliciesChanged, events.RunRetried)
 _WAITS = (events.AttemptFailed, events.SubmissionRefused, events.SubmissionUnknown)
 """Events of which people want to know when it goes on."""
 
@@ -114,7 +114,7 @@ class Book:
         page = Page(self.position, at)
         for change in changes:
             page.at = change.event.at
-            if isinstance(change.event, _WITH_POLICIES):
+            if isinstance(change.event, _WITH_POLICIES) and change.event.policies is not None:
                 page.policies = change.event.policies
             self._advance(change, page)
         if self.state.outcome is not None or self.error is not None:

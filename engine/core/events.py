@@ -39,9 +39,10 @@ class PoliciesChanged:
 
 @dataclass(frozen=True, slots=True)
 class RunRetried:
-    """A failed run goes on from where it failed."""
+    """A failed run goes on from where it failed; by these policies, where they are others than before."""
 
     at: float
+    policies: Policies | None = None
 
 
 @dataclass(frozen=True, slots=True)

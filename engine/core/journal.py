@@ -80,8 +80,11 @@ def to_journal(event: Event) -> JournalForm:
         address = operation.address
         if kind in _AT_ADDRESS or operation[1:] != (1, "", 0):
             data["operation"] = list(operation[1:])
-    if isinstance(event, events.RunStarted | events.PoliciesChanged) and event.policies.plain:
-        data["policies"] = event.policies.plain
+    policies: Policies | None = getattr(event, "policies", None)
+    if policies is not None and (
+        policies.plain or kind is events.RunRetried
+    ):  # a retry may bring none at all
+        data["policies"] = policies.plain
     if address is None:
         return JournalForm(NAMES[kind], None, (), data)
     return JournalForm(NAMES[kind], address.node, address.path, data or _NO_DATA)
@@ -105,6 +108,10 @@ def from_journal(
             given["address"] = address
         if kind in _AT_OPERATION and (kind not in _AT_ADDRESS or "operation" in data):
             given["operation"] = OperationAddress(address, *data.get("operation", (1, "", 0)))
-    if kind is events.RunStarted or kind is events.PoliciesChanged:
+    if (
+        kind is events.RunStarted
+        or kind is events.PoliciesChanged
+        or (kind is events.RunRetried and "policies" in data)
+    ):
         given["policies"] = Policies.from_plain(data.get("policies", _NO_DATA))
     return kind(**given)

@@ -215,7 +215,9 @@ class Workflow(Node[In, Out]):
     def plan(self) -> Plan:
         """The checked workflow as data. Asking for it checks and freezes the wiring, and raises as `check` does."""
         if self._plan is None:
-            from ._checks import check  # imported with the first workflow: it is a third of the package's start-up
+            from ._checks import (
+                check,  # imported with the first workflow: it is a third of the package's start-up
+            )
 
             self._plan = check(
                 Draft(

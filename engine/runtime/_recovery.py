@@ -21,6 +21,7 @@ from ...nodes.errors import OperationError, SubmissionUnknownError
 from ..core import events
 from ..core.book import Change
 from ..core.pending import consumed, idle_wakes, interrupted, pending
+from ..core.policy import Policies
 from . import _signals
 from ._changes import failed, unknown
 from ._driver import Driver
@@ -99,14 +100,24 @@ def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
 
 
 async def retry(runtime: Runtime, driver: Driver) -> None:
-    """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count."""
+    """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count.
+
+    Returns when that is committed; what follows, such as a provider's answer about a late handle, is not waited for.
+    """
     parts, errors = await read_runs([driver.owned], lambda view, keys: view.signals(keys))
     if errors:
         raise errors[driver.run]
     signals = [signal for part in parts for signal in part]
     void = tuple(signal.id for signal in signals if signal.kind == "cancel")
-    await driver.commit(Change(events.RunRetried(driver.shared.clock())), signals=void)
-    await _go_on(driver, [signal for signal in signals if signal.kind != "cancel"])
+    retried = events.RunRetried(driver.shared.clock(), _new_policies(driver))
+    await driver.commit(Change(retried), signals=void)
+    driver.spawn(_go_on(driver, [signal for signal in signals if signal.kind != "cancel"]))
+
+
+def _new_policies(driver: Driver) -> Policies | None:
+    """Those by which the run is driven from now on, None where they are as they were."""
+    owned = driver.owned
+    return None if owned.workflow is None or driver.state.policies == owned.policies else owned.policies
 
 
 async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
@@ -116,8 +127,9 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
         unknown(owned, operation, SubmissionUnknownError(INTERRUPTED, code="interrupted"))
         for operation in interrupted(state)
     ]
-    if owned.workflow is not None and state.policies != owned.policies:
-        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), owned.policies)))
+    policies = _new_policies(driver)
+    if policies is not None:
+        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), policies)))
     if settled:
         await driver.commit(*settled)
     while results := consumed(state):  # one by one: the first may have the others cancelled

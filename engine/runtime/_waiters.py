@@ -25,7 +25,9 @@ class RunOutcome:
 
 
 @contextmanager
-def _listed(waiting: dict[int, set[asyncio.Future[T]]], run: int, future: asyncio.Future[T]) -> Generator[None]:
+def _listed(
+    waiting: dict[int, set[asyncio.Future[T]]], run: int, future: asyncio.Future[T]
+) -> Generator[None]:
     """Have the future listed for the run for as long as somebody waits for it."""
     waiting.setdefault(run, set()).add(future)
     try:
