@@ -72,10 +72,7 @@ class Course:
         self.detours = detours
         self.failures = failures
         self.cancel_after = cancel_after
-        self.kinds = {
-            node.name: choices.one(KINDS if operations else ["function"])
-            for node in plan.nodes
-        }
+        self.kinds = {node.name: choices.one(KINDS if operations else ["function"]) for node in plan.nodes}
         self.after_each: Callable[[Play], object] | None = None
 
     def run(self) -> Play:
@@ -132,11 +129,11 @@ class Course:
     def _go_on(self, address: Address) -> None:
         """What is at work in this process sees what has become of one of its other chains."""
         activation = self.play.state.find(address)
-        if activation is not None and activation.own is S.RUNNING:
-            if self.play.state.open_operation(address) is None:
-                effect = at_work(activation, address)
-                if effect not in self.driver.todo:
-                    self.driver.todo.append(effect)
+        if activation is None or activation.own is not S.RUNNING or self.play.state.open_operation(address):
+            return
+        effect = at_work(activation, address)
+        if effect not in self.driver.todo:
+            self.driver.todo.append(effect)
 
     # -- what happens next -------------------------------------------------------------------------------
 

@@ -164,9 +164,7 @@ def draw_event(choices: Choices, play: Play) -> Event:
     address = choices.one(known)
     row = play.rows.get(address)
     attempt = choices.one([1, 2, 1 if row is None else row.attempt])
-    chain, number = choices.one(
-        [("", 0), ("", 0), ("", 1), ("key", 0), ("key", 0), ("key", 1), ("other", 0)]
-    )
+    chain, number = choices.one([("", 0), ("", 0), ("", 1), ("key", 0), ("key", 0), ("key", 1), ("other", 0)])
     given: dict[str, Any] = {}
     for field in fields(kind):
         match field.name:
