@@ -289,7 +289,7 @@ def _unknown(step: Step, event: SubmissionUnknown) -> None:
 
 
 def _nothing_found(step: Step, event: NothingFound) -> None:
-    """Nothing was found: that counts once a look-up is to be believed."""
+    """Nothing was found: that is conclusive once enough time has passed since the sending."""
     address = event.operation
     scope, activation, operation = _expect(step, event, Move.LOOK)
     if operation.detail is not None:
@@ -298,10 +298,10 @@ def _nothing_found(step: Step, event: NothingFound) -> None:
         )
     policy = step.state.policy(address.address.node)
     sent_at = event.at if operation.sent_at is None else operation.sent_at
-    believed_at = sent_at + (policy.find_after or 0.0)
+    conclusive_at = sent_at + (policy.find_after or 0.0)
     delay = 0.0
-    if event.at < believed_at:
-        delay = min(believed_at - event.at, policies.backoff(operation.unknown, event.jitter))
+    if event.at < conclusive_at:
+        delay = min(conclusive_at - event.at, policies.backoff(operation.unknown, event.jitter))
     else:
         step.save_operation(activation, address, Move.LOOK, detail="absent")
     if step.state.outcome is None:  # else it is settled when the run is retried

@@ -58,7 +58,7 @@ _AT_OPERATION = frozenset(kind for kind in NAMES if any(field.name == "operation
 _NO_DATA: Mapping[str, Any] = {}
 
 
-class Entry(NamedTuple):
+class JournalForm(NamedTuple):
     """An event as the journal keeps it, beside its moment."""
 
     type: str
@@ -67,7 +67,7 @@ class Entry(NamedTuple):
     data: Mapping[str, Any]
 
 
-def to_journal(event: Event) -> Entry:
+def to_journal(event: Event) -> JournalForm:
     """The event's entry. Fields that have their default are left out."""
     kind = type(event)
     data: dict[str, Any] = {}
@@ -84,8 +84,8 @@ def to_journal(event: Event) -> Entry:
     if isinstance(event, events.RunStarted | events.PoliciesChanged) and event.policies.plain:
         data["policies"] = event.policies.plain
     if address is None:
-        return Entry(NAMES[kind], None, (), data)
-    return Entry(NAMES[kind], address.node, address.path, data or _NO_DATA)
+        return JournalForm(NAMES[kind], None, (), data)
+    return JournalForm(NAMES[kind], address.node, address.path, data or _NO_DATA)
 
 
 def from_journal(

@@ -540,7 +540,7 @@ def roads() -> Iterator[None]:
         way(play, "b")
         play.retry()
         yield
-    for situation in ("submitting", "unknown", "held", "given up", "waiting", "undecodable"):
+    for situation in ("submitting", "unknown", "held", "given up", "waiting", "undecodable", "fetching"):
         play = SITUATIONS[situation]()
         operation = play.operation("b")
         match situation:
@@ -550,6 +550,8 @@ def roads() -> Iterator[None]:
                 play.apply(events.Answered(play.now, operation, "fail"))
             case "undecodable" | "waiting":
                 play.apply(events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation))
+            case "fetching":
+                play.apply(events.AttemptFailed(play.now, at("b"), ending="lost", operation=operation))
             case _:
                 play.fail("b", retryable=False)
         yield
