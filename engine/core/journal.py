@@ -38,6 +38,7 @@ NAMES: Mapping[type[Any], str] = {
     events.TokenAdvanced: "token_advanced",
     events.FetchStarted: "fetch_started",
     events.Fetched: "fetched",
+    events.OperationEnded: "operation_ended",
     events.GivenUp: "given_up",
 }
 """The journal's word for each event."""
