@@ -417,7 +417,8 @@ class Loaded:
 
     `scopes` are the open instances, those whose parent is open or the root, and the newest (its number says
     which one is next); `activations` those of open scopes; `operations` those of these activations' current
-    attempts, where the activation has not succeeded, and `strays` the submissions that are still to be cancelled.
+    attempts, where the activation has not succeeded or the operation is open all the same (its cancel is not acknowledged),
+    and `strays` the submissions that are still to be cancelled.
     """
 
     run: RunRecord

@@ -278,6 +278,7 @@ async def loads_the_operations_that_a_recovery_needs(factory: StoreFactory) -> N
             key("turns", number=1): State.SUBMITTING,
             key("failed"): State.FAILED,
             key("mapped", scope=1): State.WAITING,
+            key("done", number=1): State.CANCELLING,  # its cancel is not acknowledged
         }
         rest = {
             key("second", attempt=1): State.FAILED,

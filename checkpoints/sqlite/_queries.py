@@ -252,7 +252,7 @@ FROM activations AS a
 CROSS JOIN operations AS o
     ON o.run = a.run AND o.scope = a.scope AND o.node = a.node AND o.item = a.item AND o.attempt = a.attempt
 LEFT JOIN scopes ON scopes.run = o.run AND scopes.number = o.scope
-WHERE {_IN_OPEN_SCOPES} AND a.state <> 'succeeded'
+WHERE {_IN_OPEN_SCOPES} AND (a.state <> 'succeeded' OR {_OPEN})
 ORDER BY {_BY_KEY}
 """
 

@@ -43,7 +43,8 @@ class Claims:
         with self._runs.held(record.id):  # nothing is awaited between the look and this
             claim = await self._runtime.shared.store.claim(record.id, failed=failed)
             if claim.granted:
-                await recover(self._runtime, [claim.run])
+                async with self._runtime.given_back(claim.run):
+                    await recover(self._runtime, [claim.run])
                 self.require_driven(record)
         return claim
 
@@ -58,7 +59,9 @@ class Claims:
             claims = await runtime.shared.store.claim_all(
                 list(runtime.workflows), exclude=runtime.owned.keys()
             )
-            await recover(runtime, [claim.run for claim in claims if claim.granted])
+            granted = [claim.run for claim in claims if claim.granted]
+            async with runtime.given_back(*granted):
+                await recover(runtime, granted)
         finally:
             self._all = None
             end.set_result(None)

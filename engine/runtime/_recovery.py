@@ -22,14 +22,14 @@ from ...nodes.errors import OperationError, SubmissionUnknownError
 from ..core import events
 from ..core.book import Change
 from ..core.pending import consumed, idle_wakes, interrupted, pending
+from ..core.policy import Policies
 from . import _signals
+from ._changes import failed, unknown
 from ._driver import Driver
 from ._policies import stored_policies
 from ._reading import read_runs, unreadable
 from ._runtime import Runtime
 from ._shared import OwnedRun
-from .performers._results import failed
-from .performers._submit import unknown
 
 INTERRUPTED = (
     "The process that submitted it ended before the handle was committed: the provider may have accepted it."
@@ -127,8 +127,15 @@ def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
 async def _retry(driver: Driver, signals: Sequence[Signal]) -> list[Signal]:
     """Open a failed run again. Cancels that were left for it meanwhile are void; the other signals are returned."""
     void = tuple(signal.id for signal in signals if signal.kind == "cancel")
-    await driver.commit(Change(events.RunRetried(driver.shared.clock())), signals=void)
+    retried = events.RunRetried(driver.shared.clock(), _new_policies(driver))
+    await driver.commit(Change(retried), signals=void)
     return [signal for signal in signals if signal.kind != "cancel"]
+
+
+def _new_policies(driver: Driver) -> Policies | None:
+    """Those by which the run is driven from now on, None where they are as they were."""
+    owned = driver.owned
+    return None if owned.workflow is None or driver.state.policies == owned.policies else owned.policies
 
 
 async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
@@ -138,14 +145,16 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
         unknown(owned, operation, SubmissionUnknownError(INTERRUPTED, code="interrupted"))
         for operation in interrupted(state)
     ]
-    if owned.workflow is not None and state.policies != owned.policies:
-        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), owned.policies)))
+    policies = _new_policies(driver)
+    if policies is not None:
+        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), policies)))
     if settled:
         await driver.commit(*settled)
     while results := consumed(state):  # one by one: the first may have the others cancelled
         lost = OperationError(CONSUMED, code="result_lost")
-        where = results[0].address
-        await driver.commit(failed(owned, where, lost, operation=results[0], ending="lost", retryable=False))
+        where, at = results[0], driver.shared.clock()
+        event = events.AttemptFailed(at, where.address, 0.0, "lost", False, None, where)
+        await driver.commit(failed(event, lost))
     for signal in signals:  # a late handle saves a second submission, so signals come first
         await _signals.act(driver, signal)
     driver.perform(pending(state))

@@ -10,10 +10,12 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from random import Random
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ...checkpoints.errors import StaleFenceError
 from ...checkpoints.records import Loaded, OperationKey, OperationRecord, RunRecord, State
@@ -29,15 +31,15 @@ from ..core.policy import NO_POLICIES, Policies
 from ..core.restore import operation_address, operation_of, restore
 from ..errors import ExecutorStoppedError
 from ..graph.plan_form import decode_plan
-from ._driver import Driver
+from ._driver import Driver, interrupted
 from ._driver_cache import DriverCache
 from ._exclusive import Exclusive
 from ._policies import policies_of, stored_policies
 from ._reading import read_runs, unreadable
-from ._shared import AnyWorkflow, OwnedRun, Shared, Work
+from ._shared import AnyWorkflow, OwnedRun, Shared, Work, ends_the_task
 from ._stop_errors import not_driven, taken_over
 from ._wake_queue import Due, WakeQueue
-from .performers._poll import ask
+from .performers import ask
 
 log = logging.getLogger("perdure")
 
@@ -57,7 +59,7 @@ class Runtime:
         )
         self.workflows: dict[str, AnyWorkflow] = {}  # by signature
         self.plans: dict[str, Plan] = {}
-        self._policies: dict[int, Policies] = {}  # by the workflow's identity
+        self._policies: WeakKeyDictionary[AnyWorkflow, Policies] = WeakKeyDictionary()
         self.drivers: dict[int, Driver] = {}
         self.owned: dict[int, OwnedRun] = {}
         self.tasks: asyncio.TaskGroup | None = None
@@ -90,9 +92,9 @@ class Runtime:
         """The policies of a workflow's nodes."""
         if workflow is None:
             return NO_POLICIES
-        known = self._policies.get(id(workflow))
+        known = self._policies.get(workflow)
         if known is None:
-            known = self._policies[id(workflow)] = policies_of(workflow)
+            known = self._policies[workflow] = policies_of(workflow)
         return known
 
     # -- tasks -------------------------------------------------------------------------------------------
@@ -242,7 +244,7 @@ class Runtime:
         self.drivers[driver.run] = driver
         driver.owned.in_memory = driver.work
 
-    def _forget(self, run: int) -> None:
+    def _unload(self, run: int) -> None:
         """The run is not in memory any more."""
         driver = self.drivers.pop(run, None)
         if driver is not None:
@@ -258,19 +260,20 @@ class Runtime:
         for run in [driver.run] if given_up is None else given_up:
             kept = self.drivers.get(run)
             if kept is not None and not kept.busy:
-                self._forget(run)
+                self._unload(run)
 
     def ended(self, driver: Driver) -> None:
         """The run has ended."""
-        self._cache.forget(driver.run)
-        self._forget(driver.run)
-        self.owned.pop(driver.run, None)
+        if self.owned.get(driver.run) is driver.owned:
+            self._forget(driver.run)
 
     def aborted(self, driver: Driver, error: BaseException, place: object) -> None:
         """The run can't be driven on here, because of something at that place in it; it stays as it was committed."""
-        self._cache.forget(driver.run)
+        owned = self.owned.get(driver.run)
+        if owned is not None and owned is not driver.owned:
+            log.debug("run %s: a driver of it that had ended stops: %s", driver.run_id, error)
+            return  # the run was taken again since, and is none of this one's business
         self._forget(driver.run)
-        owned = self.owned.pop(driver.run, None)
         if isinstance(error, StaleFenceError):
             log.warning("run %s: %s", driver.run_id, error)
         else:
@@ -278,6 +281,11 @@ class Runtime:
         self.shared.waiters.stopped(driver.run, not_driven(error, driver.run_id, place))
         if owned is not None and not self.shared.stopping:
             self._leave(owned, driver)
+
+    def _forget(self, run: int) -> None:
+        self._cache.forget(run)
+        self._unload(run)
+        self.owned.pop(run, None)
 
     def stop_driving(self, run: int, error: BaseException, place: object = None) -> None:
         """Leave a run as it is committed, and tell those who wait for it why, and at which place in it."""
@@ -297,24 +305,35 @@ class Runtime:
         """Give a run back once nothing of it is under way here."""
         run = owned.run
         self._leaving[run] = self.create_task(
-            self._release(owned, driver), lambda task: self._left(run, task)
+            self._release(run, owned.run_id, owned.fence, driver), lambda task: self._left(run, task)
         )
+
+    @asynccontextmanager
+    async def given_back(self, *records: RunRecord) -> AsyncGenerator[None]:
+        """Give these claimed runs back when what is done with them raises before they are driven here."""
+        try:
+            yield
+        except BaseException:
+            for record in records:
+                if record.key not in self.owned:
+                    await self._release(record.key, record.id, record.fence, None)
+            raise
 
     def _left(self, run: int, task: asyncio.Task[None]) -> None:
         if self._leaving.get(run) is task:
             del self._leaving[run]
 
-    async def _release(self, owned: OwnedRun, driver: Driver | None) -> None:
+    async def _release(self, run: int, run_id: str, fence: int, driver: Driver | None) -> None:
         try:
             if driver is not None:
                 await driver.wait_for_uninterruptible()
             store = self.shared.store
-            records = await store.read(lambda view: view.runs_by_key([owned.run]))
-            await store.release([record for record in records if record.fence == owned.fence])
+            records = await store.read(lambda view: view.runs_by_key([run]))
+            await store.release([record for record in records if record.fence == fence])
         except Exception as error:  # noqa: BLE001  # the run has its error already
             log.warning(
                 "run %s could not be given back, so others can't take it before this process ends: %s",
-                owned.run_id,
+                run_id,
                 error,
             )
 
@@ -354,7 +373,7 @@ class Runtime:
             if isinstance(key, OperationKey):
                 operations.append((run, key))
             else:
-                self.create_task(self._end_backoff(run, key.scope, key.node, key.item))
+                self._create_task_of(run, self._end_backoff(run, key.scope, key.node, key.item))
         for start in range(0, len(operations), BATCH):
             self.create_task(self._wake(operations[start : start + BATCH]))
 
@@ -371,7 +390,17 @@ class Runtime:
         for record in chain.from_iterable(parts):
             owned = self.owned.get(record.run)
             if owned is not None and not self.shared.stopping:
-                self.create_task(self._woken(owned, record))
+                self._create_task_of(record.run, self._woken(owned, record))
+
+    def _create_task_of(self, run: int, work: Coroutine[Any, Any, None]) -> None:
+        """A task that wakes a run. Nothing but a stop cancels it, except code that it comes to run."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            owned = self.owned.get(run)
+            if task.cancelled() and owned is not None and not self.shared.stopping:
+                self.stop_driving(run, interrupted(owned.run_id, asyncio.CancelledError()))
+
+        self.create_task(work, done)
 
     async def _woken(self, owned: OwnedRun, record: OperationRecord) -> None:
         """What is due for an operation, done without its run in memory where that is possible."""
@@ -380,7 +409,7 @@ class Runtime:
             match effect:
                 case None:
                     await self.check_ownership([record.run])  # an old entry, or somebody else moved it
-                case Poll():
+                case Poll() if not owned.policy(record.key.node).once:
                     change = await ask(owned, record)
                     if change is not None:
                         await self._carry_out(owned, change)
@@ -388,19 +417,18 @@ class Runtime:
                     driver = await self.driver(owned.run)
                     if driver is not None and _same(driver, record):
                         await driver.abort_on_error(driver.carry_out(effect))
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+        except BaseException as error:  # the boundary: whoever waits for the run gets the error
+            if ends_the_task(error):
                 raise
-            told = (
-                f"Asking after {operation_address(record)} was cancelled by its own adapter, not by us. Resume the run "
-                "to ask again."
-            )
-            self.stop_driving(
-                record.run, OperationError(told, code="cancelled_by_adapter"), operation_address(record)
-            )
-        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
-            self.stop_driving(record.run, error, operation_address(record))
+            told = error
+            if not isinstance(error, Exception):
+                told = OperationError(
+                    f"Asking after {operation_address(record)} was cancelled by its own adapter, not by us "
+                    f"({type(error).__name__}). Resume the run to ask again.",
+                    code="cancelled_by_adapter",
+                )
+                told.__cause__ = error
+            self.stop_driving(record.run, told, operation_address(record))
 
     async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
         driver = await self.driver(owned.run)

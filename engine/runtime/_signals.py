@@ -24,9 +24,8 @@ from ..core.errors import IllegalEventError
 from ..errors import AnswerError
 from ..failures import describe
 from ._driver import Driver
-from ._shared import OwnedRun
+from ._shared import OwnedRun, ends_the_task
 from .performers._cancel import until_acknowledged
-from .performers._submit import handle_text
 
 log = logging.getLogger("perdure")
 
@@ -37,13 +36,19 @@ _COUNTS = 2**31
 async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
     """Commit what the signal leads to; what follows is the caller's to begin. None: it stays where it is.
 
-    A signal that can't be acted on stops no run: that is logged, and the signal is kept for a person to look at.
+    A signal that can't be acted on stops no run: that is logged, and the signal is kept for a person to look at. Where
+    the recovery of a run and the watch have both read one, it is acted on once.
     """
+    if signal.id in driver.signals:
+        return []
+    driver.signals.add(signal.id)
     try:
         return await _act(driver, signal)
     except StoreError:  # the run itself can't go on
         raise
-    except Exception:  # the boundary of one signal
+    except BaseException as error:  # the boundary of one signal
+        if ends_the_task(error):
+            raise
         log.exception("run %s: signal %d can't be acted on and is left", driver.run_id, signal.id)
         return None
 
@@ -147,7 +152,7 @@ async def answer(driver: Driver, address: Address, reply: str, signals: tuple[in
         Change(
             events.HandleFound(at, operation, known.submission, "person"),
             operation={"token": pack(token.to_dict())},
-            submission={"handle": handle_text(token)},
+            submission={"handle": token.handle_text},
             note={**note, "token": token.to_dict()},
         ),
         signals=signals,
@@ -181,9 +186,9 @@ async def _late_handle(
     change = Change(
         events.HandleFound(driver.shared.clock(), operation, submission, "former_owner"),
         operation={"token": packed} if wanted else None,
-        submission={"handle": handle_text(token)}
+        submission={"handle": token.handle_text}
         if wanted
-        else {"handle": handle_text(token), "token": packed},
+        else {"handle": token.handle_text, "token": packed},
         note={"token": data},
     )
     try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import threading
 import time
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,23 @@ def test_who_leaves_gives_its_runs_back(tmp_path: Path) -> None:
         assert lock_files(tmp_path) == []
         other.ask("register")
         assert other.ask("claim", "one") == {"granted": True, "holder": None, "from": None, "fence": 2}
+
+
+def test_who_is_cancelled_while_it_registers_leaves_nothing(tmp_path: Path) -> None:
+    """The registration goes on in its thread: neither its lease nor its row is kept for the life of the process."""
+
+    async def cancelled() -> None:
+        async with SQLiteStore(tmp_path / "a.db") as store:
+            registering = asyncio.create_task(store.register())
+            await asyncio.sleep(0)
+            registering.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await registering
+        assert lock_files(tmp_path) == []
+        with closing(sqlite3.connect(tmp_path / "a.db")) as database:
+            assert database.execute("SELECT id FROM executors").fetchall() == []
+
+    asyncio.run(cancelled())
 
 
 def test_claim_all_takes_what_dead_ones_left_and_tells_who_drives_the_rest(tmp_path: Path) -> None:
@@ -367,7 +386,9 @@ def test_an_opening_whose_caller_was_cancelled_leaves_no_thread(tmp_path: Path) 
         opening.cancel()
         await asyncio.wait([opening])
         assert opening.cancelled()
-        while any("connection" in thread.name for thread in threading.enumerate()):
-            await asyncio.sleep(0.001)
 
-    asyncio.run(asyncio.wait_for(give_up(), 30))
+    asyncio.run(give_up())
+    for thread in threading.enumerate():  # it may be about to end
+        if "connection" in thread.name:
+            thread.join(30)
+            assert not thread.is_alive()

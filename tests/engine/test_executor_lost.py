@@ -17,8 +17,8 @@ from perdure.engine.runtime import _recovery, _signal_watch
 from perdure.nodes import ProviderUnavailableError, SubmissionUnknownError, node
 from perdure.nodes.polling import Polling
 
-from .batches import Batch, Works, batch_node
-from .bench import Stores, chain, first, perform, raises, record, state_is, until
+from .batches import Batch, BatchOperation, Works, batch_node
+from .bench import Stores, chain, first, perform, raises, record, second, state_is, until
 
 
 def lose(file: Path, run_id: str = "r") -> None:
@@ -255,6 +255,27 @@ def test_a_provider_that_will_not_talk_is_told_with_the_run_the_place_and_how_to
             assert "executor.resume('r') or `perdure resume r`" in str(caught.value)
             assert caught.value.code == "unauthorized"
             assert str(caught.value.__cause__) == "401 from the works"
+
+    perform(test())
+
+
+def test_a_provider_that_can_not_be_asked_at_all_is_told_with_the_place(stores: Stores, works: Works) -> None:
+    """By a task that went on from one node to the next."""
+    asked = batch_node("print", works)
+
+    class Unprepared(BatchOperation):
+        async def prepare(self) -> None:
+            raise ProviderUnavailableError("no key is set")
+
+    asked.operation = Unprepared(works)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, second, asked), "x", run_id="r")
+            with pytest.raises(
+                ProviderUnavailableError, match=r"^Run r is not driven on here: print: no key is set\. "
+            ):
+                await run.result()
 
     perform(test())
 

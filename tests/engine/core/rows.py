@@ -31,6 +31,7 @@ from perdure.engine.core.commands import (
 )
 
 S = State
+URGENT = (S.SUBMITTING, S.CANCELLING, S.WAITING, S.BACKOFF, S.SUBMIT_UNKNOWN)
 LIVE = (S.RUNNING, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.WAITING, S.BACKOFF, S.CANCELLING)
 
 
@@ -150,14 +151,48 @@ class Rows:
         return Address(key.node, self.activations[key].path)
 
     def by_address(self) -> dict[Address, ActivationRecord]:
-        """The activations with the state that people see: that of their open operation where they have one."""
-        found = {Address(row.key.node, row.path): row for row in self.activations.values()}
+        """The activations with the state that people see: the most urgent of what is open of those that go on."""
+        found: dict[Address, ActivationRecord] = {}
+        opened = self.opened()
+        for row in self.activations.values():
+            address, states = Address(row.key.node, row.path), opened.get(row.key, [])
+            if not row.state.terminal and states:
+                states = states if row.state is S.RUNNING else [*states, row.state]
+                row = replace(row, state=next(state for state in URGENT if state in states))
+            found[address] = row
+        return found
+
+    def opened(self) -> dict[ActivationKey, list[State]]:
+        """The states of the operations that have not ended, by their activation."""
+        found: dict[ActivationKey, list[State]] = {}
+        chains: set[tuple[ActivationKey, str]] = set()
         for operation in self.operations.values():
             if not operation.state.terminal:
-                address = Address(operation.key.node, operation.path)
-                assert found[address].state is S.RUNNING, f"{address} is at work and its row says otherwise"
-                assert found[address].attempt == operation.key.attempt
-                found[address] = replace(found[address], state=operation.state)
+                key = operation.key.activation
+                assert self.activations[key].attempt == operation.key.attempt, f"{key} left it behind"
+                assert (key, operation.key.chain) not in chains, f"two of one chain of {key} are open"
+                chains.add((key, operation.key.chain))
+                found.setdefault(key, []).append(operation.state)
+        return found
+
+    def remaining(self) -> list[OperationRecord]:
+        """The operations that have not ended, of activations that have."""
+        return [
+            operation
+            for operation in self.operations.values()
+            if not operation.state.terminal and self.activations[operation.key.activation].state.terminal
+        ]
+
+    def held_open(self) -> set[tuple[int, tuple[int, ...]]]:
+        """The scope instances in which an activation has succeeded that has open operations, with those around them."""
+        found: set[tuple[int, tuple[int, ...]]] = set()
+        for operation in self.remaining():
+            if self.activations[operation.key.activation].state is S.SUCCEEDED:
+                number = operation.key.scope
+                while number:
+                    scope = self.scopes[number]
+                    found.add((scope.scope, scope.path))
+                    number = scope.parent
         return found
 
     def operation(self, address: OperationAddress) -> OperationRecord:
@@ -178,7 +213,8 @@ class Rows:
             for key, row in sorted(self.activations.items(), key=lambda entry: entry[0])
             if not open_only or key.scope in is_open
         ]
-        attempts = {row.key: row.attempt for row in activations if row.state is not S.SUCCEEDED}
+        attempts = {row.key: row.attempt for row in activations}
+        over = {row.key for row in activations if row.state is S.SUCCEEDED}
         return Loaded(
             run=self.run(),
             scopes=[
@@ -190,7 +226,11 @@ class Rows:
             operations=[
                 row
                 for key, row in sorted(self.operations.items(), key=lambda entry: entry[0])
-                if not open_only or attempts.get(key.activation) == key.attempt
+                if not open_only
+                or (
+                    attempts.get(key.activation) == key.attempt
+                    and not (key.activation in over and row.state.terminal)
+                )
             ],
             strays=[row for row in self.submissions.values() if row.fate == "stray"],
         )
