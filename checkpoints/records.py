@@ -1,8 +1,8 @@
 """What a store holds: runs, activations, operations, submissions, scopes, events, plans, signals, claims.
 
 Plain frozen data without behaviour, from the standard library alone: the pure core imports this module and nothing
-else of this package. What is made for every step of a run is a named tuple, because a frozen dataclass takes six
-times as long to make.
+else of this package. All of it is named tuples, because a frozen dataclass takes six times as long to make; make them
+with keywords.
 
 Times are seconds since the Unix epoch (float). Payloads are msgpack of plain data (`codec`), as `bytes` or as a
 `Value`, which a store keeps inline when small and in a content-addressed blob when large.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias, TypedDict
 
@@ -31,6 +30,8 @@ class RunStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+    __hash__ = str.__hash__  # Enum's own is a Python function, and states are looked up at every step
 
     @property
     def finished(self) -> bool:
@@ -52,6 +53,8 @@ class State(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
     LOST = "lost"
+
+    __hash__ = str.__hash__  # as above
 
     @property
     def terminal(self) -> bool:
@@ -238,8 +241,7 @@ class SubmissionChange(NamedTuple):
     columns: SubmissionColumns
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ActivationRecord:
+class ActivationRecord(NamedTuple):
     """One activation as it is stored. `path` is filled in by the store from the scope's parent path."""
 
     run: int
@@ -257,8 +259,7 @@ class ActivationRecord:
     has_result: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OperationRecord:
+class OperationRecord(NamedTuple):
     """One operation as it is stored. `path` is that of its activation."""
 
     run: int
@@ -280,8 +281,7 @@ class OperationRecord:
     has_outcome: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SubmissionRecord:
+class SubmissionRecord(NamedTuple):
     """One sending of an operation's request."""
 
     run: int
@@ -297,8 +297,7 @@ class SubmissionRecord:
     usage: bytes | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScopeRecord:
+class ScopeRecord(NamedTuple):
     """One instance of a scope (a map that was entered). Closed ones are not loaded at recovery."""
 
     number: int  # unique in the run, from 1 (0 is the root, which has no record)
@@ -320,8 +319,7 @@ class EventRecord(NamedTuple):
     data: bytes  # msgpack dict
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanRecord:
+class PlanRecord(NamedTuple):
     """The shape of a workflow, stored once per signature as plain data."""
 
     signature: str
@@ -329,8 +327,7 @@ class PlanRecord:
     plan: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewRun:
+class NewRun(NamedTuple):
     """What a run is created from."""
 
     id: str
@@ -340,8 +337,7 @@ class NewRun:
     input: Value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunRecord:
+class RunRecord(NamedTuple):
     """One run as it is stored. `key` is its number in this database, `position` its count of events."""
 
     key: int
@@ -381,8 +377,7 @@ class Transition(NamedTuple):
     policies: bytes | None = None  # the nodes' policies, where this transition sets them
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """Something for a run from outside: a cancel, an answer, a handle that came late, a webhook.
 
     Kinds that this version does not know stay where they are and are shown.
@@ -397,8 +392,7 @@ class Signal:
     data: bytes  # msgpack dict
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClaimRecord:
+class ClaimRecord(NamedTuple):
     """Who drove a run, from when to when, and how that ended. `ended_at` and `end` are None while it lasts."""
 
     run: int
@@ -411,8 +405,7 @@ class ClaimRecord:
     end: ClaimEnd | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What it takes to go on with a run.
 
     `scopes` are the open instances, those whose parent is open or the root, and the newest (its number says

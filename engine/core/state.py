@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State, SubmissionKey
+from ...checkpoints.records import (
+    TERMINAL,
+    ActivationKey,
+    Detail,
+    OperationKey,
+    RunStatus,
+    State,
+    SubmissionKey,
+)
 from .addresses import Address, OperationAddress
 from .plan import Plan
 from .policy import NO_POLICIES, Policies, Policy
@@ -50,8 +58,11 @@ def derived(own: State, operations: Mapping[tuple[str, int], Operation] | None) 
     cancelling, waiting, backoff, submit_unknown. An unknown fate comes last, so that an activation is `submit_unknown`
     only where nothing else of it can move. `running` it is where no operation is open.
     """
-    if operations is None or own.terminal:
+    if operations is None or own in TERMINAL:
         return own
+    if len(operations) == 1 and own is S.RUNNING:  # nearly always
+        (operation,) = operations.values()
+        return own if operation.state in TERMINAL else operation.state
     states = [operation.state for operation in operations.values() if not operation.state.terminal]
     if not states:
         return own

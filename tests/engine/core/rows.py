@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from perdure.checkpoints.records import (
     ActivationColumns,
@@ -76,7 +76,7 @@ class Rows:
                         open=is_open,
                     )
                     known = self.scopes.get(scope.number)
-                    assert known == (None if is_open else replace(record, open=True))
+                    assert known == (None if is_open else record._replace(open=True))
                     self.scopes[scope.number] = record
                 case _:
                     pass
@@ -97,7 +97,7 @@ class Rows:
             error=None,
             has_result=False,
         )
-        self.activations[key] = replace(known, **columns)
+        self.activations[key] = known._replace(**columns)
 
     def _operation(self, key: OperationKey, columns: OperationColumns) -> None:
         known = self.operations.get(key) or OperationRecord(
@@ -119,7 +119,7 @@ class Rows:
             error=None,
             has_outcome=False,
         )
-        self.operations[key] = replace(known, **columns)  # pyright: ignore[reportArgumentType]  # the core sets no payloads
+        self.operations[key] = known._replace(**columns)  # pyright: ignore[reportArgumentType]  # the core sets no payloads
 
     def _submission(self, key: SubmissionKey, columns: SubmissionColumns) -> None:
         known = self.submissions.get(key) or SubmissionRecord(
@@ -135,11 +135,11 @@ class Rows:
             error=None,
             usage=None,
         )
-        self.submissions[key] = replace(known, **columns)
+        self.submissions[key] = known._replace(**columns)
 
     def keep_outcome(self, key: OperationKey) -> None:
         """A driver stores what the operation gave in the transition that says so."""
-        self.operations[key] = replace(self.operations[key], has_outcome=True)
+        self.operations[key] = self.operations[key]._replace(has_outcome=True)
 
     def _path(self, key: ActivationKey) -> tuple[int, ...]:
         return (*self.scopes[key.scope].path, key.item) if key.scope else ()
@@ -158,7 +158,7 @@ class Rows:
             address, states = Address(row.key.node, row.path), opened.get(row.key, [])
             if not row.state.terminal and states:
                 states = states if row.state is S.RUNNING else [*states, row.state]
-                row = replace(row, state=next(state for state in URGENT if state in states))
+                row = row._replace(state=next(state for state in URGENT if state in states))
             found[address] = row
         return found
 
