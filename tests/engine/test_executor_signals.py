@@ -158,7 +158,8 @@ def test_signals_of_one_run_do_not_wait_for_the_provider_of_another(stores: Stor
             runs = [await executor.start(workflow, name, run_id=name) for name in "ab"]
             await until(lambda: len(works.batches) == 2)
             one, other = [(await record(executor, run.id)).key for run in runs]
-            late: Mapping[str, object] = {**GOOD_HANDLE, "token": slow.adopt("batch-1").to_dict()}
+            lost = works.accept({"text": "lost"}, "lost")
+            late: Mapping[str, object] = {**GOOD_HANDLE, "token": slow.adopt(lost.id).to_dict()}
             store = store_of(executor)
             await store.signal(one, "handle", "later", (), pack(late))  # of a node that has not begun
             await store.signal(one, "cancel", None, (), pack({}))
