@@ -259,6 +259,13 @@ class RunState:
             for place in activation.open():
                 self.remaining[activation.operations[place].state] += by
 
+    def count_moved(self, activation: Activation, was: State) -> None:
+        """Count an activation that has not ended and was in that state."""
+        now = activation.state
+        if now is not was:
+            self.counts[was] -= 1
+            self.counts[now] += 1
+
     def key(self, address: Address) -> ActivationKey:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""
         node, path = address
