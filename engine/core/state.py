@@ -214,17 +214,20 @@ class RunState:
 
     def find(self, address: Address) -> Activation | None:
         """The activation at that address, if it exists and its scope is open."""
+        node, path = address
+        if not path:
+            root = self.scopes.get(0)
+            return None if root is None else root.activations.get((node, 0))
         scope = self.scope_of(address)
-        if scope is None:
-            return None
-        return scope.activations.get(place(address))
+        return None if scope is None else scope.activations.get((node, path[-1]))
 
     def operation(self, address: OperationAddress) -> Operation | None:
         """The operation at that address, if it is one of its activation's current attempt."""
-        activation = self.find(address.address)
-        if activation is None or activation.operations is None or activation.attempt != address.attempt:
+        where, attempt, chain, number = address
+        activation = self.find(where)
+        if activation is None or activation.operations is None or activation.attempt != attempt:
             return None
-        return activation.operations.get((address.chain, address.number))
+        return activation.operations.get((chain, number))
 
     def open_operation(self, address: Address, chain: str = "") -> OperationAddress | None:
         """The operation of a chain (default: the activation's own) that has not ended; there is one at most."""
@@ -252,9 +255,16 @@ class RunState:
     def count(self, activation: Activation, by: int) -> None:
         """Count the activation, or (`by` -1) count it no more; whatever changes it does so before and after."""
         self.counts[activation.state] += by
-        if activation.own.terminal and activation.operations is not None:
+        if activation.operations is not None and activation.own in TERMINAL:
             for place in activation.open():
                 self.remaining[activation.operations[place].state] += by
+
+    def count_moved(self, activation: Activation, was: State) -> None:
+        """Count an activation that has not ended and was in that state."""
+        now = activation.state
+        if now is not was:
+            self.counts[was] -= 1
+            self.counts[now] += 1
 
     def key(self, address: Address) -> ActivationKey:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""
