@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import assert_never
 
-from ...checkpoints.records import TERMINAL, ActivationColumns, ActivationKey, OperationKey, RunStatus, State
+from ...checkpoints.records import ActivationColumns, ActivationKey, OperationKey, RunStatus, State
 from ._table import ACTIVATIONS, OPERATIONS, Move
 from .addresses import Address, OperationAddress
 from .commands import (
@@ -360,9 +360,9 @@ class Step:
         to = OPERATIONS[move][None]
         key = OperationKey(*self.state.key(address.address), address.attempt, address.chain, address.number)
         was = activation.state
-        activation.operations[address.chain, address.number] = Operation(to, key)
+        operation = activation.operations[address.chain, address.number] = Operation(to, key)
         self.state.count_moved(activation, was)
-        self._save_operation(activation, address, to, columns)
+        self._save_fields(operation, to, columns)
 
     def save_operation(
         self, activation: Activation, address: OperationAddress, move: Move, **changed: object
@@ -371,21 +371,16 @@ class Step:
 
         What its end means for an activation that goes on is the caller's to say.
         """
-        to = OPERATIONS[move][self.operation(activation, address).state]
-        self._save_operation(activation, address, to, changed)
-
-    def _save_operation(
-        self, activation: Activation, address: OperationAddress, to: State, changed: dict[str, object]
-    ) -> None:
         operation = self.operation(activation, address)
-        if activation.own in TERMINAL:
-            self.state.count(activation, -1)
-            operation.state = to
-            self.state.count(activation, 1)
-        else:
-            was = activation.state
-            operation.state = to
-            self.state.count_moved(activation, was)
+        was = operation.state
+        to = OPERATIONS[move][was]
+        if to is not was:
+            self.state.move_operation(activation, operation, to)
+        self._save_fields(operation, to, changed)
+        if to.terminal:
+            self._let_go(activation, address)
+
+    def _save_fields(self, operation: Operation, to: State, changed: dict[str, object]) -> None:
         operation.wake_at = None
         operation.detail = None
         for name, value in changed.items():
@@ -393,8 +388,6 @@ class Step:
         changed.pop("has_outcome", None)
         columns = {"state": to, "wake_at": None, "detail": None, **changed}
         self.commands.append(SaveOperation(operation.key, columns))  # pyright: ignore[reportArgumentType]  # names are the record's
-        if to.terminal:
-            self._let_go(activation, address)
 
     def _let_go(self, activation: Activation, address: OperationAddress) -> None:
         """An operation has ended: what waited for that alone goes on."""

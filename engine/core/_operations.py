@@ -391,7 +391,7 @@ def _fail(
 def _expect(step: Step, event: OperationEvent, move: Move) -> tuple[Scope, Activation, Operation]:
     """The operation, if the move is possible. Raises `IllegalEventError`."""
     scope, activation = step.locate(event, event.operation.address)
-    operation = step.state.operation(event.operation)
+    operation = activation.operation(event.operation)
     if operation is None:
         raise IllegalEventError(
             f"{type(event).__name__} of {event.operation} is impossible: it has no such operation."

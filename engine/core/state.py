@@ -45,6 +45,7 @@ class Operation:
     has_outcome: bool = False
 
 
+_MOVING = (S.RUNNING, S.SUBMITTING, S.WAITING, S.BACKOFF, S.CANCELLING)
 _URGENCY = {
     state: place
     for place, state in enumerate((S.SUBMITTING, S.CANCELLING, S.WAITING, S.BACKOFF, S.SUBMIT_UNKNOWN))
@@ -93,6 +94,13 @@ class Activation:
     def decided(self) -> bool:
         """Whether its outgoing edges are decided, i.e. nothing more can come of it."""
         return self.own is S.SKIPPED or (self.own is S.SUCCEEDED and self.taken is not None)
+
+    def operation(self, address: OperationAddress) -> Operation | None:
+        """The operation at that address, which lies in this activation, if it is of the current attempt."""
+        _, attempt, chain, number = address
+        if self.operations is None or self.attempt != attempt:
+            return None
+        return self.operations.get((chain, number))
 
     def open(self) -> list[tuple[str, int]]:
         """Chain and number of its operations that have not ended: at most one of each chain, in order."""
@@ -167,25 +175,11 @@ class RunState:
 
         A run that fails waits neither for submissions of unknown fate nor for edges that can't be evaluated.
         """
-        counts, remaining = self.counts, self.remaining
-        live = (
-            counts[S.RUNNING]
-            + counts[S.SUBMITTING]
-            + remaining[S.SUBMITTING]
-            + counts[S.WAITING]
-            + remaining[S.WAITING]
-            + counts[S.BACKOFF]
-            + remaining[S.BACKOFF]
-            + counts[S.CANCELLING]
-            + remaining[S.CANCELLING]
-        )
-        match self.outcome:
-            case None:
-                return live + counts[S.SUBMIT_UNKNOWN] + remaining[S.SUBMIT_UNKNOWN] + self.undecided
-            case RunStatus.FAILED:
-                return live
-            case _:
-                return live + counts[S.SUBMIT_UNKNOWN] + remaining[S.SUBMIT_UNKNOWN]
+        live = sum(map(self.counts.__getitem__, _MOVING)) + sum(map(self.remaining.__getitem__, _MOVING))
+        if self.outcome is RunStatus.FAILED:
+            return live
+        live += self.counts[S.SUBMIT_UNKNOWN] + self.remaining[S.SUBMIT_UNKNOWN]
+        return live + self.undecided if self.outcome is None else live
 
     @property
     def status(self) -> RunStatus:
@@ -223,11 +217,8 @@ class RunState:
 
     def operation(self, address: OperationAddress) -> Operation | None:
         """The operation at that address, if it is one of its activation's current attempt."""
-        where, attempt, chain, number = address
-        activation = self.find(where)
-        if activation is None or activation.operations is None or activation.attempt != attempt:
-            return None
-        return activation.operations.get((chain, number))
+        activation = self.find(address.address)
+        return None if activation is None else activation.operation(address)
 
     def open_operation(self, address: Address, chain: str = "") -> OperationAddress | None:
         """The operation of a chain (default: the activation's own) that has not ended; there is one at most."""
@@ -265,6 +256,17 @@ class RunState:
         if now is not was:
             self.counts[was] -= 1
             self.counts[now] += 1
+
+    def move_operation(self, activation: Activation, operation: Operation, to: State) -> None:
+        """One of the activation's operations changes its state, and is counted where it counts."""
+        if activation.own in TERMINAL:
+            self.count(activation, -1)
+            operation.state = to
+            self.count(activation, 1)
+        else:
+            was = activation.state
+            operation.state = to
+            self.count_moved(activation, was)
 
     def key(self, address: Address) -> ActivationKey:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""

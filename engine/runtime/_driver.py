@@ -329,8 +329,11 @@ class Driver:
 
     async def abort_on_error(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this for the run; an error that it does not record itself stops the driving, and is logged."""
-        with self.pinned():
+        self._pins += 1
+        try:
             await self._abort_on_error(work)
+        finally:
+            self._unpin()
 
     async def _abort_on_error(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
@@ -110,6 +109,24 @@ class Place:
             self._places.release()
 
 
+class Shield:
+    """Keeps the current task among those that nothing cancels, until the end of the block."""
+
+    __slots__ = ("_shielded", "_task")
+
+    def __init__(self, shielded: set[asyncio.Task[Any]]) -> None:
+        self._shielded = shielded
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._shielded.add(task)
+
+    def __exit__(self, *exc: object) -> None:
+        self._shielded.discard(self._task)
+
+
 @dataclass(slots=True)
 class Shared:
     """What one executor has: its store, its clock, its limits."""
@@ -137,16 +154,9 @@ class Shared:
         """A place for one submission."""
         return Place(self.submissions)
 
-    @contextmanager
-    def shield(self) -> Generator[None]:
+    def shield(self) -> Shield:
         """Nothing of this executor cancels the current task meanwhile; a stop waits for it."""
-        task = asyncio.current_task()
-        assert task is not None
-        self.shielded.add(task)
-        try:
-            yield
-        finally:
-            self.shielded.discard(task)
+        return Shield(self.shielded)
 
 
 @dataclass(slots=True)
