@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from perdure.checkpoints import RunStatus, SQLiteView, StoreError
@@ -22,11 +22,18 @@ from .bench import Stores, chain, first, perform, raises, read, record, runtime,
 from .interruptions import When, interrupted
 
 WHEN: list[When] = ["waiting", "returning"]
+Alone: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
-async def alone() -> None:
-    """Wait for the threads that are ending; one that was forgotten never does."""
-    await until(lambda: threading.active_count() == 1)
+@pytest.fixture
+def alone() -> Alone:
+    """Wait for the test's threads that are ending; one that was forgotten never does."""
+    before = set(threading.enumerate())
+
+    async def wait() -> None:
+        await until(lambda: before.issuperset(threading.enumerate()))
+
+    return wait
 
 
 def lock_files(folder: Path) -> list[Path]:
@@ -41,7 +48,7 @@ def registered(file: Path) -> int:
 
 @pytest.mark.parametrize("when", WHEN)
 def test_entering_an_executor_can_be_cancelled_anywhere_and_nothing_is_left(
-    when: When, files: Stores, tmp_path: Path
+    when: When, files: Stores, tmp_path: Path, alone: Alone
 ) -> None:
     async def enter() -> None:
         async with Executor(files()):
@@ -217,7 +224,7 @@ def test_a_resume_all_whose_caller_leaves_is_done_to_its_end(files: Stores, work
 
 @pytest.mark.parametrize("verb", ["start", "resume", "retry", "cancel", "answer", "resume_all"])
 def test_an_executor_can_be_left_at_any_turn_of_a_verb(
-    verb: str, files: Stores, tmp_path: Path, works: Works, caplog: pytest.LogCaptureFixture
+    verb: str, files: Stores, tmp_path: Path, alone: Alone, works: Works, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The verb has been done, or says that the executor stopped; the run goes on with the next executor."""
     broken = [True]
