@@ -7,7 +7,6 @@ none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from ...checkpoints.records import (
@@ -19,6 +18,7 @@ from ...checkpoints.records import (
     SubmissionColumns,
     SubmissionKey,
 )
+from ._distinct import distinct
 from .addresses import Address, OperationAddress
 from .state import Scope
 
@@ -51,86 +51,86 @@ class SaveScope(NamedTuple):
     open: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+@distinct
+class Call(NamedTuple):
     """Run the activation's node: its function, or the one that makes its request and then wants a submission."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class Decode:
+@distinct
+class Decode(NamedTuple):
     """Make the activation's output of what its operation gave, which is stored."""
 
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluateEdges:
+@distinct
+class EvaluateEdges(NamedTuple):
     """Evaluate the outgoing edges of this activation, whose output is stored, once more."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+@distinct
+class Submit(NamedTuple):
     """Send the operation's request. Its intent is committed."""
 
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Resubmit:
+@distinct
+class Resubmit(NamedTuple):
     """Get the operation a place for another submission, then intend it."""
 
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Find:
+@distinct
+class Find(NamedTuple):
     """Ask the provider whether it has this operation, whose submission is of unknown fate."""
 
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+@distinct
+class Poll(NamedTuple):
     """Ask after the operation."""
 
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+@distinct
+class Fetch(NamedTuple):
     """Poll an operation whose result can be had once."""
 
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class CancelCall:
+@distinct
+class CancelCall(NamedTuple):
     """Cancel what the activation's function does, here."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class CancelRemote:
+@distinct
+class CancelRemote(NamedTuple):
     """Cancel the operation at its provider, until that is acknowledged."""
 
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class CancelStray:
+@distinct
+class CancelStray(NamedTuple):
     """Cancel a submission that does not count at its provider, until that is acknowledged."""
 
     operation: OperationAddress
     submission: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+@distinct
+class Wake(NamedTuple):
     """Look at the activation, or at its operation where one is given, at this moment: see `pending.due`."""
 
     at: float
@@ -138,15 +138,15 @@ class Wake:
     operation: OperationAddress | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+@distinct
+class Hold(NamedTuple):
     """The submission's fate is for a person to decide: say so."""
 
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+@distinct
+class Finish(NamedTuple):
     """The run has ended; nothing of it is live."""
 
     status: RunStatus

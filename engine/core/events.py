@@ -9,10 +9,10 @@ The journal holds exactly these events, so folding it gives the state back; `jou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ...checkpoints.records import Source
+from ._distinct import distinct
 from .addresses import Address, OperationAddress
 from .policy import NO_POLICIES, Policies
 
@@ -23,32 +23,32 @@ OperationEnding: TypeAlias = Literal["succeeded"] | Ending
 """How an operation ended whose activation goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+@distinct
+class RunStarted(NamedTuple):
     """The run exists; its start node runs. `policies` are those of its nodes that are not the default."""
 
     at: float
     policies: Policies = NO_POLICIES
 
 
-@dataclass(frozen=True, slots=True)
-class PoliciesChanged:
+@distinct
+class PoliciesChanged(NamedTuple):
     """The code that drives the run now has other policies."""
 
     at: float
     policies: Policies
 
 
-@dataclass(frozen=True, slots=True)
-class RunRetried:
+@distinct
+class RunRetried(NamedTuple):
     """A failed run goes on from where it failed; by these policies, where they are others than before."""
 
     at: float
     policies: Policies | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelRequested:
+@distinct
+class CancelRequested(NamedTuple):
     """Somebody wants the run to end."""
 
     at: float
@@ -57,8 +57,8 @@ class CancelRequested:
 # -- activations -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Succeeded:
+@distinct
+class Succeeded(NamedTuple):
     """The output is committed with this event; where an operation of its own chain gave it, that has succeeded too.
 
     What is open of other chains is cancelled.
@@ -75,8 +75,8 @@ class Succeeded:
     operation: OperationAddress | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EdgesDecided:
+@distinct
+class EdgesDecided(NamedTuple):
     """The edges of an activation that had succeeded with undecided edges are decided now."""
 
     at: float
@@ -85,16 +85,16 @@ class EdgesDecided:
     items: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EdgesFailed:
+@distinct
+class EdgesFailed(NamedTuple):
     """Evaluating the undecided edges of a succeeded activation failed once more."""
 
     at: float
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFailed:
+@distinct
+class AttemptFailed(NamedTuple):
     """An attempt of an activation failed, by itself or because the operation of its own chain ended so.
 
     What is open of other chains goes on, and another attempt begins when it has ended.
@@ -109,16 +109,16 @@ class AttemptFailed:
     operation: OperationAddress | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BackoffEnded:
+@distinct
+class BackoffEnded(NamedTuple):
     """The wait before an activation's next attempt is over."""
 
     at: float
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+@distinct
+class Cancelled(NamedTuple):
     """What the activation did is cancelled, at the provider too where its own chain has an operation."""
 
     at: float
@@ -130,16 +130,16 @@ class Cancelled:
 # -- operations --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SubmissionIntended:
+@distinct
+class SubmissionIntended(NamedTuple):
     """A submission has a place and is about to be sent; its request and key are committed with this event."""
 
     at: float
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class SubmissionRefused:
+@distinct
+class SubmissionRefused(NamedTuple):
     """The provider certainly did not accept. `passing`: the same request may be accepted later."""
 
     at: float
@@ -149,8 +149,8 @@ class SubmissionRefused:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SubmissionUnknown:
+@distinct
+class SubmissionUnknown(NamedTuple):
     """The provider may have accepted the submission, and its handle is not known."""
 
     at: float
@@ -159,8 +159,8 @@ class SubmissionUnknown:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NothingFound:
+@distinct
+class NothingFound(NamedTuple):
     """The provider was asked for the operation and has none, as far as it can tell now."""
 
     at: float
@@ -168,8 +168,8 @@ class NothingFound:
     jitter: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+@distinct
+class Submitted(NamedTuple):
     """The reply gave the handle; the token is committed with this event. `poll_after` is when to ask first, seconds."""
 
     at: float
@@ -177,8 +177,8 @@ class Submitted:
     poll_after: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+@distinct
+class Opened(NamedTuple):
     """An operation that never leaves the process has its token, without a submission."""
 
     at: float
@@ -186,8 +186,8 @@ class Opened:
     poll_after: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class HandleFound:
+@distinct
+class HandleFound(NamedTuple):
     """A handle that was not known came by another way than the reply."""
 
     at: float
@@ -196,8 +196,8 @@ class HandleFound:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class StrayCancelled:
+@distinct
+class StrayCancelled(NamedTuple):
     """The provider has acknowledged the cancel of a submission that does not count."""
 
     at: float
@@ -205,8 +205,8 @@ class StrayCancelled:
     submission: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+@distinct
+class Answered(NamedTuple):
     """A person has decided a submission of unknown fate."""
 
     at: float
@@ -214,8 +214,8 @@ class Answered:
     reply: Literal["resubmit", "fail"]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenAdvanced:
+@distinct
+class TokenAdvanced(NamedTuple):
     """The operation goes on, with a token that the provider has moved, or with a result that was not there yet to consume."""
 
     at: float
@@ -223,24 +223,24 @@ class TokenAdvanced:
     poll_after: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class FetchStarted:
+@distinct
+class FetchStarted(NamedTuple):
     """A poll that consumes the result is about to be sent."""
 
     at: float
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+@distinct
+class Fetched(NamedTuple):
     """The result was consumed; what came is committed with this event, not decoded yet."""
 
     at: float
     operation: OperationAddress
 
 
-@dataclass(frozen=True, slots=True)
-class OperationEnded:
+@distinct
+class OperationEnded(NamedTuple):
     """The operation has ended, and its activation goes on: it is of another chain than the activation's own, or a turn
     of that which has succeeded and is followed by another one.
 
@@ -253,8 +253,8 @@ class OperationEnded:
     ending: OperationEnding
 
 
-@dataclass(frozen=True, slots=True)
-class GivenUp:
+@distinct
+class GivenUp(NamedTuple):
     """The operation took too long: it is to be cancelled."""
 
     at: float

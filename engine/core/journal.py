@@ -7,7 +7,6 @@ the data for people (an error, a handle) is left out when it is read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
 from . import events
@@ -44,17 +43,18 @@ NAMES: Mapping[type[Any], str] = {
 """The journal's word for each event."""
 
 _TYPES = {name: kind for kind, name in NAMES.items()}
+_REQUIRED = object()
 _PLAIN = {
     kind: tuple(
-        (field.name, field.default)
-        for field in fields(kind)
-        if field.name not in ("at", "address", "operation", "policies")
+        (field, kind._field_defaults.get(field, _REQUIRED))
+        for field in kind._fields
+        if field not in ("at", "address", "operation", "policies")
     )
     for kind in NAMES
 }
 """The fields of each event that are plain data, with their defaults."""
-_AT_ADDRESS = frozenset(kind for kind in NAMES if any(field.name == "address" for field in fields(kind)))
-_AT_OPERATION = frozenset(kind for kind in NAMES if any(field.name == "operation" for field in fields(kind)))
+_AT_ADDRESS = frozenset(kind for kind in NAMES if "address" in kind._fields)
+_AT_OPERATION = frozenset(kind for kind in NAMES if "operation" in kind._fields)
 _NO_DATA: Mapping[str, Any] = {}
 
 
@@ -73,7 +73,7 @@ def to_journal(event: Event) -> JournalForm:
     data: dict[str, Any] = {}
     for name, default in _PLAIN[kind]:
         value = getattr(event, name)
-        if value != default or default is MISSING:
+        if value != default or default is _REQUIRED:
             data[name] = list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType]  # of numbers
     address: Address | None = getattr(event, "address", None)
     operation: OperationAddress | None = getattr(event, "operation", None)
@@ -101,7 +101,7 @@ def from_journal(
         if field in data:
             value = data[field]
             given[field] = tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]  # of numbers
-        elif default is MISSING:
+        elif default is _REQUIRED:
             raise KeyError(field)
     if node is not None:
         address = Address(node, path)

@@ -7,7 +7,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -166,15 +165,15 @@ def draw_event(choices: Choices, play: Play) -> Event:
     attempt = choices.one([1, 2, 1 if row is None else row.attempt])
     chain, number = choices.one([("", 0), ("", 0), ("", 1), ("key", 0), ("key", 0), ("key", 1), ("other", 0)])
     given: dict[str, Any] = {}
-    for field in fields(kind):
-        match field.name:
+    for name in kind._fields:
+        match name:
             case "at":
                 given["at"] = play.now
             case "address":
                 given["address"] = address
             case "operation":
                 operation = OperationAddress(address, attempt, chain, number)
-                optional = field.default is None
+                optional = name in kind._field_defaults
                 given["operation"] = None if optional and choices.chance(50) else operation
             case "policies":
                 given["policies"] = Policies({})
@@ -197,7 +196,7 @@ def draw_event(choices: Choices, play: Play) -> Event:
             case "reason":
                 given["reason"] = choices.one(["deadline", "queue"])
             case "passing" | "retryable":
-                given[field.name] = choices.chance(50)
+                given[name] = choices.chance(50)
             case _:
                 pass
     if given.get("ending") == "undecodable" and given["operation"] is None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 from typing import Any, TypeAlias, get_args
 
 import pytest
 from perdure.checkpoints.records import State
-from perdure.engine.core import _flow, events
+from perdure.engine.core import _flow, commands, events
 from perdure.engine.core._table import ACTIVATIONS, OPERATIONS, Move
 from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.events import Event
@@ -337,7 +336,7 @@ HANDLES: dict[str, State | None] = {
 """Where a handle that turns up is adopted (what b then is) or is a second one (None)."""
 
 ABOUT_ONE = sorted(
-    (kind for kind in NAMES if {"address", "operation"} & {field.name for field in fields(kind)}),
+    (kind for kind in NAMES if {"address", "operation"} & set(kind._fields)),
     key=lambda kind: NAMES[kind],
 )
 MORE: dict[type[Any], dict[str, Any]] = {
@@ -352,7 +351,7 @@ MORE: dict[type[Any], dict[str, Any]] = {
 
 def make(kind: type[Any], play: Play, operation: OperationAddress, *, of_operation: bool) -> Event:
     """An event of that kind about the activation or, where the kind leaves it open, about its operation."""
-    names = {field.name for field in fields(kind)}
+    names = set(kind._fields)
     about: dict[str, Any] = {}
     if "address" in names:
         about["address"] = operation.address
@@ -424,7 +423,7 @@ def test_nothing_happens_to_what_does_not_exist(kind: type[Any]) -> None:
         refused(play, make(kind, play, OperationAddress(address), of_operation=True))
     if kind is not events.HandleFound:
         later = play.operation("b")._replace(number=1)
-        names = {field.name for field in fields(kind)}
+        names = set(kind._fields)
         if "operation" in names:
             refused(play, make(kind, play, later, of_operation=True))
 
@@ -588,3 +587,12 @@ def test_every_entry_of_the_table_is_used(used: set[tuple[str, Move, State | Non
         *(("operations", move, state) for move, entries in OPERATIONS.items() for state in entries),
         *(("activations", move, state) for move, entries in ACTIVATIONS.items() for state in entries),
     }
+
+
+def test_events_and_commands_equal_their_own_kind_alone() -> None:
+    operation = OperationAddress(Address("a"), 1)
+    assert commands.Submit(operation) == commands.Submit(operation)
+    assert commands.Submit(operation) != commands.Fetch(operation)
+    assert commands.Submit(operation) not in [commands.Fetch(operation), (operation,)]
+    assert events.Fetched(1.0, operation) != events.FetchStarted(1.0, operation)
+    assert len({commands.Submit(operation), commands.Submit(operation), commands.Fetch(operation)}) == 2
