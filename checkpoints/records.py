@@ -383,7 +383,7 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signal:
-    """Something for a run from outside: a cancel, an answer, a handle that came late, a webhook.
+    """Something for a run from outside: a cancel, the fate of a submission, a handle that came late, a webhook.
 
     Kinds that this version does not know stay where they are and are shown.
     """
@@ -391,7 +391,7 @@ class Signal:
     id: int
     run: int
     at: float
-    kind: str  # "cancel", "answer", "handle"
+    kind: str  # "cancel", "fate", "handle"
     node: str | None
     path: tuple[int, ...]
     data: bytes  # msgpack dict
@@ -417,11 +417,13 @@ class Loaded:
 
     `scopes` are the open instances, those whose parent is open or the root, and the newest (its number says
     which one is next); `activations` those of open scopes; `operations` those of these activations' current
-    attempts, where the activation has not succeeded, and `strays` the submissions that are still to be cancelled.
+    attempts, where the activation has not succeeded, `handles` those of their submissions whose handle is known, and
+    `strays` the submissions that are still to be cancelled, of whichever operation.
     """
 
     run: RunRecord
     scopes: Sequence[ScopeRecord]
     activations: Sequence[ActivationRecord]
     operations: Sequence[OperationRecord]
+    handles: Sequence[SubmissionRecord]
     strays: Sequence[SubmissionRecord]

@@ -17,13 +17,13 @@ from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableErr
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
 from ._run_ids import check_run_id
-from .answers import answer_data, waiting_for_answer
 from .core import events
 from .core.book import Change
 from .core.commands import Effect
 from .core.plan import Plan
 from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
+from .fates import fate_data, undecided_address
 from .graph import Workflow
 from .run import Run
 from .runtime import _signals as signals
@@ -35,6 +35,7 @@ from .runtime._admission import (
     workflow_of,
 )
 from .runtime._driver import Driver
+from .runtime._ended_runs import follow_unsettled
 from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._recovery import recover, retry
 from .runtime._runtime import Runtime
@@ -285,6 +286,7 @@ class Executor:
     async def resume(self, run_id: str) -> Run[Any]:
         """Drive a run on from its last checkpoint. One that has ended is returned as it is.
 
+        What an ended run has left at its providers is cancelled: late handles, and cancels not acknowledged yet.
         Raises `RunNotFoundError`, `RunOwnedError` when another living process drives it,
         `WorkflowUnknownError`, `WorkflowChangedError`.
         """
@@ -296,13 +298,15 @@ class Executor:
                 claim = require_granted(await self._store.claim(run_id))
                 if not claim.run.status.finished:
                     await recover(self._runtime, [claim.run])
+        await follow_unsettled(self._runtime, record.key)
         return Run(self._runtime, record, workflow)
 
     @shielded
     async def resume_all(self) -> Resumed:
         """Drive on every unfinished run of this executor's workflows that nobody alive drives.
 
-        Runs of other workflows, changed workflows and other owners are left alone and reported.
+        Runs of other workflows, changed workflows and other owners are left alone and reported. What runs that have
+        ended have left at their providers is cancelled, as `resume` does.
         """
         self._running()
         runtime = self._runtime
@@ -310,6 +314,7 @@ class Executor:
             claims = await self._store.claim_all(list(runtime.workflows), exclude=runtime.owned.keys())
             ours = [claim.run for claim in claims if claim.granted]
             await recover(runtime, ours)
+        await follow_unsettled(runtime)
         left = {claim.run.id: f"{claim.holder} drives it" for claim in claims if not claim.granted}
         for record in await self._store.read(lambda view: view.unfinished()):
             if record.signature not in runtime.workflows:
@@ -373,22 +378,22 @@ class Executor:
         """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
         `node` is an activation as it is shown, e.g. `research[3]`. When another process drives the run the
-        answer is left to it. Raises `AnswerError` when nothing waits for an answer there.
+        decision is left to it. Raises `AnswerError` when no fate is unknown there.
         """
         self._running()
         record = await self._find(run_id)
-        address = await self._store.read(lambda view: waiting_for_answer(view, record, node))
+        address = await self._store.read(lambda view: undecided_address(view, record, node))
         async with self._taking:
             if await self._free(record):
                 if await self._store.read(lambda view: view.holder(record)) is None:
                     # Nobody drives it, and without its workflow we can't either.
                     await workflow_of(self._runtime, record)
-                await self._store.signal(record.key, "answer", address.node, address.path, answer_data(reply))
+                await self._store.signal(record.key, "fate", address.node, address.path, fate_data(reply))
                 claim = await self._store.claim(run_id)
                 if claim.granted:
                     await recover(self._runtime, [claim.run])
                 return
-        await self._act(record, lambda driver: signals.answer(driver, address, reply))
+        await self._act(record, lambda driver: signals.decide_fate(driver, address, reply))
 
     async def _act(
         self, record: RunRecord, action: Callable[[Driver], Coroutine[Any, Any, list[Effect]]]

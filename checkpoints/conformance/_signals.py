@@ -11,7 +11,7 @@ async def keeps_signals_until_they_are_dealt_with(factory: StoreFactory) -> None
     async with factory() as store:
         executor = await store.register()
         one, two = await make_run(store, "one"), await make_run(store, "two")
-        first = await store.signal(one.key, "answer", "approve", (1, 4), b"yes")
+        first = await store.signal(one.key, "fate", "approve", (1, 4), b"fail")
         second = await store.signal(two.key, "cancel", None, (), b"")
         third = await store.signal(one.key, "of a later version", None, (), b"")
 
@@ -22,7 +22,7 @@ async def keeps_signals_until_they_are_dealt_with(factory: StoreFactory) -> None
         same(
             [(s.id, s.run, s.kind, s.node, s.path, s.data) for s in found],
             [
-                (first, one.key, "answer", "approve", (1, 4), b"yes"),
+                (first, one.key, "fate", "approve", (1, 4), b"fail"),
                 (second, two.key, "cancel", None, (), b""),
                 (third, one.key, "of a later version", None, (), b""),
             ],

@@ -167,6 +167,7 @@ class Submitted:
     at: float
     operation: OperationAddress
     poll_after: float = 0.0
+    handle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +181,19 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class HandleFound:
-    """A handle that was not known came by another way than the reply."""
+    """A handle came by another way than the reply. What it means is said by `handles.meaning`.
+
+    Of an operation that the state does not hold any more only its rows know: `scope` is the number of the scope instance
+    in which they are, `known` whether one of its submissions has this very handle.
+    """
 
     at: float
     operation: OperationAddress
     submission: int
     source: Source
+    handle: str = ""
+    scope: int | None = None
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +206,7 @@ class StrayCancelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class FateDecided:
     """A person has decided a submission of unknown fate."""
 
     at: float
@@ -250,7 +258,7 @@ OperationEvent: TypeAlias = (
     | Opened
     | HandleFound
     | StrayCancelled
-    | Answered
+    | FateDecided
     | TokenAdvanced
     | FetchStarted
     | Fetched

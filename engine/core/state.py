@@ -35,6 +35,8 @@ class Operation:
     wake_at: float | None = None
     detail: Detail | None = None
     has_outcome: bool = False
+    handles: dict[int, str] = field(default_factory=dict[int, str])
+    """The handles that are known, opaque texts, by submission; that of the one that counts is the first."""
 
 
 @dataclass(slots=True)
@@ -128,6 +130,11 @@ class RunState:
                 return live
             case _:
                 return live + counts[S.SUBMIT_UNKNOWN]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has ended. Submissions that do not count may still be cancelled then."""
+        return self.outcome is not None and not self.live
 
     @property
     def status(self) -> RunStatus:

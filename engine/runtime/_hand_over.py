@@ -1,29 +1,45 @@
-"""A handle that its driver can't commit: it is left to the run's next owner, or cancelled, or at least told."""
+"""A handle that its driver can't commit: it is left to whoever drives the run, or follows it where it has ended.
+
+It is a signal from then on, which needs no fence. Until it is stored it is kept here, and told, so that a person has it
+too.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from ...checkpoints.codec import pack
+from ...checkpoints.view import View
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.book import Change
+from ..core.policy import backoff
 from ..errors import HandleNotCommittedError
 from ._shared import OwnedRun
-from .performers._cancel import until_acknowledged
 
 log = logging.getLogger("perdure")
 
+LONGEST_WAIT = 30.0
+"""Seconds, at most, between two tries to leave a handle."""
+PATIENCE = 5.0
+"""Seconds for which the driving of a run that has ended elsewhere is not given up, so that its handle can be cancelled."""
+LOOK = 0.1
+"""Seconds between two looks at that."""
+
 
 async def leave_handle(owned: OwnedRun, reply: Change, submission: int, error: Exception) -> Exception:
-    """Leave the handle that came with this reply to the next owner. The error to tell to those who wait."""
+    """Leave the handle that came with this reply to others. The error to tell to those who wait.
+
+    Where it can't be left that is tried again for as long as the executor is entered.
+    """
     assert isinstance(reply.event, events.Submitted)
     assert reply.note is not None
     operation = reply.event.operation
     token = ContinuationToken.from_dict(reply.note["token"])
     try:
-        await _leave(owned, reply.event, submission, token)
-    except Exception as late:  # noqa: BLE001  # the boundary: then a person must keep the handle
+        signal = await _leave(owned, reply.event, submission, token)
+    except Exception as late:  # noqa: BLE001  # the boundary: then a person must keep the handle too
         told = HandleNotCommittedError(
             f"Run {owned.run_id}: the handle of {operation} could not be committed: {late} The provider knows it "
             f"as {dict(token.handle)}. When the database can be written again: perdure answer {owned.run_id} "
@@ -31,18 +47,57 @@ async def leave_handle(owned: OwnedRun, reply: Change, submission: int, error: E
         )
         told.__cause__ = error
         log.error("%s", told)  # those who wait may have got another error of this run already
+        _try_again(owned, reply.event, submission, token, 1)
         return told
+    await _followed(owned, signal)
     return error
 
 
-async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken) -> None:
+async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken) -> int:
     operation = event.operation
     store = owned.shared.store
     run = await store.read(lambda view: view.run(owned.run_id))
-    if run.status.finished:
-        log.warning("run %s has ended without %s; cancelling it at the provider", run.id, operation)
-        await until_acknowledged(owned, operation, token)
-        return
     data = {"token": token.to_dict(), "operation": list(operation[1:]), "submission": submission}
-    await store.signal(run.key, "handle", operation.address.node, operation.address.path, pack(data))
-    log.warning("run %s: the late handle of %s is left to the run's next owner", run.id, operation)
+    signal = await store.signal(run.key, "handle", operation.address.node, operation.address.path, pack(data))
+    log.warning("run %s: the late handle of %s is left to whoever drives the run", run.id, operation)
+    return signal
+
+
+def _try_again(
+    owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken, tries: int
+) -> None:
+    """Leave it later. Nothing waits for that, so it holds nothing up."""
+
+    async def leave() -> None:
+        try:
+            await _leave(owned, event, submission, token)
+        except Exception as error:  # noqa: BLE001  # the boundary: it has been told
+            log.info(
+                "run %s: the late handle of %s can't be left yet: %s", owned.run_id, event.operation, error
+            )
+            _try_again(owned, event, submission, token, tries + 1)
+
+    def begin() -> None:
+        if not owned.shared.stopping:
+            owned.shared.create_task(leave())
+
+    wait = backoff(tries, owned.shared.random.random(), LONGEST_WAIT)
+    asyncio.get_running_loop().call_later(wait, begin)
+
+
+async def _followed(owned: OwnedRun, signal: int) -> None:
+    """Give whoever follows the run some time, where it has ended: this process may be the last, and about to end."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    while loop.time() < until and not owned.shared.stopping:
+        if not await owned.shared.store.read(lambda view: _is_open(view, owned.run_id, signal)):
+            return
+        await asyncio.sleep(LOOK)
+
+
+def _is_open(view: View, run_id: str, signal: int) -> bool:
+    run = view.run(run_id)
+    return run.status.finished and (
+        any(left.id == signal for left in view.signals([run.key]))
+        or any(other.key == run.key for other in view.unsettled())
+    )

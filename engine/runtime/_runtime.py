@@ -16,13 +16,20 @@ from random import Random
 from typing import Any
 
 from ...checkpoints.errors import StaleFenceError
-from ...checkpoints.records import Loaded, OperationKey, OperationRecord, RunRecord, State
+from ...checkpoints.records import (
+    Loaded,
+    OperationKey,
+    OperationRecord,
+    RunRecord,
+    State,
+    SubmissionKey,
+)
 from ...checkpoints.store import Store
 from ...nodes.errors import OperationError
 from ..core import events
 from ..core.addresses import Address
 from ..core.book import Change
-from ..core.commands import Poll
+from ..core.commands import CancelStray, Poll
 from ..core.pending import due
 from ..core.plan import Plan
 from ..core.policy import NO_POLICIES, Policies
@@ -52,12 +59,16 @@ class Runtime:
             clock=clock,
             random=Random() if random is None else random,  # noqa: S311  # jitter, not a secret
             wake_queue=WakeQueue(clock, self._due),
+            create_task=self.create_task,
         )
         self.workflows: dict[str, AnyWorkflow] = {}  # by signature
         self.plans: dict[str, Plan] = {}
         self._policies: dict[int, Policies] = {}  # by the workflow's identity
         self.drivers: dict[int, Driver] = {}
         self.owned: dict[int, OwnedRun] = {}
+        self.ended_runs: dict[
+            int, Driver
+        ] = {}  # those that have ended with submissions still to be cancelled
         self.tasks: asyncio.TaskGroup | None = None
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, asyncio.Future[None]] = {}  # runs that are being loaded
@@ -146,11 +157,12 @@ class Runtime:
     def keep(self, owned: OwnedRun) -> None:
         """The run is ours to drive."""
         self.shared.waiters.driven(owned.run)
+        self.ended_runs.pop(owned.run, None)
         self.owned[owned.run] = owned
 
     async def work(self, run: int) -> Work | None:
         """What performers know of a run in memory, loaded if it was evicted; None when it is not ours any more."""
-        driver = await self.driver(run)
+        driver = self.ended_runs.get(run) or await self.driver(run)
         return None if driver is None else driver.work
 
     async def driver(self, run: int) -> Driver | None:
@@ -235,6 +247,8 @@ class Runtime:
 
     def idle(self, driver: Driver) -> None:
         """Nothing of the run is busy: forget all but that it is ours, unless it is too large to be read again."""
+        if self.ended_runs.get(driver.run) is driver and not driver.state.strays:
+            del self.ended_runs[driver.run]
         if self.drivers.get(driver.run) is not driver:
             return
         given_up = self._cache.keep(driver.run, driver.size)
@@ -244,13 +258,22 @@ class Runtime:
                 self._forget(run)
 
     def ended(self, driver: Driver) -> None:
-        """The run has ended."""
+        """The run has ended. What is still to be cancelled of it is followed."""
         self._cache.forget(driver.run)
         self._forget(driver.run)
         self.owned.pop(driver.run, None)
+        if driver.state.strays:
+            self.ended_runs[driver.run] = driver
 
     def aborted(self, driver: Driver, error: BaseException) -> None:
         """The run can't be driven on here; it stays as it was committed."""
+        if (
+            self.owned.get(driver.run) is not driver.owned
+        ):  # it has ended; somebody else follows it, or retries it
+            log.info("run %s, which has ended, is not followed on here: %s", driver.run_id, error)
+            if self.ended_runs.get(driver.run) is driver:
+                del self.ended_runs[driver.run]
+            return
         self._cache.forget(driver.run)
         self._forget(driver.run)
         owned = self.owned.pop(driver.run, None)
@@ -334,9 +357,11 @@ class Runtime:
             return
         operations: list[tuple[int, OperationKey]] = []
         for run, key in woken:
-            if run not in self.owned:
+            if isinstance(key, SubmissionKey):
+                self.create_task(self._cancel_stray(run, key))
+            elif run not in self.owned:
                 continue
-            if isinstance(key, OperationKey):
+            elif isinstance(key, OperationKey):
                 operations.append((run, key))
             else:
                 self.create_task(self._end_backoff(run, key.scope, key.node, key.item))
@@ -389,6 +414,17 @@ class Runtime:
         driver = await self.driver(owned.run)
         if driver is not None:
             await driver.guard(driver.carry_out(change))
+
+    async def _cancel_stray(self, run: int, key: SubmissionKey) -> None:
+        try:
+            driver = self.ended_runs.get(run) or await self.driver(run)
+        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
+            self.stop_driving(run, error)
+            return
+        strays = {} if driver is None else driver.state.strays
+        stray = next((stray for stray, known in strays.items() if known == key), None)
+        if driver is not None and stray is not None:
+            await driver.guard(driver.carry_out(CancelStray(*stray)))
 
     async def _end_backoff(self, run: int, scope: int, node: str, item: int) -> None:
         try:

@@ -1,4 +1,7 @@
-"""`SignalWatch`: looks for signals while anything is driven. Each run has a queue of its own, so none holds another."""
+"""`SignalWatch`: looks for signals of the runs that are driven here, and for late handles of runs that have ended.
+
+Each run has a queue of its own, so none holds another.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ import time
 from collections.abc import Sequence
 
 from ...checkpoints.errors import DatabaseCorruptError, StoreError
-from ...checkpoints.records import Signal
+from ...checkpoints.records import RunRecord, Signal
+from ...checkpoints.view import View
 from . import _signals
+from ._ended_runs import follow
 from ._reading import read_runs
 from ._runtime import Runtime
+from ._signals import Left
 
 log = logging.getLogger("perdure")
 
@@ -37,13 +43,13 @@ class SignalWatch:
         while True:
             due = time.monotonic() + INTERVAL
             await asyncio.sleep(INTERVAL)
-            if not runtime.owned:
-                continue
             try:
-                if time.monotonic() > due + STALL:
-                    # What waits for a person moves by no commit that could be refused.
-                    await runtime.check_ownership(runtime.owned)
-                await self._look()
+                if runtime.owned:
+                    if time.monotonic() > due + STALL:
+                        # What waits for a person moves by no commit that could be refused.
+                        await runtime.check_ownership(runtime.owned)
+                    await self._look()
+                await self._look_at_ended_runs()
             except StoreError as error:
                 log.warning("the signals could not be read: %s", error)
 
@@ -56,6 +62,16 @@ class SignalWatch:
             self._unreadable.add(run)
             log.error("%s Its signals are not acted on.", error)
         self._begin([signal for part in parts for signal in part])
+
+    async def _look_at_ended_runs(self) -> None:
+        ended = await self._runtime.shared.store.read(self._with_late_handles)
+        self._left |= await follow(self._runtime, ended)
+
+    def _with_late_handles(self, view: View) -> list[RunRecord]:
+        ended = [run for run in view.unsettled() if run.signature in self._runtime.workflows]
+        signals = view.signals([run.key for run in ended]) if ended else []
+        late = {signal.run for signal in signals if signal.kind == "handle" and signal.id not in self._left}
+        return [run for run in ended if run.key in late]
 
     def _begin(self, signals: Sequence[Signal]) -> None:
         by_run: dict[int, list[Signal]] = {}
@@ -83,7 +99,7 @@ class SignalWatch:
                 except StoreError as error:
                     driver.abort(error)
                     return
-                if effects is None:
+                if effects is Left.FOR_GOOD:
                     self._left.add(signal.id)
-                else:
+                elif effects is not Left.FOR_NOW:
                     driver.perform(effects)

@@ -6,7 +6,7 @@ import logging
 from typing import assert_never
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import Request, SubmissionColumns
+from ....checkpoints.records import Request
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Absent, Findable, Found, Unavailable, has_capability
 from ....nodes.operations.tokens import ContinuationToken
@@ -30,14 +30,11 @@ def _found(
     for token, number in zip(tokens, numbers, strict=False):
         data = token.to_dict()
         packed = pack(data)
-        submission: SubmissionColumns = {"handle": handle_text(token)}
-        if changes:
-            submission["token"] = packed
         changes.append(
             Change(
-                events.HandleFound(at, operation, number, "found"),
+                events.HandleFound(at, operation, number, "found", handle_text(token)),
                 operation=None if changes else {"token": packed},
-                submission=submission,
+                submission={"token": packed} if changes else None,
                 note={"token": data},
             )
         )

@@ -56,9 +56,8 @@ async def perform(owned: OwnedRun, command: Submit) -> Change | None:
     poll_after = first_poll(node.operation, token, owned.policy(node.name), owned)
     data = token.to_dict()
     return Change(
-        events.Submitted(at, operation, poll_after),
+        events.Submitted(at, operation, poll_after, handle_text(token)),
         operation={"token": pack(data)},
-        submission={"handle": handle_text(token)},
         note={"token": data},
     )
 

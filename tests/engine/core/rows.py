@@ -192,6 +192,12 @@ class Rows:
                 for key, row in sorted(self.operations.items(), key=lambda entry: entry[0])
                 if not open_only or attempts.get(key.activation) == key.attempt
             ],
+            handles=[
+                row
+                for row in self.submissions.values()
+                if row.handle is not None
+                and (not open_only or attempts.get(row.key.operation.activation) == row.key.operation.attempt)
+            ],
             strays=[row for row in self.submissions.values() if row.fate == "stray"],
         )
 

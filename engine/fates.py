@@ -1,6 +1,6 @@
-"""Answers of people to submissions of unknown fate: which activation one is for, and how it is stored.
+"""Submissions of unknown fate that a person decides: which activation is meant, and how the decision is stored.
 
-An answer is left as a signal of kind `answer`; whoever drives the run acts on it (`runtime/_signals.py`).
+It is left as a signal of kind `fate`; whoever drives the run acts on it (`runtime/_signals.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from .core.addresses import Address, parse_address
 from .errors import AnswerError
 
 
-def waiting_for_answer(view: View, run: RunRecord, text: str) -> Address:
-    """The activation that is meant. Raises `AnswerError` when it waits for no answer.
+def undecided_address(view: View, run: RunRecord, text: str) -> Address:
+    """The activation that is meant. Raises `AnswerError` when no fate is unknown there.
 
     A node's bare name will do when only one of its activations waits. A submission that was under way when its
     process ended waits as well: whoever takes the run up finds its fate unknown.
@@ -34,6 +34,6 @@ def waiting_for_answer(view: View, run: RunRecord, text: str) -> Address:
     raise AnswerError(f"Run {run.id}: {text} waits for no answer. What does: {names}.", run_id=run.id)
 
 
-def answer_data(reply: str) -> bytes:
-    """The data of an answer's signal."""
-    return pack({"answer": reply})
+def fate_data(reply: str) -> bytes:
+    """The data of the signal: `resubmit`, `fail`, or the provider's handle to adopt."""
+    return pack({"reply": reply})
