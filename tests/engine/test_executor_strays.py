@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from perdure.checkpoints import MemoryStore, RunStatus, Signal, State, StoreError, pack
-from perdure.engine import Executor, HandleNotCommittedError, Workflow
+from perdure.engine import Executor, Workflow
+from perdure.engine.errors import HandleNotCommittedError
 from perdure.engine.runtime import _signal_watch
 from perdure.nodes import ContinuationToken, ProviderUnavailableError, SubmissionUnknownError
 from perdure.nodes.operations import Json, Outcome
@@ -109,7 +110,7 @@ def test_the_handle_of_an_operation_is_not_cancelled_while_its_key_is_honoured(
             await until(dealt_with)
             works.hold = False
             assert await run.result() == "done: x2"
-            assert await fates(executor) == {f"batch-1 file-of-batch-1": "accepted"}
+            assert await fates(executor) == {"batch-1 file-of-batch-1": "accepted"}
 
     perform(main())
     assert works.one.cancels == 0
