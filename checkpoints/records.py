@@ -1,8 +1,8 @@
 """What a store holds: runs, activations, operations, submissions, scopes, events, plans, signals, claims.
 
 Plain frozen data without behaviour, from the standard library alone: the pure core imports this module and nothing
-else of this package. What is made for every step of a run is a named tuple, because a frozen dataclass takes six
-times as long to make.
+else of this package. All of it is named tuples, because a frozen dataclass takes six times as long to make; make them
+with keywords.
 
 Times are seconds since the Unix epoch (float). Payloads are msgpack of plain data (`codec`), as `bytes` or as a
 `Value`, which a store keeps inline when small and in a content-addressed blob when large.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias, TypedDict
 
@@ -238,8 +237,7 @@ class SubmissionChange(NamedTuple):
     columns: SubmissionColumns
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ActivationRecord:
+class ActivationRecord(NamedTuple):
     """One activation as it is stored. `path` is filled in by the store from the scope's parent path."""
 
     run: int
@@ -257,8 +255,7 @@ class ActivationRecord:
     has_result: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OperationRecord:
+class OperationRecord(NamedTuple):
     """One operation as it is stored. `path` is that of its activation."""
 
     run: int
@@ -280,8 +277,7 @@ class OperationRecord:
     has_outcome: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SubmissionRecord:
+class SubmissionRecord(NamedTuple):
     """One sending of an operation's request."""
 
     run: int
@@ -297,8 +293,7 @@ class SubmissionRecord:
     usage: bytes | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScopeRecord:
+class ScopeRecord(NamedTuple):
     """One instance of a scope (a map that was entered). Closed ones are not loaded at recovery."""
 
     number: int  # unique in the run, from 1 (0 is the root, which has no record)
@@ -320,8 +315,7 @@ class EventRecord(NamedTuple):
     data: bytes  # msgpack dict
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanRecord:
+class PlanRecord(NamedTuple):
     """The shape of a workflow, stored once per signature as plain data."""
 
     signature: str
@@ -329,8 +323,7 @@ class PlanRecord:
     plan: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewRun:
+class NewRun(NamedTuple):
     """What a run is created from."""
 
     id: str
@@ -340,8 +333,7 @@ class NewRun:
     input: Value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunRecord:
+class RunRecord(NamedTuple):
     """One run as it is stored. `key` is its number in this database, `position` its count of events."""
 
     key: int
@@ -381,8 +373,7 @@ class Transition(NamedTuple):
     policies: bytes | None = None  # the nodes' policies, where this transition sets them
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """Something for a run from outside: a cancel, the fate of a submission, a handle that came late, a webhook.
 
     Kinds that this version does not know stay where they are and are shown.
@@ -397,8 +388,7 @@ class Signal:
     data: bytes  # msgpack dict
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClaimRecord:
+class ClaimRecord(NamedTuple):
     """Who drove a run, from when to when, and how that ended. `ended_at` and `end` are None while it lasts."""
 
     run: int
@@ -411,14 +401,14 @@ class ClaimRecord:
     end: ClaimEnd | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What it takes to go on with a run.
 
     `scopes` are the open instances, those whose parent is open or the root, and the newest (its number says
     which one is next); `activations` those of open scopes; `operations` those of these activations' current
-    attempts, where the activation has not succeeded, `handles` those of their submissions whose handle is known, and
-    `strays` the submissions that are still to be cancelled, of whichever operation.
+    attempts, where the activation has not succeeded or the operation is open all the same (its cancel is not acknowledged),
+    `handles` the submissions of these operations whose handle is known, and `strays` those that are still to be cancelled,
+    of whichever operation.
     """
 
     run: RunRecord

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
         WorkflowInvalidError,
         WorkflowUnknownError,
     )
+    from .event import Event
     from .executor import Executor, Resumed
     from .graph import Workflow
-    from .journal import Event
     from .run import Run
 else:
     _MODULES = {
         "AnswerError": "errors",
-        "Event": "journal",
+        "Event": "event",
         "Executor": "executor",
         "InputMismatchError": "errors",
         "Plan": "core.plan",

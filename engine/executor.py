@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 from ..checkpoints.codec import pack
-from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableError
+from ..checkpoints.errors import RunExistsError, StaleFenceError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
 from ._run_ids import check_run_id
@@ -35,7 +35,6 @@ from .runtime._admission import (
     workflow_of,
 )
 from .runtime._driver import Driver
-from .runtime._ended_runs import follow_unsettled
 from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._recovery import recover, retry
 from .runtime._runtime import Runtime
@@ -217,7 +216,8 @@ class Executor:
             if not record.status.finished and await self._free(record):
                 claim = await self._store.claim(record.id)
                 if claim.granted:
-                    await recover(self._runtime, [claim.run])
+                    async with self._runtime.given_back(claim.run):
+                        await recover(self._runtime, [claim.run])
 
     async def _create(
         self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
@@ -297,8 +297,9 @@ class Executor:
             if not record.status.finished and await self._free(record):
                 claim = require_granted(await self._store.claim(run_id))
                 if not claim.run.status.finished:
-                    await recover(self._runtime, [claim.run])
-        await follow_unsettled(self._runtime, record.key)
+                    async with self._runtime.given_back(claim.run):
+                        await recover(self._runtime, [claim.run])
+        await self._runtime.ended_runs.follow_unsettled(record.key)
         return Run(self._runtime, record, workflow)
 
     @shielded
@@ -313,8 +314,9 @@ class Executor:
         async with self._taking:
             claims = await self._store.claim_all(list(runtime.workflows), exclude=runtime.owned.keys())
             ours = [claim.run for claim in claims if claim.granted]
-            await recover(runtime, ours)
-        await follow_unsettled(runtime)
+            async with runtime.given_back(*ours):
+                await recover(runtime, ours)
+        await runtime.ended_runs.follow_unsettled()
         left = {claim.run.id: f"{claim.holder} drives it" for claim in claims if not claim.granted}
         for record in await self._store.read(lambda view: view.unfinished()):
             if record.signature not in runtime.workflows:
@@ -344,12 +346,12 @@ class Executor:
                     self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
                     try:
                         driver = await self._runtime.driver(claim.run.key)
+                        assert driver is not None, f"run {run_id} was claimed and is not there"
+                        with driver.pinned():
+                            await retry(self._runtime, driver)
                     except Exception as error:
                         self._runtime.stop_driving(claim.run.key, error)
                         raise
-                    assert driver is not None, f"run {run_id} was claimed and is not there"
-                    with driver.pinned():
-                        await retry(self._runtime, driver)
         return Run(self._runtime, record, workflow)
 
     @shielded
@@ -366,12 +368,15 @@ class Executor:
         async with self._taking:
             if await self._free(record):
                 claim = await self._store.claim(run_id)
-                if claim.granted or not claim.run.status.finished:
-                    await self._store.signal(record.key, "cancel", None, (), pack({}))
                 if claim.granted:
-                    await recover(self._runtime, [claim.run])
+                    async with self._runtime.given_back(claim.run):
+                        await self._store.signal(record.key, "cancel", None, (), pack({}))
+                        await recover(self._runtime, [claim.run])
+                elif not claim.run.status.finished:
+                    await self._store.signal(record.key, "cancel", None, (), pack({}))
                 return
-        await self._act(record, signals.request_cancel)
+        if not await self._act(record, signals.request_cancel):
+            await self.cancel(run_id)
 
     @shielded
     async def answer(self, run_id: str, node: str, reply: str) -> None:
@@ -391,18 +396,26 @@ class Executor:
                 await self._store.signal(record.key, "fate", address.node, address.path, fate_data(reply))
                 claim = await self._store.claim(run_id)
                 if claim.granted:
-                    await recover(self._runtime, [claim.run])
+                    async with self._runtime.given_back(claim.run):
+                        await recover(self._runtime, [claim.run])
                 return
-        await self._act(record, lambda driver: signals.decide_fate(driver, address, reply))
+        if not await self._act(record, lambda driver: signals.decide_fate(driver, address, reply)):
+            await self.answer(run_id, node, reply)
 
     async def _act(
         self, record: RunRecord, action: Callable[[Driver], Coroutine[Any, Any, list[Effect]]]
-    ) -> None:
-        """Do this to a run that is driven here, and begin what follows."""
+    ) -> bool:
+        """Do this to a run that is driven here, and begin what follows. False: it is not driven here any more."""
         driver = await self._runtime.driver(record.key)
-        if driver is not None:
-            with driver.pinned():
-                driver.perform(await action(driver))
+        if driver is None:
+            return False
+        with driver.pinned():
+            try:
+                effects = await action(driver)
+            except StaleFenceError:  # somebody took it over while this process was stopped
+                return False
+            driver.perform(effects)
+        return True
 
     async def _find(self, run_id: str) -> RunRecord:
         return await self._store.read(lambda view: view.run(run_id))

@@ -10,9 +10,9 @@ from ..checkpoints.codec import unpack
 from ..checkpoints.errors import StaleFenceError
 from ..checkpoints.records import ActivationKey, RunRecord, RunStatus
 from .errors import RunCancelledError, RunFailedError
+from .event import Event
 from .failures import Failure, sentence
 from .graph import Workflow
-from .journal import Event
 from .runtime._runtime import Runtime
 from .runtime._waiters import RunOutcome
 

@@ -1,24 +1,24 @@
 """The codec of stored values: `codec_for(type)` encodes and decodes by annotation, `pack` and `unpack` plain data.
 
 The bytes are msgpack, with extension types for what it lacks. No pickle, no class that the data names: only the
-annotation decides what comes back. Each value is decoded once when it is encoded, and refused with the place unless it
-comes back equal and of equal type. So validators of pydantic models have to be pure, and leave alone what they have
-seen before. Pydantic is imported for the first type that needs it.
+annotation decides what comes back. A value is written if it is of the annotated type to the last leaf, so that it
+comes back equal and of equal type, and is refused with the place otherwise. Objects are made again without their
+`__init__`, aliases, defaults, validators and serializers. Pydantic says which fields a model has, and is imported for
+the first class that may be one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ..errors import ValueNotStorableError, ValueUnreadableError
 from ..type_names import type_name
-from ._checks import are_plain, check, compare, plain_check
-from ._extensions import ConversionError, Fields, MarkFoundError, Member, msgpack, read, read_plain, write
-
-if TYPE_CHECKING:
-    from ._schemas import Converter
+from ._bytes import MarkFoundError, msgpack, read, read_plain, write
+from ._checks import ANY, READ, Check
+from ._errors import ConversionError
+from ._types import TypeReader
 
 T = TypeVar("T")
 
@@ -32,20 +32,20 @@ class Codec(Generic[T]):
         self.type = type_
         self.name = type_name(type_)
         """The type as a person writes it: `list[Review]`."""
-        self._fits = plain_check(type_, are_plain)
-        self._reads = plain_check(type_, lambda _: True)  # what was read is plain data
-        if self._fits is None:
-            _ = self._converter
-
-    @cached_property
-    def schema(self) -> str:
+        reader = TypeReader(type_)
+        self.schema = reader.text
         """The canonical text of the type, with the fields of each class in it; a changed type has another text."""
-        return self.name if self._fits else self._converter.text
+        self._check = reader.check
+        self._classes = reader.makes
 
     @cached_property
     def optional(self) -> bool:
         """Whether None is a legal value."""
-        return self._fits(None) if self._fits else self._converter.takes_none()
+        try:
+            self._check.takes(None)
+        except ConversionError:
+            return False
+        return True
 
     def encode(self, value: T) -> bytes:
         """The bytes of a value. Raises `ValueNotStorableError` with the path.
@@ -53,47 +53,34 @@ class Codec(Generic[T]):
         The same value gives the same bytes, in every process. A dict's order is part of the value.
         """
         try:
-            if self._fits is None:
-                return self._encode(value)
-            if self._fits(value):
-                return write(value)
-            check(value)
-            return self._encode(value)
+            self._check.takes(value)
+            return write(value)
         except ConversionError as error:
             raise _not_storable(self.name, error) from error.__cause__
 
     def decode(self, data: bytes) -> T:
         """The value of these bytes. Raises `ValueUnreadableError` with the path."""
         try:
-            if self._reads is not None:
-                try:
-                    value = read_plain(data)
-                except MarkFoundError:
-                    value = read(data, _refuse_object)
-                if self._reads(value):
-                    return value
-            return self._converter.load(data)
+            value, check = self._read(data)
+            if type(value) is list and tuple in check.kinds and list not in check.kinds:  # joined items
+                value = tuple(cast("list[Any]", value))
+            check.takes(value)
+            return cast("T", value)
         except ConversionError as error:
             raise _unreadable(self.name, error) from error.__cause__
 
-    def _encode(self, value: T) -> bytes:
+    def _read(self, data: bytes) -> tuple[Any, Check]:
+        if self._classes:
+            return read(data, self._classes), self._check
         try:
-            data = write(value)
-        except ConversionError:
-            check(value, objects=True)  # finds the place
-            raise
-        try:
-            back = self._converter.load(data)
-        except ConversionError as error:
-            error.problem += ". Convert it, or annotate the place with its type"
-            raise
-        return write(back) if compare(value, back) else data
+            return read_plain(data), self._check_plain
+        except MarkFoundError:
+            return read(data, self._classes), self._check
 
     @cached_property
-    def _converter(self) -> Converter:
-        from ._schemas import Converter
-
-        return Converter(self.type)
+    def _check_plain(self) -> Check:
+        """What is left to be checked of plain data that was read."""
+        return TypeReader(self.type, READ).check
 
     def __repr__(self) -> str:
         return f"<Codec {self.name}>"
@@ -116,7 +103,7 @@ def _cached(tp: object) -> Codec[Any]:
 def pack(value: object) -> bytes:
     """The bytes of plain data. Raises `ValueNotStorableError` with the path."""
     try:
-        check(value)
+        ANY.takes(value)
         return write(value)
     except ConversionError as error:
         raise _not_storable("plain data", error) from error.__cause__
@@ -131,7 +118,7 @@ def unpack(data: bytes) -> Any:
         try:
             return read_plain(data)
         except MarkFoundError:
-            return read(data, _plain_form)
+            return read(data, None)
     except ConversionError as error:
         raise _unreadable("plain data", error) from error.__cause__
 
@@ -164,22 +151,10 @@ def join(items: Sequence[bytes]) -> bytes:
     return b"".join((header, *items))
 
 
-class _Record(dict[str, Any]):
-    """The fields of an object. It can be an item of a set, or a key, if the object was."""
-
-    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
-
-
-def _plain_form(found: Fields | Member) -> Any:
-    return _Record(found.fields) if isinstance(found, Fields) else found.key
-
-
-def _refuse_object(found: Fields | Member) -> Any:
-    raise ConversionError(f"there is an object of the class {found.label}, which the type does not hold")
-
-
 def _not_storable(name: str, error: ConversionError) -> ValueNotStorableError:
-    return ValueNotStorableError(f"can't be stored as {name}: at {error.path} {error.problem}", error.path)
+    return ValueNotStorableError(
+        f"can't be stored as {name}: at {error.path} {error.problem}. {error.fix}", error.path
+    )
 
 
 def _unreadable(name: str, error: ConversionError) -> ValueUnreadableError:

@@ -1,216 +1,263 @@
-"""Checks of values: whether one is plain data, and whether what came back from the bytes is what was written."""
+"""`Check`: whether a value is one of a type, to the last leaf. What passes is written as it is, and read as it was."""
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from itertools import chain, count, repeat
 from types import NoneType
-from typing import Any, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias
+from uuid import UUID
 
-from ..type_names import is_union
-from ._extensions import MAX_DEPTH, VALUES, ConversionError, Fields, Member, kind_of, state_of, step, write
+from ._bytes import PATHS, Unknown, dump_zone
+from ._errors import ConversionError, kind_of, step
+from ._objects import layout_of
 
-Check: TypeAlias = Callable[[Any], bool]
+MAX_DEPTH = 128
+"""How deep containers and objects may lie in one another, so that what was written can be read on any stack."""
 
-_SCALARS: frozenset[Any] = frozenset({NoneType, bool, int, float, str, bytes})
-_STRINGS: frozenset[Any] = frozenset({str})
-_ORDERED: frozenset[Any] = frozenset({list, tuple})
-_SETS: frozenset[Any] = frozenset({set, frozenset})
+Inside: TypeAlias = Callable[[Any, int], None]
+Part: TypeAlias = "tuple[Check, object, Any]"
+"""An item with its check and its step of the path."""
+
 _BASES = (bool, int, float, str, bytes, list, tuple, dict, set, frozenset)
 
 
-def check(value: Any, depth: int = MAX_DEPTH, objects: bool = False) -> None:
-    """Raise `ConversionError` with the path if `value` is not plain data to the last leaf, or nested too deeply.
+@dataclass(eq=False, slots=True)
+class Check:
+    """Which values a place takes."""
 
-    Plain data is of the exact types None, bool, int, float, str, bytes, date, datetime, time, timedelta, Decimal, UUID,
-    the paths of pathlib, list, tuple, set, frozenset and dict. With `objects` it is also of objects with fields,
-    members of Enums and what pydantic knows.
-    """
+    text: str
+    """The type as the schema has it."""
+    exact: frozenset[type]
+    """The types of which every value fits."""
+    kinds: frozenset[type]
+    """The other types of which a value may fit."""
+    inside: Inside
+    """Raises `ConversionError` with the path unless a value fits that may be nested that deep."""
+
+    def takes(self, value: Any) -> None:
+        """Raise `ConversionError` with the path unless the value fits."""
+        if type(value) not in self.exact:
+            try:
+                self.inside(value, MAX_DEPTH)
+            except RecursionError:  # the stack was deep already
+                raise ConversionError("it is nested too deeply", "Flatten it") from None
+
+
+def refuse(value: Any, due: str) -> NoReturn:
+    """Raise `ConversionError`. It shows types alone, so that no content leaks into an error."""
     kind = kind_of(value)
-    if kind in _SCALARS:
-        return
-    if depth == 0:
-        raise ConversionError(f"it is nested more than {MAX_DEPTH} deep; does it contain itself? Flatten it")
-    if kind is dict:
-        if not _SCALARS.issuperset(map(type, value)):
-            _check_each(zip(value, value, strict=True), depth - 1, objects)
-        key = None
-        try:  # as in _check_each, without a call: most of what is stored is dicts in dicts
-            for key, item in value.items():  # noqa: B007 - the path needs it
-                if type(item) not in _SCALARS:
-                    check(item, depth - 1, objects)
+    if kind is Unknown:
+        raise value.error
+    fix = "Convert it, or annotate the place with its type"
+    if kind in (bytearray, memoryview):
+        fix = "Convert it with bytes(...)"
+    elif hasattr(kind, "__await__"):
+        fix = "Await it before it is returned"
+    elif base := next((base for base in kind.__mro__[1:] if base in _BASES), None):
+        fix = f"It could only come back as {base.__name__}: convert it, or annotate the place with its type"
+    there = "None" if value is None else f"a value of type {kind.__name__}"
+    raise ConversionError(f"there is {there}, where {due} is due", fix)
+
+
+def leaf(text: str, *exact: type) -> Check:
+    """Values of these exact types."""
+    return Check(text, frozenset(exact), frozenset(), lambda value, _: refuse(value, text))
+
+
+def test(text: str, kinds: Iterable[type], fits: Callable[[Any], object]) -> Check:
+    """Values of these exact types that pass a test, which may also raise `ConversionError`."""
+    kinds = frozenset(kinds)
+
+    def inside(value: Any, _: int) -> None:
+        if type(value) not in kinds or not fits(value):
+            refuse(value, text)
+
+    return Check(text, frozenset(), kinds, inside)
+
+
+def container(text: str, kinds: Iterable[type], parts: Callable[[Any], Iterable[Part]]) -> Check:
+    """Values of these exact types whose parts pass their checks."""
+    kinds = frozenset(kinds)
+
+    def inside(value: Any, depth: int) -> None:
+        if type(value) not in kinds:
+            refuse(value, text)
+        if depth == 0:
+            problem = f"it is nested more than {MAX_DEPTH} deep, or contains itself"
+            raise ConversionError(problem, "Flatten it")
+        key = _NO_KEY
+        try:
+            for check, key, item in parts(value):  # noqa: B007 - the path needs it
+                if type(item) not in check.exact:
+                    check.inside(item, depth - 1)
         except ConversionError as error:
-            error.steps.append(step(key))
+            if key is not _NO_KEY:
+                error.steps.append(step(key))
             raise
-    elif kind in _ORDERED:
-        if not _SCALARS.issuperset(map(type, value)):
-            _check_each(enumerate(cast("list[Any]", value)), depth - 1, objects)
-    elif kind in _SETS:
-        _check_each(zip(value, value, strict=True), depth - 1, objects)
-    elif kind in VALUES:
-        if getattr(value, "tzinfo", None) is not None:
-            write(value)  # a zone may be one that can't be made again
-    elif not objects:
-        raise ConversionError(f"there is {a(value)}, which plain data does not hold. {_fix(value)}")
-    elif (state := state_of(value)) is None:
-        write(value)
-    else:
-        for part in state:
-            _check_each(part.items(), depth - 1, objects)
+
+    return Check(text, frozenset(), kinds, inside)
 
 
-def _check_each(pairs: Iterable[tuple[Any, Any]], depth: int, objects: bool) -> None:
-    key = None
-    try:
-        for key, item in pairs:  # noqa: B007 - the path needs it
-            if type(item) not in _SCALARS:
-                check(item, depth, objects)
-    except ConversionError as error:
-        error.steps.append(step(key))
-        raise
+_NO_KEY = object()
 
 
-def compare(value: Any, back: Any, depth: int = MAX_DEPTH) -> bool:
-    """Raise `ConversionError` with the path unless `back` is equal to `value` and of equal type, to the last leaf.
+def items(text: str, item: Check, *kinds: type) -> Check:
+    """Lists, tuples and sets."""
 
-    Nan is equal to nan, and a float to the int that it was made of: whether there was one is returned.
-    """
-    kind = kind_of(value)
-    if kind is not type(back):
-        if kind is int and type(back) is float and value == back:
-            return True
-        raise ConversionError(f"there is {a(value)}, which would come back as {a(back)}. {_fix(value)}")
-    if kind in _SCALARS:
-        if value == back or (value != value and back != back):
-            return False
-    elif depth == 0:
-        raise ConversionError(f"it is nested more than {MAX_DEPTH} deep; does it contain itself? Flatten it")
-    elif kind is dict:
-        if len(value) == len(back):
-            if _STRINGS.issuperset(map(type, value)) and list(value) == list(back):
-                return _compare_each(zip(value, value.values(), back.values(), strict=True), depth - 1)
-            keys = _compare_each(zip(value, value, back, strict=True), depth - 1)
-            return keys | _compare_each(zip(value, value.values(), back.values(), strict=True), depth - 1)
-    elif kind in _ORDERED:
-        if len(value) == len(back):
-            if (
-                _SCALARS.issuperset(kinds := [*map(type, value)])
-                and kinds == [*map(type, back)]
-                and value == back
-            ):
-                return False
-            return _compare_each(zip(range(len(value)), value, back, strict=True), depth - 1)
-    elif kind in _SETS:
-        if value == back:
-            partners = {item: item for item in back}
-            return _compare_each(((item, item, partners[item]) for item in value), depth - 1)
-        return _compare_each(
-            zip(value, *(sorted(one, key=write) for one in (value, back)), strict=False), depth - 1
+    def parts(value: Any) -> Iterable[Part]:
+        if item.exact.issuperset(map(type, value)):
+            return ()
+        return zip(repeat(item), value if type(value) in (set, frozenset) else count(), value)
+
+    return container(text, kinds, parts)
+
+
+def row(text: str, checks: list[Check]) -> Check:
+    """Tuples with a type for each position."""
+
+    def parts(value: Any) -> Iterable[Part]:
+        if len(value) != len(checks):
+            raise ConversionError(f"there are {len(value)} items, not {len(checks)}")
+        return zip(checks, count(), value)
+
+    return container(text, [tuple], parts)
+
+
+def mapping(text: str, key: Check, item: Check) -> Check:
+    """Dicts."""
+
+    def inside_key(value: Any, depth: int) -> None:
+        if type(value) not in key.exact | key.kinds:
+            refuse(value, f"a key of type {key.text}")
+        if type(value) not in key.exact:
+            key.inside(value, depth)
+
+    as_key = Check(key.text, frozenset(), frozenset(), inside_key)
+
+    def parts(value: Any) -> Iterable[Part]:
+        if not key.exact.issuperset(map(type, value)):
+            return chain(zip(repeat(as_key), value, value), zip(repeat(item), value, value.values()))
+        if not item.exact.issuperset(map(type, value.values())):
+            return zip(repeat(item), value, value.values())
+        return ()
+
+    return container(text, [dict], parts)
+
+
+def typed_dict(text: str, checks: Mapping[str, Check], optional: Iterable[str]) -> Check:
+    """Dicts as a TypedDict has them. `checks` may be filled later."""
+
+    def parts(value: Any) -> Iterable[Part]:
+        for name in checks.keys() - value.keys() - optional or value.keys() - checks.keys():
+            raise ConversionError(f"the key is missing, or {text} does not have it", at=name)
+        return ((checks[name], name, item) for name, item in value.items())
+
+    return container(text, [dict], parts)
+
+
+def objects(text: str, cls: type, checks: Mapping[str, Check]) -> Check:
+    """Objects of a class with fields. `checks` may be filled later."""
+    state = layout_of(cls).state
+
+    def parts(value: Any) -> Iterable[Part]:
+        fields, rest = state(value)
+        parts = [(checks.get(name, ANY), name, item) for name, item in fields.items()]
+        return (
+            parts + [(ANY, name, item) for name, item in rest["private"].items()]
+            if "private" in rest
+            else parts
         )
-    elif kind in VALUES:
-        zone = getattr(value, "tzinfo", None)
-        same = kind is not Decimal and value == back and zone is getattr(back, "tzinfo", None)
-        if (same and getattr(value, "fold", 0) == getattr(back, "fold", 0)) or write(value) == write(back):
-            return False
-    elif (state := state_of(value)) is not None:
-        (fields, rest), (fields_back, rest_back) = state, state_of(back) or ({}, {})
-        if fields.keys() == fields_back.keys() and rest.keys() == rest_back.keys():
-            converted = _compare_each(
-                ((name, item, fields_back[name]) for name, item in fields.items()), depth - 1
-            )
-            return converted | _compare_each(
-                ((name, item, rest_back[name]) for name, item in rest.items()), depth - 1
-            )
-    elif value == back:
-        return False
-    raise ConversionError(
-        f"the {kind.__name__} would not come back the same. If a validator or serializer changes it, "
-        "let it leave a value alone that it has seen before"
-    )
+
+    return container(text, [cls], parts)
 
 
-def _compare_each(triples: Iterable[tuple[Any, Any, Any]], depth: int) -> bool:
-    key, converted = None, False
+def one_of(text: str, values: Iterable[Any]) -> Check:
+    """Certain values, told from others that are equal: 1 is not True."""
+    table: set[tuple[type, Any]] = {(type(value), value) for value in values}
+    return test(text, [kind for kind, _ in table], lambda value: (type(value), value) in table)
+
+
+def union(text: str, branches: Iterable[Check]) -> Check:
+    """Values that any of these takes."""
+    exact = frozenset[type]().union(*(branch.exact for branch in branches))
+    by_kind: dict[type, list[Inside]] = {}
+    for branch in branches:
+        for kind in branch.kinds - exact:
+            by_kind.setdefault(kind, []).append(branch.inside)
+
+    def inside(value: Any, depth: int) -> None:
+        kind = kind_of(value)
+        if kind in exact:
+            return
+        branches = by_kind.get(kind) or [lambda value, _: refuse(value, text)]
+        if len(branches) == 1:
+            branches[0](value, depth)
+            return
+        errors: list[ConversionError] = []
+        for branch in branches:
+            try:
+                branch(value, depth)
+                return
+            except ConversionError as error:
+                errors.append(error)
+        raise max(errors, key=lambda error: len(error.steps))  # most likely the branch that was meant
+
+    return Check(text, exact, frozenset(by_kind), inside)
+
+
+_ZONES = (NoneType, timezone)  # which can always be made again
+
+
+def _moment(kind: type) -> Check:
+    return test(kind.__name__, [kind], lambda value: type(value.tzinfo) in _ZONES or dump_zone(value))
+
+
+SINGLE: dict[Any, Check] = {
+    NoneType: leaf("None", NoneType),
+    **{kind: leaf(kind.__name__, kind) for kind in (str, bytes, bool, date, timedelta, Decimal, UUID)},
+    **{kind: _moment(kind) for kind in (datetime, time)},
+    # As type checkers have it: a bool is an int, and an int a float. Each comes back as what it is.
+    int: leaf("int", int, bool),
+    float: leaf("float", float, int),
+}
+"""The checks of types without parts."""
+
+ANY = leaf("object")
+"""Takes plain data: what needs no annotation."""
+
+_PLAIN = union(
+    "plain data",
+    [
+        *SINGLE.values(),
+        leaf("a path", *PATHS),
+        items("a list", ANY, list, tuple, set, frozenset),
+        mapping("a dict", ANY, ANY),
+    ],
+)
+
+
+def _plain(value: Any, depth: int) -> None:
+    """As `_PLAIN`, faster: most of what is stored is dicts and lists in one another."""
+    kind = kind_of(value)
+    if depth == 0 or not (kind is list or (kind is dict and _STRINGS.issuperset(map(type, value)))):
+        _PLAIN.inside(value, depth)
+        return
+    exact, key = ANY.exact, None
     try:
-        for key, item, back in triples:  # noqa: B007 - the path needs it
-            converted |= compare(item, back, depth)
+        for key, item in enumerate(value) if kind is list else value.items():  # noqa: B007 - the path needs it
+            if type(item) not in exact:
+                _plain(item, depth - 1)
     except ConversionError as error:
         error.steps.append(step(key))
         raise
-    return converted
 
 
-def a(value: object) -> str:
-    """How a message names a value: by its type, so that no content leaks into an error."""
-    if value is None:
-        return "None"
-    return f"a value of type {value.label if isinstance(value, Fields | Member) else type(value).__name__}"
+_STRINGS = frozenset({str})
+ANY.exact, ANY.kinds, ANY.inside = _PLAIN.exact, _PLAIN.kinds, _plain
 
-
-def _fix(value: object) -> str:
-    """What to do with a value that would not come back as what it is."""
-    if isinstance(value, bytearray | memoryview):
-        return "Convert it with bytes(...)"
-    if hasattr(type(value), "__await__"):
-        return "Await it before it is returned"
-    if base := next((base.__name__ for base in kind_of(value).__mro__ if base in _BASES), None):
-        return f"It could only come back as {base}: convert it, or annotate the place with its type"
-    return "Annotate the place with its type, or leave it out and make it where it is needed"
-
-
-# -- types whose values need no pydantic -----------------------------------------------------------------
-
-
-def plain_check(tp: Any, of_any: Check) -> Check | None:
-    """Whether a value is one of this type, where msgpack alone gives every such value back; None for other types.
-
-    These are the types None, bool, int, float, str, bytes, Any, and lists, dicts and unions of them. The check is
-    exact: what passes is written as it is, and what is read and passes is what was written. `of_any` says whether all
-    of some items are plain data.
-    """
-    if tp is Any or tp is object:
-        return lambda value: of_any((value,))
-    if (kinds := _kinds(tp)) is not None:
-        return lambda value: type(value) in kinds
-    if is_union(tp):
-        branches = [plain_check(branch, of_any) for branch in typing.get_args(tp)]
-        return None if None in branches else lambda value: any(branch(value) for branch in branches if branch)
-    match typing.get_origin(tp) or tp, [_items_check(part, of_any) for part in typing.get_args(tp)]:
-        case builtin, [item] if builtin is list and item:
-            return lambda value: type(value) is list and item(value)
-        case builtin, [key, item] if builtin is dict and key and item:
-            return lambda value: type(value) is dict and key(value) and item(value.values())
-        case builtin, [] if builtin is list or builtin is dict:
-            return plain_check(list[Any] if builtin is list else dict[Any, Any], of_any)
-        case _:
-            return None
-
-
-def _kinds(tp: Any) -> frozenset[Any] | None:
-    """The exact types of a type's values, if these are single values that msgpack has itself."""
-    if is_union(tp):
-        kinds = [_kinds(branch) for branch in typing.get_args(tp)]
-        return None if None in kinds else frozenset[Any]().union(*(each for each in kinds if each))
-    if tp is int:
-        return frozenset({int, bool})  # a bool is an int, and comes back a bool
-    tp = NoneType if tp is None else tp
-    return frozenset({tp}) if isinstance(tp, type) and tp in _SCALARS else None
-
-
-def _items_check(tp: Any, of_any: Check) -> Check | None:
-    if tp is Any or tp is object:
-        return of_any
-    if (kinds := _kinds(tp)) is not None:
-        return lambda items: kinds.issuperset(map(type, items))
-    item = plain_check(tp, of_any)
-    return None if item is None else lambda items: all(map(item, items))
-
-
-def are_plain(items: Iterable[Any]) -> bool:
-    """Whether all of these are plain data."""
-    try:
-        _check_each(enumerate(items), MAX_DEPTH - 1, objects=False)
-    except ConversionError:
-        return False
-    return True
+READ = leaf("object", *ANY.exact, *ANY.kinds)
+"""Takes what was read and is plain data for that reason."""

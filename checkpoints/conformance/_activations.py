@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..records import ActivationKey, State, Value
 from .examples import LARGE, SMALL, StoreFactory, look, make_change, make_run, make_scope, make_step, same
 
@@ -54,8 +52,7 @@ async def keeps_columns_that_a_transition_leaves_out(factory: StoreFactory) -> N
         [after] = await look(store, lambda view: view.activations(run.key))
         same(
             after,
-            replace(
-                found,
+            found._replace(
                 state=State.SUCCEEDED,
                 updated_at=30.0,
                 taken=(),

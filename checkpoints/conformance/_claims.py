@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from ..errors import RunNotFoundError, StoreError
 from ..records import RunStatus
@@ -18,7 +17,7 @@ async def releases_and_claims(factory: StoreFactory) -> None:
         holder = await look(store, lambda view: view.holder(one))
         assert holder, "a run that is driven has a holder with a name"
         same(await store.claim_all([PLAN.signature]), [], "claim_all leaves our own runs alone")
-        await store.release([one, replace(two, fence=two.fence - 1)])
+        await store.release([one, two._replace(fence=two.fence - 1)])
         same((await look(store, lambda v: v.run("one"))).owner, None, "a released run has no owner")
         same((await look(store, lambda v: v.run("two"))).owner, executor, "one whose fence moved on keeps it")
         same(await look(store, lambda v: v.holder(one)), None, "and no holder")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..records import OperationKey, Outcome, Request, State, Value
 from ..view import View
 from .examples import (
@@ -77,8 +75,7 @@ async def keeps_an_operation_from_intent_to_outcome(factory: StoreFactory) -> No
         [waiting] = await look(store, lambda view: view.operations(run.key))
         same(
             waiting,
-            replace(
-                intent,
+            intent._replace(
                 state=State.WAITING,
                 updated_at=20.0,
                 trying_since=None,
@@ -115,8 +112,7 @@ async def keeps_an_operation_from_intent_to_outcome(factory: StoreFactory) -> No
         [submission] = await look(store, lambda view: view.submissions(run.key))
         same(
             submission,
-            replace(
-                sent,
+            sent._replace(
                 fate="accepted",
                 handle="resp_1",
                 source="reply",
@@ -278,6 +274,7 @@ async def loads_the_operations_that_a_recovery_needs(factory: StoreFactory) -> N
             key("turns", number=1): State.SUBMITTING,
             key("failed"): State.FAILED,
             key("mapped", scope=1): State.WAITING,
+            key("done", number=1): State.CANCELLING,  # its cancel is not acknowledged
         }
         rest = {
             key("second", attempt=1): State.FAILED,
@@ -295,7 +292,7 @@ async def loads_the_operations_that_a_recovery_needs(factory: StoreFactory) -> N
             make_step(
                 run.key,
                 position=run.position,
-                scopes=(make_scope(1, size=1), replace(make_scope(2, size=1), open=False)),
+                scopes=(make_scope(1, size=1), make_scope(2, size=1)._replace(open=False)),
                 activations=(
                     make_change("second", state=State.RUNNING, attempt=2),
                     make_change("turns", state=State.RUNNING),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..records import RunStatus, State
 from .examples import StoreFactory, look, make_change, make_run, make_scope, make_step, same
 
@@ -30,7 +28,7 @@ async def knows_paths_and_open_scopes(factory: StoreFactory) -> None:
             found, {"split": (), "chapter": (1,), "check": (1, 4)}, "a path is the scope's path and the item"
         )
         same(await look(store, lambda v: v.scopes(run.key)), [outer, inner], "read as written, by number")
-        closed = replace(inner, open=False, size=6)
+        closed = inner._replace(open=False, size=6)
         await store.commit(make_step(run.key, position=run.position + 1, scopes=(closed,)))
         same(await look(store, lambda v: v.scopes(run.key)), [outer, closed], "a closed scope is still there")
         [loaded] = await look(store, lambda v: v.load([run.key]))
@@ -45,12 +43,12 @@ async def reads_the_scopes_that_a_recovery_needs(factory: StoreFactory) -> None:
     async with factory() as store:
         await store.register()
         run = await make_run(store, "one")
-        shut = replace(make_scope(1, size=1), open=False)
-        inside_shut = replace(make_scope(2, parent=1, path=(0,), size=1), open=False)
+        shut = make_scope(1, size=1)._replace(open=False)
+        inside_shut = make_scope(2, parent=1, path=(0,), size=1)._replace(open=False)
         opened = make_scope(3, size=2)
-        inside_open = replace(make_scope(4, parent=3, path=(0,), size=1), open=False)
-        deep = replace(make_scope(5, parent=4, path=(0, 0), size=1), open=False)
-        newest = replace(make_scope(6, parent=4, path=(0, 1), size=1), open=False)
+        inside_open = make_scope(4, parent=3, path=(0,), size=1)._replace(open=False)
+        deep = make_scope(5, parent=4, path=(0, 0), size=1)._replace(open=False)
+        newest = make_scope(6, parent=4, path=(0, 1), size=1)._replace(open=False)
         everything = [shut, inside_shut, opened, inside_open, deep, newest]
         await store.commit(make_step(run.key, position=run.position, scopes=everything))
         same(await look(store, lambda view: view.scopes(run.key)), everything, "all scopes, by number")

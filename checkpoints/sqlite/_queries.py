@@ -261,7 +261,7 @@ FROM activations AS a
 CROSS JOIN operations AS o
     ON o.run = a.run AND o.scope = a.scope AND o.node = a.node AND o.item = a.item AND o.attempt = a.attempt
 LEFT JOIN scopes ON scopes.run = o.run AND scopes.number = o.scope
-WHERE {_IN_OPEN_SCOPES} AND a.state <> 'succeeded'
+WHERE {_IN_OPEN_SCOPES} AND (a.state <> 'succeeded' OR {_OPEN})
 ORDER BY {_BY_KEY}
 """
 
@@ -307,10 +307,13 @@ ORDER BY s.run, s.rowid
 SUBMISSIONS_TO_GO_ON_WITH = f"""
 SELECT {_SUBMISSION_COLUMNS}
 FROM activations AS a
+CROSS JOIN operations AS o
+    ON o.run = a.run AND o.scope = a.scope AND o.node = a.node AND o.item = a.item AND o.attempt = a.attempt
 CROSS JOIN submissions AS s
-    ON s.run = a.run AND s.scope = a.scope AND s.node = a.node AND s.item = a.item AND s.attempt = a.attempt
+    ON s.run = o.run AND s.scope = o.scope AND s.node = o.node AND s.item = o.item AND s.attempt = o.attempt
+    AND s.chain = o.chain AND s.number = o.number
 LEFT JOIN scopes ON scopes.run = s.run AND scopes.number = s.scope
-WHERE {_IN_OPEN_SCOPES} AND a.state <> 'succeeded' AND s.handle IS NOT NULL
+WHERE {_IN_OPEN_SCOPES} AND (a.state <> 'succeeded' OR {_OPEN}) AND s.handle IS NOT NULL
 ORDER BY s.scope, s.node, s.item, s.attempt, s.chain, s.number, s.submission
 """
 

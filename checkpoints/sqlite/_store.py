@@ -5,10 +5,12 @@ What the methods promise stands in `store.py`.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Concatenate, ParamSpec, Self, TypeVar
 from uuid import uuid4
 
@@ -74,9 +76,16 @@ class DatabaseStore(Store):
         if self._executor is not None:
             return self._executor
         executor = uuid4().hex[:12]
-        self._lease = await self._call(
-            self._owners.register, executor, at=self._clock(), seconds=self._lease_seconds
+        registering = self._opened().submit(
+            partial(self._owners.register, executor=executor, at=self._clock(), seconds=self._lease_seconds)
         )
+        try:
+            self._lease = await asyncio.shield(registering)
+        except asyncio.CancelledError:  # it goes on without its caller; `unregister` is to undo it
+            await asyncio.wait([registering])
+            if registering.exception() is None:
+                self._lease, self._executor = registering.result(), executor
+            raise
         self._executor = executor
         await self._call(self._database.extend_wal)
         return executor

@@ -50,7 +50,7 @@ def advance_activation(step: Step, event: ActivationEvent) -> None:
             _failed(step, event)
         case BackoffEnded():
             scope, activation = step.locate(event, event.address)
-            if activation.state is not S.BACKOFF or step.state.open_operation(event.address) is not None:
+            if activation.own is not S.BACKOFF or activation.open():
                 raise IllegalEventError(
                     f"BackoffEnded of {event.address} is impossible: it is {activation.state}."
                 )
@@ -69,29 +69,32 @@ def retry(step: Step, at: float) -> None:
     """
     state = step.state
     state.outcome = None
-    for address in list(state.addresses([S.SUBMIT_UNKNOWN])):
-        scope, activation = step.locate(step, address)
-        open_ = state.open_operation(address)
-        assert open_ is not None
+    for open_, _ in list(state.open_operations()):  # nothing else is open in a run that has failed
+        scope, activation = step.locate(step, open_.address)
         settle(step, scope, activation, open_, at, 0.0)
     if state.outcome is not None:
         step.commands = [command for command in step.commands if isinstance(command, Save)]
         return
-    for address in list(state.addresses([S.FAILED, S.CANCELLED, S.READY, S.SUCCEEDED])):
+    for address in list(state.addresses([*S])):
         scope, activation = step.locate(step, address)
-        match activation.state:
+        match activation.own:
             case S.FAILED | S.CANCELLED:
                 activation.failures = 0
                 outcome = undecoded(activation, address)
-                if outcome is None:
-                    _start_again(step, scope, activation, address)
-                else:
+                if outcome is not None:
                     step.move(scope, activation, address, Move.START, {"failures": 0})
                     step.commands.append(Decode(outcome))
+                elif activation.open():  # the next attempt begins when these have ended
+                    activation.wake_at = at
+                    step.move(scope, activation, address, Move.BACK_OFF, {"failures": 0, "wake_at": at})
+                else:
+                    _start_again(step, scope, activation, address)
+            case S.RUNNING if state.open_operation(address) is None:  # it waited for those of other chains
+                step.commands.append(at_work(activation, address))
             case S.READY:
                 step.move(scope, activation, address, Move.START)
                 step.commands.append(Call(address))
-            case _ if activation.taken is None:
+            case S.SUCCEEDED if activation.taken is None:
                 step.commands.append(EvaluateEdges(address))
             case _:
                 pass
@@ -100,11 +103,20 @@ def retry(step: Step, at: float) -> None:
             step.fill(state.scopes[number])
 
 
+def at_work(activation: Activation, address: Address) -> Call | Decode:
+    """What an activation is at that runs, and whose own chain has no open operation."""
+    outcome = undecoded(activation, address)
+    return Call(address) if outcome is None else Decode(outcome)
+
+
 def undecoded(activation: Activation, address: Address) -> OperationAddress | None:
-    """The operation of the current attempt whose result is stored and not decoded, None where there is none."""
-    for (chain, number), operation in (activation.operations or {}).items():
-        if operation.state is S.SUCCEEDED and operation.has_outcome:
-            return OperationAddress(address, activation.attempt, chain, number)
+    """The last operation of the activation's own chain where its result is stored and not decoded, else None."""
+    number = activation.newest()
+    if number is None or activation.operations is None:
+        return None
+    operation = activation.operations["", number]
+    if operation.state is S.SUCCEEDED and operation.has_outcome:
+        return OperationAddress(address, activation.attempt, "", number)
     return None
 
 
@@ -116,7 +128,7 @@ def _succeeded(step: Step, event: Succeeded) -> None:
     if event.operation is not None:
         operation = _operation(step, event, event.operation, Move.SUCCEED, Move.DECIDE)
         step.save_operation(activation, event.operation, _ended_well(operation))
-    activation.operations = None
+    step.abandon(scope, activation, address)
     if event.taken is None:
         step.state.undecided += 1
         step.fail(scope, activation, address, Move.SUCCEED, {"taken": None})
@@ -179,7 +191,8 @@ def _try_again_or_fail(
     activation.wake_at = event.at + wait
     columns: ActivationColumns = {"failures": activation.failures, "wake_at": activation.wake_at}
     step.move(scope, activation, address, Move.BACK_OFF, columns)
-    step.commands.append(Wake(activation.wake_at, address))
+    if not activation.open():  # else when these have ended
+        step.commands.append(Wake(activation.wake_at, address))
 
 
 def _start_again(step: Step, scope: Scope, activation: Activation, address: Address) -> None:
@@ -202,6 +215,8 @@ def _cancelled(step: Step, event: Cancelled) -> None:
     scope, activation = step.locate(event, address)
     step.check(Move.ACKNOWLEDGE, event, activation, address)
     _require_end(step, event)
+    if event.operation is None and activation.own is S.RUNNING:
+        raise IllegalEventError(f"Cancelled of {address} is impossible: nobody has cancelled it.")
     if event.operation is not None:
         operation = _operation(step, event, event.operation, Move.ACKNOWLEDGE)
         if operation.has_outcome:
@@ -216,7 +231,7 @@ def _cancelled(step: Step, event: Cancelled) -> None:
 
 
 def _require_end(step: Step, event: Succeeded | AttemptFailed | Cancelled) -> None:
-    """Raise where the event is about the activation alone, and its operation has not ended."""
+    """Raise where the event is about the activation alone, and its own chain's operation has not ended."""
     if event.operation is None and step.state.open_operation(event.address) is not None:
         raise IllegalEventError(
             f"{type(event).__name__} of {event.address} is impossible: its operation has not ended."
@@ -225,18 +240,22 @@ def _require_end(step: Step, event: Succeeded | AttemptFailed | Cancelled) -> No
 
 def _undecided(step: Step, event: EdgesDecided | EdgesFailed) -> tuple[Scope, Activation]:
     scope, activation = step.locate(event, event.address)
-    if activation.state is not S.SUCCEEDED or activation.taken is not None:
+    if activation.own is not S.SUCCEEDED or activation.taken is not None:
         why = "its edges are decided" if activation.taken is not None else f"it is {activation.state}"
         raise IllegalEventError(f"{type(event).__name__} of {event.address} is impossible: {why}.")
     return scope, activation
 
 
-def _operation(step: Step, event: ActivationEvent, address: OperationAddress, *moves: Move) -> Operation:
-    """The operation, if one of these moves is possible. Raises `IllegalEventError`."""
+def _operation(
+    step: Step, event: Succeeded | AttemptFailed | Cancelled, address: OperationAddress, *moves: Move
+) -> Operation:
+    """The newest of its own chain, if one of these moves is possible. Raises `IllegalEventError`."""
     operation = step.state.operation(address)
+    _, activation = step.locate(event, event.address)
     if (
         operation is None
         or address.address != event.address
+        or (address.chain, address.number) != ("", activation.newest())
         or not any(operation.state in OPERATIONS[move] for move in moves)
     ):
         now = "unknown" if operation is None else operation.state

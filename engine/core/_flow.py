@@ -21,6 +21,7 @@ from .commands import (
     SaveActivation,
     SaveOperation,
     SaveScope,
+    Wake,
 )
 from .errors import IllegalEventError
 from .plan import EdgeKind, PlanEdge
@@ -31,7 +32,7 @@ S = State
 
 def fires(edge: PlanEdge, source: Activation) -> bool:
     """Whether the edge delivers something, given that its source is decided."""
-    if source.state is not S.SUCCEEDED or source.taken is None:
+    if source.own is not S.SUCCEEDED or source.taken is None:
         return False
     return not (edge.conditional or edge.otherwise) or edge.index in source.taken
 
@@ -66,7 +67,7 @@ class Step:
 
     def check(self, move: Move, event: object, activation: Activation, address: Address) -> None:
         """Raise `IllegalEventError` where the move leads the activation nowhere."""
-        if activation.state not in ACTIVATIONS[move]:
+        if activation.own not in ACTIVATIONS[move]:
             raise IllegalEventError(
                 f"{type(event).__name__} of {address} is impossible: it is {activation.state}."
             )
@@ -80,12 +81,11 @@ class Step:
         columns: ActivationColumns | None = None,
     ) -> None:
         """The activation's own state changes, and with it these columns of its row."""
-        was = activation.state
+        was = activation.own
         to = ACTIVATIONS[move][was]
-        counts = self.state.counts
-        counts[was] -= 1
-        counts[to] += 1
-        activation.state = to
+        self.state.count(activation, -1)
+        activation.own = to
+        self.state.count(activation, 1)
         if columns is None:
             columns = {"state": to}
         else:
@@ -93,13 +93,6 @@ class Step:
         self.commands.append(SaveActivation(ActivationKey(scope.number, *place(address)), columns))
         if scope.parent is not None:
             self._limit(scope, address, was.terminal, to.terminal)
-
-    def _follow(self, activation: Activation, to: State) -> None:
-        """The activation's state is its open operation's; its row does not say it."""
-        counts = self.state.counts
-        counts[activation.state] -= 1
-        counts[to] += 1
-        activation.state = to
 
     def _limit(self, scope: Scope, address: Address, was_terminal: bool, is_terminal: bool) -> None:
         """Keep count of a map's target; one that ends makes room for the next item."""
@@ -269,7 +262,7 @@ class Step:
             for inner in scope.inner:
                 del state.numbers[inner]
             for activation in scope.activations.values():
-                state.counts[activation.state] -= 1
+                state.count(activation, -1)
             del state.scopes[scope.number]
             self.commands.append(SaveScope(scope, open=False))
             scope = state.scopes[scope.parent]
@@ -303,30 +296,53 @@ class Step:
             movable |= {S.RUNNING, S.WAITING}
         if self.state.outcome is RunStatus.CANCELLED:
             movable |= {S.READY, S.SUBMIT_UNKNOWN}
-        for address in list(self.state.addresses(movable)):
+        for address in list(self.state.addresses(S)):
             scope, activation = self.locate(self, address)
-            open_ = self.state.open_operation(address)
-            if open_ is not None:
-                self.cancel_operation(scope, activation, open_)
-            elif activation.state is S.RUNNING:
+            open_chain = self.state.open_operation(address) is not None
+            for open_, operation in list(self.state.open_operations(address)):
+                if operation.state in movable:
+                    self.cancel_operation(scope, activation, open_)
+            if open_chain or activation.own not in movable:
+                continue  # its own chain's operation says what becomes of it
+            if activation.own is S.RUNNING:
                 self.move(scope, activation, address, Move.CANCEL)
                 self.commands.append(CancelCall(address))
             else:
                 activation.wake_at = None
                 self.move(scope, activation, address, Move.CANCEL, {"wake_at": None})
 
+    def unwanted(self, activation: Activation) -> bool:
+        """Whether nobody waits for its operations any more: the run ends, or it has succeeded without them."""
+        return self.ending or activation.own is S.SUCCEEDED
+
     def cancel_operation(self, scope: Scope, activation: Activation, address: OperationAddress) -> None:
-        """The run ends and does not wait for this operation. A result that is stored is kept for a retry."""
+        """Nobody waits for this operation any more. A result that is stored is kept for a retry.
+
+        Where it ends by this, and is of the activation's own chain, the activation is cancelled.
+        """
         operation = self.operation(activation, address)
         if operation.has_outcome:
             self.save_operation(activation, address, Move.SUCCEED)
-            self.move(scope, activation, address.address, Move.CANCEL)
         elif operation.state is S.WAITING:
             self.save_operation(activation, address, Move.CANCEL, detail="run")
             self.commands.append(CancelRemote(address))
+            return
         else:
             self.save_operation(activation, address, Move.CANCEL)
-            self.move(scope, activation, address.address, Move.CANCEL)
+        if not address.chain:
+            self.move(scope, activation, address.address, Move.ACKNOWLEDGE)
+
+    def abandon(self, scope: Scope, activation: Activation, address: Address) -> None:
+        """The activation succeeds: what is open of other chains is cancelled, and holds up nothing but its scope."""
+        for open_, operation in list(self.state.open_operations(address)):
+            if operation.state not in (S.SUBMITTING, S.CANCELLING):
+                self.cancel_operation(scope, activation, open_)
+        left = activation.open()
+        scope.unresolved += len(left)
+        operations = activation.operations
+        activation.operations = (
+            None if operations is None or not left else {one: operations[one] for one in left}
+        )
 
     # -- operations --------------------------------------------------------------------------------------
 
@@ -343,7 +359,9 @@ class Step:
             activation.operations = {}
         to = OPERATIONS[move][None]
         key = OperationKey(*self.state.key(address.address), address.attempt, address.chain, address.number)
+        self.state.count(activation, -1)
         activation.operations[address.chain, address.number] = Operation(to, key)
+        self.state.count(activation, 1)
         self._save_operation(activation, address, to, columns)
 
     def save_operation(
@@ -351,8 +369,7 @@ class Step:
     ) -> None:
         """The operation's state changes, and with it these of its fields; all others that wait are cleared.
 
-        While it is open the activation's state is its own; when it has ended the caller says what that means for the
-        activation.
+        What its end means for an activation that goes on is the caller's to say.
         """
         to = OPERATIONS[move][self.operation(activation, address).state]
         self._save_operation(activation, address, to, changed)
@@ -361,7 +378,9 @@ class Step:
         self, activation: Activation, address: OperationAddress, to: State, changed: dict[str, object]
     ) -> None:
         operation = self.operation(activation, address)
+        self.state.count(activation, -1)
         operation.state = to
+        self.state.count(activation, 1)
         operation.wake_at = None
         operation.detail = None
         for name, value in changed.items():
@@ -369,8 +388,20 @@ class Step:
         changed.pop("has_outcome", None)
         columns = {"state": to, "wake_at": None, "detail": None, **changed}
         self.commands.append(SaveOperation(operation.key, columns))  # pyright: ignore[reportArgumentType]  # names are the record's
-        if not to.terminal:
-            self._follow(activation, to)
+        if to.terminal:
+            self._let_go(activation, address)
+
+    def _let_go(self, activation: Activation, address: OperationAddress) -> None:
+        """An operation has ended: what waited for that alone goes on."""
+        if activation.own is S.SUCCEEDED:
+            assert activation.operations is not None
+            scope = self.state.scope_of(address.address)
+            assert scope is not None, f"the scope of {address} is closed"
+            del activation.operations[address.chain, address.number]
+            activation.operations = activation.operations or None
+            self._resolve_one(scope)
+        elif activation.own is S.BACKOFF and not activation.open():
+            self.commands.append(Wake(activation.wake_at or 0.0, address.address))
 
     def finish(self) -> None:
         """Say so when the run has ended."""

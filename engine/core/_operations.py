@@ -39,6 +39,7 @@ from .events import (
     HandleFound,
     NothingFound,
     Opened,
+    OperationEnded,
     OperationEvent,
     StrayCancelled,
     SubmissionIntended,
@@ -110,6 +111,8 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
             detail = operation.detail if operation.state is S.CANCELLING else "fetched"
             step.save_operation(activation, event.operation, Move.GO_ON, detail=detail, has_outcome=True)
             step.commands.append(Decode(event.operation))
+        case OperationEnded():
+            _ended(step, event)
         case GivenUp():
             activation, operation = _going_on(step, event)
             if operation.state is not S.WAITING:
@@ -221,13 +224,21 @@ def _opened(step: Step, event: Opened) -> None:
 
 
 def _require_new(step: Step, event: SubmissionIntended | Opened, activation: Activation) -> None:
-    """Raise unless the activation is at work on its request."""
+    """Raise unless the activation is at work on its request, and its chain has come to this number."""
+    address = event.operation
+    newest = activation.newest(address.chain)
     if (
-        activation.state is not S.RUNNING
-        or activation.attempt != event.operation.attempt
-        or step.state.open_operation(event.operation.address) is not None
+        activation.own is not S.RUNNING
+        or activation.attempt != address.attempt
+        or step.ending
+        or step.state.open_operation(address.address, address.chain) is not None
     ):
         raise _illegal(event, activation.state)
+    if address.number != (0 if newest is None else newest + 1):
+        raise IllegalEventError(
+            f"{type(event).__name__} of {address} is impossible: "
+            f"{'it has none before' if newest is None else f'the one before is number {newest}'}."
+        )
 
 
 def _accepted(
@@ -238,8 +249,8 @@ def _accepted(
     at: float,
     poll_after: float,
 ) -> None:
-    """The handle is known: wait, or cancel where the run is ending."""
-    if step.ending:
+    """The handle is known: wait, or cancel where nobody wants it any more."""
+    if step.unwanted(activation):
         step.save_operation(activation, address, Move.ACCEPT, accepted_at=at)
         step.cancel_operation(scope, activation, address)
         return
@@ -254,7 +265,7 @@ def _refused(step: Step, event: SubmissionRefused) -> None:
     policy = step.state.policy(address.address.node)
     _save_submission(step, address, operation.submission, "refused")
     refused = operation.refused + 1
-    if step.ending:
+    if step.unwanted(activation):
         step.save_operation(activation, address, Move.REFUSE, refused=refused)
         step.cancel_operation(scope, activation, address)
         return
@@ -277,7 +288,7 @@ def _unknown(step: Step, event: SubmissionUnknown) -> None:
     unknown = operation.unknown + 1
     _save_submission(step, address, operation.submission, "unknown")
     step.save_operation(activation, address, Move.LOSE, unknown=unknown)
-    if step.state.outcome is RunStatus.CANCELLED:
+    if step.state.outcome is RunStatus.CANCELLED or activation.own is S.SUCCEEDED:
         step.cancel_operation(scope, activation, address)
     elif step.state.outcome is None:  # else it is settled when the run is retried
         wait = event.retry_after
@@ -287,7 +298,7 @@ def _unknown(step: Step, event: SubmissionUnknown) -> None:
 
 
 def _nothing_found(step: Step, event: NothingFound) -> None:
-    """Nothing was found: that counts once a look-up is to be believed."""
+    """Nothing was found: that is conclusive once enough time has passed since the sending."""
     address = event.operation
     scope, activation, operation = _expect(step, event, Move.LOOK)
     if operation.detail is not None:
@@ -296,10 +307,10 @@ def _nothing_found(step: Step, event: NothingFound) -> None:
         )
     policy = step.state.policy(address.address.node)
     sent_at = event.at if operation.sent_at is None else operation.sent_at
-    believed_at = sent_at + (policy.find_after or 0.0)
+    conclusive_at = sent_at + (policy.find_after or 0.0)
     delay = 0.0
-    if event.at < believed_at:
-        delay = min(believed_at - event.at, policies.backoff(operation.unknown, event.jitter))
+    if event.at < conclusive_at:
+        delay = min(conclusive_at - event.at, policies.backoff(operation.unknown, event.jitter))
     else:
         step.save_operation(activation, address, Move.LOOK, detail="absent")
     if step.state.outcome is None:  # else it is settled when the run is retried
@@ -347,11 +358,39 @@ def _decided(step: Step, event: FateDecided) -> None:
         step.commands.append(Wake(event.at, event.operation.address, event.operation))
 
 
+def _ended(step: Step, event: OperationEnded) -> None:
+    """The operation has ended, and its activation goes on; only a run that ends has no use for another turn."""
+    address, ending = event.operation, event.ending
+    kept = ending in ("succeeded", "undecodable")
+    scope, activation, operation = _expect(step, event, Move.MISS if ending == "lost" else Move.GO_ON)
+    if not address.chain and ending != "succeeded":
+        raise IllegalEventError(
+            f"OperationEnded of {address} is impossible: an operation of its own chain that is {ending} ends its "
+            "attempt."
+        )
+    given_up = operation.detail in ("deadline", "queue") and not step.ending
+    if kept:
+        step.save_operation(activation, address, Move.SUCCEED, has_outcome=True)
+    elif ending == "lost":
+        step.save_operation(activation, address, Move.MISS)
+    elif operation.state is S.CANCELLING and not given_up:
+        step.save_operation(activation, address, Move.ACKNOWLEDGE)
+    else:
+        step.save_operation(activation, address, Move.FAIL)
+    if not address.chain:
+        if step.ending:
+            step.move(scope, activation, address.address, Move.ACKNOWLEDGE)
+        else:
+            step.commands.append(Decode(address))
+
+
 def _fail(
     step: Step, scope: Scope, activation: Activation, address: OperationAddress, **changed: object
 ) -> None:
-    """The operation came to nothing, and with it its activation, for good."""
+    """The operation came to nothing, and where it is of its own chain the activation did too, for good."""
     step.save_operation(activation, address, Move.FAIL, **changed)
+    if address.chain:
+        return
     activation.failures += 1
     step.fail(scope, activation, address.address, Move.FAIL, {"failures": activation.failures})
 

@@ -70,25 +70,23 @@ ACTIVATIONS: Final[Mapping[Move, Mapping[State | None, State]]] = {
     },
     Move.HOLD_BACK: {None: S.READY},
     Move.SKIP: {None: S.SKIPPED},
-    Move.BACK_OFF: {S.RUNNING: S.BACKOFF, S.WAITING: S.BACKOFF, S.CANCELLING: S.BACKOFF},
-    Move.SUCCEED: {S.RUNNING: S.SUCCEEDED, S.WAITING: S.SUCCEEDED, S.CANCELLING: S.SUCCEEDED},
-    Move.DECIDE: {S.SUCCEEDED: S.SUCCEEDED},  # its edges are evaluated again
-    Move.FAIL: {
-        S.RUNNING: S.FAILED,
-        S.SUBMITTING: S.FAILED,
-        S.SUBMIT_UNKNOWN: S.FAILED,
-        S.WAITING: S.FAILED,
-        S.CANCELLING: S.FAILED,
+    Move.BACK_OFF: {
+        S.RUNNING: S.BACKOFF,
+        S.FAILED: S.BACKOFF,  # retried, and operations of other chains have not ended
+        S.CANCELLED: S.BACKOFF,
     },
+    Move.SUCCEED: {S.RUNNING: S.SUCCEEDED, S.CANCELLING: S.SUCCEEDED},
+    Move.DECIDE: {S.SUCCEEDED: S.SUCCEEDED},  # its edges are evaluated again
+    Move.FAIL: {S.RUNNING: S.FAILED, S.CANCELLING: S.FAILED},
     Move.CANCEL: {
         None: S.CANCELLED,
         S.READY: S.CANCELLED,
         S.RUNNING: S.CANCELLING,
-        S.SUBMIT_UNKNOWN: S.CANCELLED,
-        S.WAITING: S.CANCELLED,  # its operation's result is stored
         S.BACKOFF: S.CANCELLED,
     },
-    Move.ACKNOWLEDGE: {S.CANCELLING: S.CANCELLED},
+    Move.ACKNOWLEDGE: {
+        S.RUNNING: S.CANCELLED,  # its operation has ended
+        S.CANCELLING: S.CANCELLED,
+    },
 }
-"""Of activations, from their own state or, while they have an open operation, from that one's. None: there is none
-yet."""
+"""Of activations, from their own state: that of their operations moves by itself. None: there is none yet."""

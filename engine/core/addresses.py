@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import NamedTuple
 
+_OPERATION = re.compile(
+    r"(?P<address>.*\S)\s*\((?:ask (?P<chain>\"(?:[^\"\\]|\\.)*\")(?:, turn (?P<turn>\d+))?|turn (?P<only>\d+))\)",
+    re.DOTALL,
+)
 _ADDRESS = re.compile(r"(?P<node>[^\[\]]+?)(?:\[(?P<path>\d+(?:\s*,\s*\d+)*)\])?")
 
 
@@ -20,7 +25,11 @@ class Address(NamedTuple):
 
 
 class OperationAddress(NamedTuple):
-    """Which operation of an activation: of which attempt, in which chain (empty: the node's own), at which place."""
+    """Which operation of an activation: of which attempt, in which chain (empty: the node's own), at which place.
+
+    Chains are independent of each other. As text: `research[3]`, `research[3] (ask "prices", turn 1)`; the attempt,
+    which is the current one wherever people see it, is left out.
+    """
 
     address: Address
     attempt: int = 1
@@ -28,7 +37,11 @@ class OperationAddress(NamedTuple):
     number: int = 0
 
     def __str__(self) -> str:
-        return str(self.address)
+        if not self.chain and not self.number:
+            return str(self.address)
+        ask = f"ask {json.dumps(self.chain, ensure_ascii=False)}" if self.chain else ""
+        turn = f"turn {self.number}" if self.number else ""
+        return f"{self.address} ({ask}{', ' if ask and turn else ''}{turn})"
 
 
 def parse_address(text: str) -> Address | None:
@@ -38,6 +51,21 @@ def parse_address(text: str) -> Address | None:
         return None
     path = match["path"]
     return Address(match["node"].strip(), tuple(map(int, path.split(","))) if path else ())
+
+
+def parse_operation(text: str, attempt: int = 1) -> OperationAddress | None:
+    """The operation of that attempt which is written so (`research[3] (ask "prices", turn 1)`), None when it is none."""
+    match = _OPERATION.fullmatch(text.strip())
+    address = parse_address(text if match is None else match["address"])
+    if address is None:
+        return None
+    if match is None:
+        return OperationAddress(address, attempt)
+    try:
+        chain = json.loads(match["chain"] or '""')
+    except ValueError:
+        return None
+    return OperationAddress(address, attempt, chain, int(match["turn"] or match["only"] or 0))
 
 
 def idempotency_key(nonce: str, address: Address) -> str:

@@ -1,4 +1,4 @@
-"""`Book`: one run's state with its place in the journal. It turns what was found out into what is to be written and done.
+"""`Book`: one run's state with its place in the journal. It turns results of commands into what is to be written and done.
 
 Pure: every driver keeps one for each run that it moves, writes the `Page` that `apply` gives in one transaction, and
 then begins the page's effects. Values and tokens pass through as bytes, errors as plain data.
@@ -31,13 +31,13 @@ from .policy import Policies
 from .sources import deciding_edges
 from .state import RunState, Scope
 
-_WITH_POLICIES = (events.RunStarted, events.PoliciesChanged)
+_WITH_POLICIES = (events.RunStarted, events.PoliciesChanged, events.RunRetried)
 _WAITS = (events.AttemptFailed, events.SubmissionRefused, events.SubmissionUnknown)
 """Events of which people want to know when it goes on."""
 
 
 class Change(NamedTuple):
-    """What was found out: an event, and the payloads that belong into the same transition."""
+    """The result of a command: an event, and the payloads that belong into the same transition."""
 
     event: Event
     activation: ActivationColumns | None = None
@@ -49,10 +49,6 @@ class Change(NamedTuple):
     """What went wrong, as plain data: told in the journal, and the run's error if the run fails by this."""
     cause: BaseException | None = None
     """The exception itself, for those who wait for the run in this process."""
-    also: tuple[Change, ...] = ()
-    """What else was found out, for the same transition."""
-    stop: Exception | None = None
-    """Why the run is not to be driven on here, once this is committed."""
 
 
 class Entry(NamedTuple):
@@ -119,7 +115,7 @@ class Book:
         page = Page(self.position, at)
         for change in changes:
             page.at = change.event.at
-            if isinstance(change.event, _WITH_POLICIES):
+            if isinstance(change.event, _WITH_POLICIES) and change.event.policies is not None:
                 page.policies = change.event.policies
             self._advance(change, page)
         if self.state.outcome is not None or self.error is not None:

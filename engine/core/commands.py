@@ -1,7 +1,8 @@
 """The commands: the closed list of what `machine.advance` and `pending.pending` ask a driver to do.
 
-The `Save…` commands belong into the transition that is committed; all others begin after its COMMIT has returned. Each
-has a performer in the driver, which gives back the events that came of it.
+The `Save…` commands belong into the transition that is committed; all others begin after its COMMIT has returned. What
+takes IO has a performer in the driver, which gives back the events that came of it; `Wake`, `Hold` and `Finish` take
+none.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from .policy import NO_POLICIES, Policies
 Ending: TypeAlias = Literal["failed", "incomplete", "expired", "cancelled", "undecodable", "lost"]
 """How an attempt went wrong. `undecodable`: the operation succeeded, its result is kept, our decoding of it failed.
 `lost`: its result could be had once, and whoever consumed it may not have kept it."""
+OperationEnding: TypeAlias = Literal["succeeded"] | Ending
+"""How an operation ended whose activation goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,10 @@ class PoliciesChanged:
 
 @dataclass(frozen=True, slots=True)
 class RunRetried:
-    """A failed run goes on from where it failed."""
+    """A failed run goes on from where it failed; by these policies, where they are others than before."""
 
     at: float
+    policies: Policies | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The output is committed with this event; where an operation gave it, that has succeeded too.
+    """The output is committed with this event; where an operation of its own chain gave it, that has succeeded too.
+
+    What is open of other chains is cancelled.
 
     `taken` holds the indices of those conditional and `otherwise` edges that fire; unconditional ones always do. None:
     evaluating them failed, so the edges are undecided and the run fails. `items` is the length of the output where it
@@ -90,7 +95,10 @@ class EdgesFailed:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """An attempt of an activation failed, by itself or because its operation ended so."""
+    """An attempt of an activation failed, by itself or because the operation of its own chain ended so.
+
+    What is open of other chains goes on, and another attempt begins when it has ended.
+    """
 
     at: float
     address: Address
@@ -111,7 +119,7 @@ class BackoffEnded:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What the activation did is cancelled, at the provider too where there is an operation."""
+    """What the activation did is cancelled, at the provider too where its own chain has an operation."""
 
     at: float
     address: Address
@@ -240,6 +248,20 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class OperationEnded:
+    """The operation has ended, and its activation goes on: it is of another chain than the activation's own, or a turn
+    of that which has succeeded and is followed by another one.
+
+    What it gave is committed with this event where it succeeded or is `undecodable`. A cancel that is acknowledged is
+    `cancelled`.
+    """
+
+    at: float
+    operation: OperationAddress
+    ending: OperationEnding
+
+
+@dataclass(frozen=True, slots=True)
 class GivenUp:
     """The operation took too long: it is to be cancelled."""
 
@@ -262,6 +284,7 @@ OperationEvent: TypeAlias = (
     | TokenAdvanced
     | FetchStarted
     | Fetched
+    | OperationEnded
     | GivenUp
 )
 RunEvent: TypeAlias = RunStarted | PoliciesChanged | RunRetried | CancelRequested

@@ -38,6 +38,7 @@ NAMES: Mapping[type[Any], str] = {
     events.TokenAdvanced: "token_advanced",
     events.FetchStarted: "fetch_started",
     events.Fetched: "fetched",
+    events.OperationEnded: "operation_ended",
     events.GivenUp: "given_up",
 }
 """The journal's word for each event."""
@@ -57,7 +58,7 @@ _AT_OPERATION = frozenset(kind for kind in NAMES if any(field.name == "operation
 _NO_DATA: Mapping[str, Any] = {}
 
 
-class Entry(NamedTuple):
+class JournalForm(NamedTuple):
     """An event as the journal keeps it, beside its moment."""
 
     type: str
@@ -66,7 +67,7 @@ class Entry(NamedTuple):
     data: Mapping[str, Any]
 
 
-def to_journal(event: Event) -> Entry:
+def to_journal(event: Event) -> JournalForm:
     """The event's entry. Fields that have their default are left out."""
     kind = type(event)
     data: dict[str, Any] = {}
@@ -80,11 +81,14 @@ def to_journal(event: Event) -> Entry:
         address = operation.address
         if kind in _AT_ADDRESS or operation[1:] != (1, "", 0):
             data["operation"] = list(operation[1:])
-    if isinstance(event, events.RunStarted | events.PoliciesChanged) and event.policies.plain:
-        data["policies"] = event.policies.plain
+    policies: Policies | None = getattr(event, "policies", None)
+    if policies is not None and (
+        policies.plain or kind is events.RunRetried
+    ):  # a retry may bring none at all
+        data["policies"] = policies.plain
     if address is None:
-        return Entry(NAMES[kind], None, (), data)
-    return Entry(NAMES[kind], address.node, address.path, data or _NO_DATA)
+        return JournalForm(NAMES[kind], None, (), data)
+    return JournalForm(NAMES[kind], address.node, address.path, data or _NO_DATA)
 
 
 def from_journal(
@@ -105,6 +109,10 @@ def from_journal(
             given["address"] = address
         if kind in _AT_OPERATION and (kind not in _AT_ADDRESS or "operation" in data):
             given["operation"] = OperationAddress(address, *data.get("operation", (1, "", 0)))
-    if kind is events.RunStarted or kind is events.PoliciesChanged:
+    if (
+        kind is events.RunStarted
+        or kind is events.PoliciesChanged
+        or (kind is events.RunRetried and "policies" in data)
+    ):
         given["policies"] = Policies.from_plain(data.get("policies", _NO_DATA))
     return kind(**given)

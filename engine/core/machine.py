@@ -71,6 +71,8 @@ def advance(state: RunState, event: Event) -> list[Command]:
         case RunRetried():
             if state.outcome is not RunStatus.FAILED or state.live:
                 raise IllegalEventError(f"Only a failed run can be retried; this one is {state.status}.")
+            if event.policies is not None:
+                state.policies = event.policies
             retry(step, event.at)
         case _:
             advance_operation(step, event)

@@ -7,13 +7,12 @@ loaded for that: `idle_wakes` reads it off its rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from ...checkpoints.records import ActivationRecord, OperationRecord, RunStatus, State
-from ._attempts import undecoded
+from ...checkpoints.records import ActivationKey, ActivationRecord, OperationRecord, RunStatus, State
+from ._attempts import at_work
 from .addresses import Address, OperationAddress
 from .commands import (
-    Call,
     CancelCall,
     CancelRemote,
     CancelStray,
@@ -35,19 +34,16 @@ S = State
 
 def interrupted(state: RunState) -> list[OperationAddress]:
     """Operations that were being submitted: if the process that sent them is gone, their fate is unknown."""
-    found = [state.open_operation(address) for address in state.addresses([S.SUBMITTING])]
-    return [address for address in found if address is not None]
+    return [address for address, operation in state.open_operations() if operation.state is S.SUBMITTING]
 
 
 def consumed(state: RunState) -> list[OperationAddress]:
     """Operations whose result was being consumed: if the process that did it is gone, the result may be lost with it."""
-    found: list[OperationAddress] = []
-    for address in state.addresses([S.WAITING]):
-        open_ = state.open_operation(address)
-        operation = None if open_ is None else state.operation(open_)
-        if open_ is not None and operation is not None and operation.detail == "fetching":
-            found.append(open_)
-    return found
+    return [
+        address
+        for address, operation in state.open_operations()
+        if operation.state is S.WAITING and operation.detail == "fetching"
+    ]
 
 
 def pending(state: RunState) -> list[Effect]:
@@ -55,34 +51,32 @@ def pending(state: RunState) -> list[Effect]:
     effects: list[Effect] = []
     if state.live or state.outcome is None:
         for address in state.addresses(S):
-            effect = _pending_of(state, address)
-            if effect is not None:
-                effects.append(effect)
+            effects += _pending_of(state, address)
     effects += [CancelStray(*stray) for stray in sorted(state.strays)]
     if state.outcome is not None and not state.live:
         effects.append(Finish(state.outcome))
     return effects
 
 
-def _pending_of(state: RunState, address: Address) -> Effect | None:
+def _pending_of(state: RunState, address: Address) -> Iterator[Effect]:
+    """What is to be done for the activation itself, then for each of its operations."""
     activation = state.find(address)
     assert activation is not None
-    open_ = state.open_operation(address)
-    operation = None if open_ is None else state.operation(open_)
-    if open_ is not None and operation is not None:
-        return _pending_operation(state, open_, operation)
-    match activation.state:
-        case S.RUNNING:
-            outcome = undecoded(activation, address)
-            return Call(address) if outcome is None else Decode(outcome)
+    match activation.own:
+        case S.RUNNING if state.open_operation(address) is None:
+            yield at_work(activation, address)
         case S.CANCELLING:
-            return CancelCall(address)
-        case S.BACKOFF:
-            return Wake(activation.wake_at or 0.0, address)
+            yield CancelCall(address)
+        case S.BACKOFF if not activation.open():
+            yield Wake(activation.wake_at or 0.0, address)
         case S.SUCCEEDED if activation.taken is None and state.outcome is None:
-            return EvaluateEdges(address)
+            yield EvaluateEdges(address)
         case _:
-            return None
+            pass
+    for open_, operation in state.open_operations(address):
+        effect = _pending_operation(state, open_, operation)
+        if effect is not None:
+            yield effect
 
 
 def _pending_operation(state: RunState, address: OperationAddress, operation: Operation) -> Effect | None:
@@ -131,17 +125,21 @@ def idle_wakes(
     if status is not RunStatus.WAITING:
         return None
     wakes: list[Wake] = []
-    waiting: set[tuple[object, int]] = set()
+    waiting: set[ActivationKey] = set()  # of which the own chain waits
+    working: set[ActivationKey] = set()  # of which any does
     for record in operations:
         if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetching" or record.has_outcome:
             return None
         address = Address(record.key.node, record.path)
         operation = OperationAddress(address, record.key.attempt, record.key.chain, record.key.number)
         wakes.append(Wake(record.wake_at or 0.0, address, operation))
-        waiting.add((record.key.activation, record.key.attempt))
+        working.add(record.key.activation)
+        if not record.key.chain:
+            waiting.add(record.key.activation)
     for record in activations:
         if record.state is S.BACKOFF:
-            wakes.append(Wake(record.wake_at or 0.0, Address(record.key.node, record.path)))
-        elif (record.key, record.attempt) not in waiting:
+            if record.key not in working:  # else when these have ended
+                wakes.append(Wake(record.wake_at or 0.0, Address(record.key.node, record.path)))
+        elif record.key not in waiting:
             return None
     return wakes or None

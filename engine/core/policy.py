@@ -1,6 +1,6 @@
 """`Policy`: what a node's options say, as plain data, and the arithmetic that follows from them.
 
-A policy comes in with `RunStarted` or `PlanChanged` and is no part of the workflow's signature: tuning retries is no
+A policy comes in with `RunStarted` or `PoliciesChanged` and is no part of the workflow's signature: tuning retries is no
 change of the workflow. Times are seconds, moments are seconds since the epoch, `jitter` is drawn from [0, 1).
 """
 
@@ -45,7 +45,7 @@ class Policy:
     idempotent_for: float = 0.0
     """How long after the first sending the same key gives the same operation, so that sending again is safe."""
     find_after: float | None = None
-    """How long after a sending a look-up that finds nothing is to be believed. None: there is no look-up."""
+    """How long after a sending a look-up that finds nothing is conclusive. None: there is no look-up."""
     once: bool = False
     """Whether the poll that gives the result consumes it."""
 

@@ -1,7 +1,7 @@
 """Build a run's state from rows, without folding its history.
 
-Only open scopes are needed: their activations with the operations of the current attempts, the numbers of the instances
-inside them, and the newest instance number. What was decided can be seen from these, so gates are counted anew.
+Only open scopes are needed: their activations with the operations of the current attempts (of those that have succeeded
+the open ones), the numbers of the instances inside them, and the newest instance number. What was decided can be seen from these, so gates are counted anew.
 """
 
 from __future__ import annotations
@@ -35,10 +35,8 @@ def restore(plan: Plan, policies: Policies, loaded: Loaded) -> RunState:
         _add_activation(state, activation_record)
     for operation_record in loaded.operations:
         _add_operation(state, operation_record)
-    for submission in sorted(
-        loaded.handles, key=lambda record: record.fate != "accepted"
-    ):  # adopted ones first
-        _add_handle(state, submission)
+    for submission in sorted(loaded.handles, key=lambda record: record.fate != "accepted"):
+        _add_handle(state, submission)  # the one that counts first
     for stray in loaded.strays:
         state.strays[_submission(stray.key, stray.path)] = stray.key
     for scope in state.scopes.values():
@@ -46,7 +44,7 @@ def restore(plan: Plan, policies: Policies, loaded: Loaded) -> RunState:
         if scope.parent is not None:
             state.scopes[scope.parent].unresolved += 1
         for activation in scope.activations.values():
-            state.counts[activation.state] += 1
+            state.count(activation, 1)
     for target in _awaited(state):
         _add_gate(state, target)
     return state
@@ -104,7 +102,7 @@ def _add_activation(state: RunState, record: ActivationRecord) -> None:
     if scope is None:
         return
     activation = Activation(
-        state=record.state,
+        own=record.state,
         attempt=record.attempt,
         failures=record.failures,
         wake_at=record.wake_at,
@@ -127,13 +125,15 @@ def _add_activation(state: RunState, record: ActivationRecord) -> None:
 def _add_operation(state: RunState, record: OperationRecord) -> None:
     scope = state.scopes.get(record.key.scope)
     activation = None if scope is None else scope.activations.get((record.key.node, record.key.item))
-    if activation is None or activation.attempt != record.key.attempt or activation.state is S.SUCCEEDED:
+    if scope is None or activation is None or activation.attempt != record.key.attempt:
         return
+    if activation.own is S.SUCCEEDED:
+        if record.state.terminal:
+            return
+        scope.unresolved += 1
     if activation.operations is None:
         activation.operations = {}
     activation.operations[record.key.chain, record.key.number] = operation_of(record)
-    if not record.state.terminal:
-        activation.state = record.state
 
 
 def _add_handle(state: RunState, record: SubmissionRecord) -> None:
@@ -178,7 +178,7 @@ def _decided(state: RunState, edge: PlanEdge, path: tuple[int, ...]) -> bool | N
         entry = plan.scopes[edge.scope].edge
         assert entry is not None
         source = state.find(Address(plan.edges[entry].source, path))
-        return False if source is not None and source.state is S.SKIPPED else None
+        return False if source is not None and source.own is S.SKIPPED else None
     depth = plan.scopes[plan.node[edge.source].scope].depth
     source = state.find(Address(edge.source, path[:depth]))
     return None if source is None or not source.decided else fires(edge, source)

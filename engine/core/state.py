@@ -7,7 +7,7 @@ that memory and recovery cost what is open, not what happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State, SubmissionKey
@@ -39,22 +39,61 @@ class Operation:
     """The handles that are known, opaque texts, by submission; that of the one that counts is the first."""
 
 
+_URGENCY = {
+    state: place
+    for place, state in enumerate((S.SUBMITTING, S.CANCELLING, S.WAITING, S.BACKOFF, S.SUBMIT_UNKNOWN))
+}
+
+
+def derived(own: State, operations: Mapping[tuple[str, int], Operation] | None) -> State:
+    """An activation's state, of its own and of those of its open operations; it is stored nowhere.
+
+    One that has ended is what it is, whatever its operations still do. Else the most urgent counts: submitting,
+    cancelling, waiting, backoff, submit_unknown. An unknown fate comes last, so that an activation is `submit_unknown`
+    only where nothing else of it can move. `running` it is where no operation is open.
+    """
+    if operations is None or own.terminal:
+        return own
+    states = [operation.state for operation in operations.values() if not operation.state.terminal]
+    if not states:
+        return own
+    if own is not S.RUNNING:
+        states.append(own)
+    return min(states, key=_URGENCY.__getitem__)
+
+
 @dataclass(slots=True)
 class Activation:
-    """One execution of a node at one place in the scopes. While it has an open operation, `state` is that one's."""
+    """One execution of a node at one place in the scopes. `own` is what its row says, `state` what it is."""
 
-    state: State
+    own: State
     attempt: int = 1
     failures: int = 0
     wake_at: float | None = None
     taken: tuple[int, ...] | None = None
     items: int | None = None
-    operations: dict[tuple[str, int], Operation] | None = None  # by (chain, number), of the current attempt
+    operations: dict[tuple[str, int], Operation] | None = None
+    """By (chain, number), of the current attempt; of one that has succeeded the open ones alone."""
+
+    @property
+    def state(self) -> State:
+        """Its state, derived."""
+        return derived(self.own, self.operations)
 
     @property
     def decided(self) -> bool:
         """Whether its outgoing edges are decided, i.e. nothing more can come of it."""
-        return self.state is S.SKIPPED or (self.state is S.SUCCEEDED and self.taken is not None)
+        return self.own is S.SKIPPED or (self.own is S.SUCCEEDED and self.taken is not None)
+
+    def open(self) -> list[tuple[str, int]]:
+        """Chain and number of its operations that have not ended: at most one of each chain, in order."""
+        if self.operations is None:
+            return []
+        return sorted(place for place, operation in self.operations.items() if not operation.state.terminal)
+
+    def newest(self, chain: str = "") -> int | None:
+        """The number of the newest operation of a chain (default: its own), None where it has none."""
+        return max((number for of, number in self.operations or () if of == chain), default=None)
 
 
 @dataclass(slots=True)
@@ -76,7 +115,9 @@ class Scope:
     size: int
     next: int = 0  # the first item whose activation was not started yet
     active: int = 0  # activations of the map's target that are under way, for the limit
-    unresolved: int = 0  # gates, activations that are not decided, open scopes inside, items not started
+    unresolved: int = 0
+    """Gates, activations that are not decided, open operations of those that have succeeded, open scopes inside, items
+    not started."""
     collecting: dict[int, int] = field(default_factory=dict[int, int])  # collect edge -> items not decided
     activations: dict[tuple[str, int], Activation] = field(default_factory=dict[tuple[str, int], Activation])
     gates: dict[tuple[str, int], Gate] = field(default_factory=dict[tuple[str, int], Gate])
@@ -102,7 +143,9 @@ class RunState:
     )  # (scope, path) -> number, of open instances and of those closed inside open ones
     next_number: int = 1
     undecided: int = 0  # activations that succeeded and whose edges could not be evaluated
-    counts: dict[State, int] = field(default_factory=NONE.copy)
+    counts: dict[State, int] = field(default_factory=NONE.copy)  # of activations
+    remaining: dict[State, int] = field(default_factory=NONE.copy)
+    """Of open operations whose activation has ended: these end by themselves, and the run waits for them."""
     waiters: dict[Address, set[Address]] = field(default_factory=dict[Address, set[Address]])
     # joins inside a scope that wait for a source outside of it
     strays: dict[tuple[OperationAddress, int], SubmissionKey] = field(
@@ -111,25 +154,29 @@ class RunState:
 
     @property
     def live(self) -> int:
-        """How many activations can still move.
+        """How many activations, and operations of those that have ended, can still move.
 
         A run that fails waits neither for submissions of unknown fate nor for edges that can't be evaluated.
         """
-        counts = self.counts
+        counts, remaining = self.counts, self.remaining
         live = (
             counts[S.RUNNING]
             + counts[S.SUBMITTING]
+            + remaining[S.SUBMITTING]
             + counts[S.WAITING]
+            + remaining[S.WAITING]
             + counts[S.BACKOFF]
+            + remaining[S.BACKOFF]
             + counts[S.CANCELLING]
+            + remaining[S.CANCELLING]
         )
         match self.outcome:
             case None:
-                return live + counts[S.SUBMIT_UNKNOWN] + self.undecided
+                return live + counts[S.SUBMIT_UNKNOWN] + remaining[S.SUBMIT_UNKNOWN] + self.undecided
             case RunStatus.FAILED:
                 return live
             case _:
-                return live + counts[S.SUBMIT_UNKNOWN]
+                return live + counts[S.SUBMIT_UNKNOWN] + remaining[S.SUBMIT_UNKNOWN]
 
     @property
     def ended(self) -> bool:
@@ -141,7 +188,8 @@ class RunState:
         """The run's status, derived: it waits where nothing is left for this process to do but to wait."""
         if self.outcome is None:
             counts = self.counts
-            busy = counts[S.RUNNING] or counts[S.SUBMITTING] or self.undecided or self.strays
+            submitting = counts[S.SUBMITTING] or self.remaining[S.SUBMITTING]
+            busy = counts[S.RUNNING] or submitting or self.undecided or self.strays
             return RunStatus.RUNNING if busy else RunStatus.WAITING
         if not self.live:
             return self.outcome
@@ -174,15 +222,35 @@ class RunState:
             return None
         return activation.operations.get((address.chain, address.number))
 
-    def open_operation(self, address: Address) -> OperationAddress | None:
-        """The operation of an activation that has not ended; of several the first by chain."""
+    def open_operation(self, address: Address, chain: str = "") -> OperationAddress | None:
+        """The operation of a chain (default: the activation's own) that has not ended; there is one at most."""
         activation = self.find(address)
-        if activation is None or activation.operations is None:
+        if activation is None:
             return None
-        for chain, number in sorted(activation.operations):
-            if not activation.operations[chain, number].state.terminal:
-                return OperationAddress(address, activation.attempt, chain, number)
-        return None
+        number = activation.newest(chain)
+        if (
+            number is None
+            or activation.operations is None
+            or activation.operations[chain, number].state.terminal
+        ):
+            return None
+        return OperationAddress(address, activation.attempt, chain, number)
+
+    def open_operations(self, address: Address | None = None) -> Iterator[tuple[OperationAddress, Operation]]:
+        """The operations that have not ended, of one activation or of all, in a fixed order."""
+        for one in self.addresses(S) if address is None else (address,):
+            activation = self.find(one)
+            if activation is not None and activation.operations is not None:
+                for chain, number in activation.open():
+                    operation = activation.operations[chain, number]
+                    yield OperationAddress(one, activation.attempt, chain, number), operation
+
+    def count(self, activation: Activation, by: int) -> None:
+        """Count the activation, or (`by` -1) count it no more; whatever changes it does so before and after."""
+        self.counts[activation.state] += by
+        if activation.own.terminal and activation.operations is not None:
+            for place in activation.open():
+                self.remaining[activation.operations[place].state] += by
 
     def key(self, address: Address) -> ActivationKey:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""

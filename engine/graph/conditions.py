@@ -52,7 +52,9 @@ def _true_conditions(
                 decoded.append(workflow.node(address.node).output_codec.decode(value.data))
             if when(decoded[0]):
                 taken.append(edge.index)
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, GeneratorExit):  # somebody ends the process, or the event loop itself
+            raise
+        except BaseException as error:
             raise ConditionError(
                 f"the condition of the edge from {address} to {edge.target} raised {type(error).__name__}: "
                 f"{said(error)}. The result of {address} is kept; fix the condition, then retry run {run_id}."

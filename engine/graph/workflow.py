@@ -12,7 +12,6 @@ from ...checkpoints.records import PlanRecord
 from ...nodes.node import In, Node, Out
 from ..core.plan import EdgeKind, OnFailure, Plan, PlanEdge
 from ..errors import WorkflowFrozenError, WorkflowInvalidError
-from ._checks import check
 from ._draft import AnyNode, Draft
 from .plan_form import plan_record
 
@@ -216,6 +215,10 @@ class Workflow(Node[In, Out]):
     def plan(self) -> Plan:
         """The checked workflow as data. Asking for it checks and freezes the wiring, and raises as `check` does."""
         if self._plan is None:
+            from ._checks import (
+                check,  # imported with the first workflow: it is a third of the package's start-up
+            )
+
             self._plan = check(
                 Draft(
                     name=self.name,

@@ -28,22 +28,32 @@ from ...checkpoints.records import (
     Transition,
     Value,
 )
-from ..core import commands, events
+from ..core import commands
 from ..core.addresses import OperationAddress
 from ..core.book import Book, Change, Page
 from ..core.commands import Effect
 from ..core.errors import IllegalEventError
 from ..core.state import RunState
+from ..errors import DrivingInterruptedError
 from ..failures import Failure
-from ._hand_over import leave_handle
 from ._policies import pack_policies
-from ._shared import OwnedRun, Work
+from ._shared import OwnedRun, Work, ends_the_task
 from ._values import Values
 from ._waiters import RunOutcome
 from .performers import TABLE
 
 log = logging.getLogger("perdure")
 NO_DATA = pack({})
+
+
+def interrupted(run_id: str, error: BaseException) -> DrivingInterruptedError:
+    """What is told of a run whose task was ended by code that it ran."""
+    told = DrivingInterruptedError(
+        f"Run {run_id}: a node or an adapter ended by itself what was done for it ({type(error).__name__}). Everything is "
+        "committed: when that is mended, resume the run."
+    )
+    told.__cause__ = error
+    return told
 
 
 class Keeper(Protocol):
@@ -96,6 +106,7 @@ class Driver:
         )
         self.stopped: BaseException | None = None  # why it is not driven here any more
         self._broken: Exception | None = None  # why the state in memory is not what is committed
+        self.signals: set[int] = set()  # those that were acted on since it is in memory
         self._tasks: set[asyncio.Task[None]] = set()
         self._pins = 0
 
@@ -214,30 +225,38 @@ class Driver:
     async def carry_out(self, then: Effect | Change | None) -> None:
         """Perform a command, or commit what a performer found out, and go on while one thing follows from another."""
         while then is not None and self.stopped is None:
-            if not isinstance(then, Change):
-                if isinstance(then, commands.Call):
-                    variables = contextvars.copy_context()
-                    change = await TABLE[commands.Call](self.owned, then)
-                    if change is not None and contextvars.copy_context() != variables:
-                        # Context variables that a function set are its own: after a crash its successors would not
-                        # see them.
-                        self.spawn(self.carry_out(change), variables)
-                        return
-                    then = change
-                else:
-                    then = await TABLE[type(then)](self.owned, then)
-                continue
-            try:
-                if isinstance(then.event, events.SubmissionIntended):
-                    effects = await self._submit(then)
-                elif isinstance(then.event, events.FetchStarted):
-                    effects = await self._fetch(then, then.event.operation)
-                else:
-                    effects = await self.commit(then, *then.also)
-            except IllegalEventError as stale:  # it came too late: the first end has won
-                log.debug("run %s: %s", self.run_id, stale)
-                return
-            then = self._next(effects)
+            if isinstance(then, Change):
+                try:
+                    effects = await self.commit(then)
+                except IllegalEventError as stale:  # it came too late: the first end has won
+                    log.debug("run %s: %s", self.run_id, stale)
+                    return
+                then = self._next(effects)
+            elif isinstance(then, commands.Call):
+                variables = contextvars.copy_context()
+                change = await TABLE[commands.Call](self.owned, then, self.commit_on_the_way)
+                if change is not None and contextvars.copy_context() != variables:
+                    # Context variables that a function set are its own: after a crash its successors would not see
+                    # them.
+                    self.spawn(self.carry_out(change), variables)
+                    return
+                then = change
+            else:
+                then = await TABLE[type(then)](self.owned, then, self.commit_on_the_way)
+
+    async def commit_on_the_way(
+        self, *changes: Change, then: Effect | None = None, tell: bool = True
+    ) -> bool:
+        """As `Commit`: for performers that go on after it."""
+        if then is not None and (self.stopped is not None or self.shared.stopping):
+            return False
+        try:
+            effects = await self.commit(*changes, tell=tell)
+        except IllegalEventError as stale:  # it came too late: the first end has won
+            log.debug("run %s: %s", self.run_id, stale)
+            return False
+        self.perform(effect for effect in effects if effect != then)
+        return then is None or then in effects
 
     def _next(self, effects: list[Effect]) -> Effect | None:
         """The one thing that follows, to be done in the same task: a chain then needs no new task for each node."""
@@ -247,61 +266,6 @@ class Driver:
                 return effect
         self.perform(effects)
         return None
-
-    async def _submit(self, change: Change) -> list[Effect]:
-        """Intent, submission, token: whole, whoever is cancelled meanwhile. Holds one of the executor's places."""
-        task = asyncio.current_task()
-        assert task is not None
-        assert isinstance(change.event, events.SubmissionIntended)
-        operation = change.event.operation
-        places = self.shared.submissions
-        await places.acquire()
-        waiting_for_reply = True
-        try:
-            if self.shared.stopping or self.stopped is not None:
-                return []
-            # From before the intent's commit, so that nobody cancels in between.
-            self.shared.shielded.add(task)
-            effects = await self.commit(change)
-            if commands.Submit(operation) not in effects:  # it came too late, and the core decided otherwise
-                return effects
-            reply = await TABLE[commands.Submit](self.owned, commands.Submit(operation))
-            places.release()
-            waiting_for_reply = False
-            assert reply is not None
-            if not isinstance(reply.event, events.Submitted):
-                return await self.commit(reply)
-            try:
-                return await self.commit(reply, tell=False)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the handle must not be lost with it
-                known = self.state.operation(operation)
-                number = 1 if known is None else known.submission
-                self.abort(await leave_handle(self.owned, reply, number, error))
-                return []
-        finally:
-            if waiting_for_reply:
-                places.release()
-            self.shared.shielded.discard(task)
-            self.work.requests.pop(operation, None)
-
-    async def _fetch(self, change: Change, operation: OperationAddress) -> list[Effect]:
-        """That a result is consumed, and what came: whole, whoever is cancelled meanwhile."""
-        task = asyncio.current_task()
-        assert task is not None
-        if self.shared.stopping:
-            return []
-        self.shared.shielded.add(task)
-        try:
-            await self.commit(change)
-            reply = await TABLE[commands.Fetch](self.owned, commands.Fetch(operation))
-            if reply is None:
-                return []
-            effects = await self.commit(reply)
-            if reply.stop is not None:
-                raise reply.stop
-            return effects
-        finally:
-            self.shared.shielded.discard(task)
 
     def _wake(self, wake: commands.Wake) -> None:
         if wake.operation is None:
@@ -353,12 +317,16 @@ class Driver:
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001  # the boundary of this run: abort records and reports it
-            self.abort(error)
+        except BaseException as error:  # the boundary of this run: abort records and reports it
+            if ends_the_task(error):
+                raise
+            self.abort(error if isinstance(error, Exception) else interrupted(self.run_id, error))
 
     def _done(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
         work.close()  # where the task was cancelled before it began; no more than a look at it otherwise
         self._tasks.discard(task)
+        if task.cancelled() and not self.shared.stopping:  # if it was abort that did it, this does nothing
+            self.abort(interrupted(self.run_id, asyncio.CancelledError()))
         self._unpin()
 
     @contextmanager

@@ -10,7 +10,6 @@ import asyncio
 import logging
 
 from ...checkpoints.codec import pack
-from ...checkpoints.view import View
 from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.book import Change
@@ -22,10 +21,6 @@ log = logging.getLogger("perdure")
 
 LONGEST_WAIT = 30.0
 """Seconds, at most, between two tries to leave a handle."""
-PATIENCE = 5.0
-"""Seconds for which the driving of a run that has ended elsewhere is not given up, so that its handle can be cancelled."""
-LOOK = 0.1
-"""Seconds between two looks at that."""
 
 
 async def leave_handle(owned: OwnedRun, reply: Change, submission: int, error: Exception) -> Exception:
@@ -38,7 +33,7 @@ async def leave_handle(owned: OwnedRun, reply: Change, submission: int, error: E
     operation = reply.event.operation
     token = ContinuationToken.from_dict(reply.note["token"])
     try:
-        signal = await _leave(owned, reply.event, submission, token)
+        await _leave(owned, reply.event, submission, token)
     except Exception as late:  # noqa: BLE001  # the boundary: then a person must keep the handle too
         told = HandleNotCommittedError(
             f"Run {owned.run_id}: the handle of {operation} could not be committed: {late} The provider knows it "
@@ -49,18 +44,17 @@ async def leave_handle(owned: OwnedRun, reply: Change, submission: int, error: E
         log.error("%s", told)  # those who wait may have got another error of this run already
         _try_again(owned, reply.event, submission, token, 1)
         return told
-    await _followed(owned, signal)
+    await owned.shared.see_off(owned.run)
     return error
 
 
-async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken) -> int:
+async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken) -> None:
     operation = event.operation
     store = owned.shared.store
     run = await store.read(lambda view: view.run(owned.run_id))
     data = {"token": token.to_dict(), "operation": list(operation[1:]), "submission": submission}
-    signal = await store.signal(run.key, "handle", operation.address.node, operation.address.path, pack(data))
+    await store.signal(run.key, "handle", operation.address.node, operation.address.path, pack(data))
     log.warning("run %s: the late handle of %s is left to whoever drives the run", run.id, operation)
-    return signal
 
 
 def _try_again(
@@ -83,21 +77,3 @@ def _try_again(
 
     wait = backoff(tries, owned.shared.random.random(), LONGEST_WAIT)
     asyncio.get_running_loop().call_later(wait, begin)
-
-
-async def _followed(owned: OwnedRun, signal: int) -> None:
-    """Give whoever follows the run some time, where it has ended: this process may be the last, and about to end."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
-    while loop.time() < until and not owned.shared.stopping:
-        if not await owned.shared.store.read(lambda view: _is_open(view, owned.run_id, signal)):
-            return
-        await asyncio.sleep(LOOK)
-
-
-def _is_open(view: View, run_id: str, signal: int) -> bool:
-    run = view.run(run_id)
-    return run.status.finished and (
-        any(left.id == signal for left in view.signals([run.key]))
-        or any(other.key == run.key for other in view.unsettled())
-    )

@@ -21,14 +21,14 @@ from ...nodes.errors import OperationError, SubmissionUnknownError
 from ..core import events
 from ..core.book import Change
 from ..core.pending import consumed, idle_wakes, interrupted, pending
+from ..core.policy import Policies
 from . import _signals
+from ._changes import failed, unknown
 from ._driver import Driver
 from ._policies import stored_policies
 from ._reading import read_runs, unreadable
 from ._runtime import Runtime
 from ._shared import OwnedRun
-from .performers._results import failed
-from .performers._submit import unknown
 
 INTERRUPTED = (
     "The process that submitted it ended before the handle was committed: the provider may have accepted it."
@@ -45,7 +45,8 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
 
     One that can't be read is given back, and whoever waits for it is told why; the others go on.
     """
-    runs = {record.key: runtime.own(record, await runtime.plan(record.signature)) for record in records}
+    plans = [await runtime.plan(record.signature) for record in records]  # all of them, before any is owned
+    runs = {record.key: runtime.own(record, plan) for record, plan in zip(records, plans, strict=True)}
     parts, errors = await read_runs(
         list(runs.values()), lambda view, keys: (*view.live(keys), view.signals(keys))
     )
@@ -99,11 +100,24 @@ def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
 
 
 async def retry(runtime: Runtime, driver: Driver) -> None:
-    """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count."""
-    signals = await runtime.shared.store.read(lambda view: view.signals([driver.run]))
+    """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count.
+
+    Returns when that is committed; what follows, such as a provider's answer about a late handle, is not waited for.
+    """
+    parts, errors = await read_runs([driver.owned], lambda view, keys: view.signals(keys))
+    if errors:
+        raise errors[driver.run]
+    signals = [signal for part in parts for signal in part]
     void = tuple(signal.id for signal in signals if signal.kind == "cancel")
-    await driver.commit(Change(events.RunRetried(driver.shared.clock())), signals=void)
-    await _go_on(driver, [signal for signal in signals if signal.kind != "cancel"])
+    retried = events.RunRetried(driver.shared.clock(), _new_policies(driver))
+    await driver.commit(Change(retried), signals=void)
+    driver.spawn(_go_on(driver, [signal for signal in signals if signal.kind != "cancel"]))
+
+
+def _new_policies(driver: Driver) -> Policies | None:
+    """Those by which the run is driven from now on, None where they are as they were."""
+    owned = driver.owned
+    return None if owned.workflow is None or driver.state.policies == owned.policies else owned.policies
 
 
 async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
@@ -113,14 +127,16 @@ async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
         unknown(owned, operation, SubmissionUnknownError(INTERRUPTED, code="interrupted"))
         for operation in interrupted(state)
     ]
-    if owned.workflow is not None and state.policies != owned.policies:
-        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), owned.policies)))
+    policies = _new_policies(driver)
+    if policies is not None:
+        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), policies)))
     if settled:
         await driver.commit(*settled)
     while results := consumed(state):  # one by one: the first may have the others cancelled
         lost = OperationError(CONSUMED, code="result_lost")
-        where = results[0].address
-        await driver.commit(failed(owned, where, lost, operation=results[0], ending="lost", retryable=False))
+        where, at = results[0], driver.shared.clock()
+        event = events.AttemptFailed(at, where.address, 0.0, "lost", False, None, where)
+        await driver.commit(failed(event, lost))
     for signal in signals:  # a late handle saves a second submission, so signals come first
         await _signals.act(driver, signal)
     driver.perform(pending(state))

@@ -10,10 +10,12 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from random import Random
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ...checkpoints.errors import StaleFenceError
 from ...checkpoints.records import (
@@ -36,13 +38,14 @@ from ..core.policy import NO_POLICIES, Policies
 from ..core.restore import operation_address, operation_of, restore
 from ..errors import ExecutorStoppedError
 from ..graph.plan_form import decode_plan
-from ._driver import Driver
+from ._driver import Driver, interrupted
 from ._driver_cache import DriverCache
+from ._ended_runs import EndedRuns
 from ._policies import policies_of, stored_policies
 from ._reading import read_runs, unreadable
-from ._shared import AnyWorkflow, OwnedRun, Shared, Work
+from ._shared import AnyWorkflow, OwnedRun, Shared, Work, ends_the_task
 from ._wake_queue import Due, WakeQueue
-from .performers._poll import ask
+from .performers import ask
 
 log = logging.getLogger("perdure")
 
@@ -60,15 +63,14 @@ class Runtime:
             random=Random() if random is None else random,  # noqa: S311  # jitter, not a secret
             wake_queue=WakeQueue(clock, self._due),
             create_task=self.create_task,
+            see_off=lambda run: self.ended_runs.see_off(run),
         )
         self.workflows: dict[str, AnyWorkflow] = {}  # by signature
         self.plans: dict[str, Plan] = {}
-        self._policies: dict[int, Policies] = {}  # by the workflow's identity
+        self._policies: WeakKeyDictionary[AnyWorkflow, Policies] = WeakKeyDictionary()
         self.drivers: dict[int, Driver] = {}
         self.owned: dict[int, OwnedRun] = {}
-        self.ended_runs: dict[
-            int, Driver
-        ] = {}  # those that have ended with submissions still to be cancelled
+        self.ended_runs = EndedRuns(self)
         self.tasks: asyncio.TaskGroup | None = None
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, asyncio.Future[None]] = {}  # runs that are being loaded
@@ -97,9 +99,9 @@ class Runtime:
         """The policies of a workflow's nodes."""
         if workflow is None:
             return NO_POLICIES
-        known = self._policies.get(id(workflow))
+        known = self._policies.get(workflow)
         if known is None:
-            known = self._policies[id(workflow)] = policies_of(workflow)
+            known = self._policies[workflow] = policies_of(workflow)
         return known
 
     # -- tasks -------------------------------------------------------------------------------------------
@@ -157,12 +159,12 @@ class Runtime:
     def keep(self, owned: OwnedRun) -> None:
         """The run is ours to drive."""
         self.shared.waiters.driven(owned.run)
-        self.ended_runs.pop(owned.run, None)
+        self.ended_runs.retried(owned.run)
         self.owned[owned.run] = owned
 
     async def work(self, run: int) -> Work | None:
         """What performers know of a run in memory, loaded if it was evicted; None when it is not ours any more."""
-        driver = self.ended_runs.get(run) or await self.driver(run)
+        driver = self.ended_runs.driver(run) or await self.driver(run)
         return None if driver is None else driver.work
 
     async def driver(self, run: int) -> Driver | None:
@@ -237,7 +239,7 @@ class Runtime:
         self.drivers[driver.run] = driver
         driver.owned.in_memory = driver.work
 
-    def _forget(self, run: int) -> None:
+    def _unload(self, run: int) -> None:
         """The run is not in memory any more."""
         driver = self.drivers.pop(run, None)
         if driver is not None:
@@ -247,43 +249,41 @@ class Runtime:
 
     def idle(self, driver: Driver) -> None:
         """Nothing of the run is busy: forget all but that it is ours, unless it is too large to be read again."""
-        if self.ended_runs.get(driver.run) is driver and not driver.state.strays:
-            del self.ended_runs[driver.run]
+        self.ended_runs.idle(driver)
         if self.drivers.get(driver.run) is not driver:
             return
         given_up = self._cache.keep(driver.run, driver.size)
         for run in [driver.run] if given_up is None else given_up:
             kept = self.drivers.get(run)
             if kept is not None and not kept.busy:
-                self._forget(run)
+                self._unload(run)
 
     def ended(self, driver: Driver) -> None:
         """The run has ended. What is still to be cancelled of it is followed."""
-        self._cache.forget(driver.run)
-        self._forget(driver.run)
-        self.owned.pop(driver.run, None)
-        if driver.state.strays:
-            self.ended_runs[driver.run] = driver
+        if self.owned.get(driver.run) is driver.owned:
+            self._forget(driver.run)
+        self.ended_runs.keep(driver)
 
     def aborted(self, driver: Driver, error: BaseException) -> None:
         """The run can't be driven on here; it stays as it was committed."""
-        if (
-            self.owned.get(driver.run) is not driver.owned
-        ):  # it has ended; somebody else follows it, or retries it
+        owned = driver.owned
+        if self.owned.get(driver.run) is not owned:  # it has ended, or was taken again since
             log.info("run %s, which has ended, is not followed on here: %s", driver.run_id, error)
-            if self.ended_runs.get(driver.run) is driver:
-                del self.ended_runs[driver.run]
+            self.ended_runs.leave(driver)
             return
-        self._cache.forget(driver.run)
         self._forget(driver.run)
-        owned = self.owned.pop(driver.run, None)
         if isinstance(error, StaleFenceError):
             log.warning("run %s: %s", driver.run_id, error)
         else:
             log.error("run %s is not driven on: %s: %s", driver.run_id, type(error).__name__, error)
         self.shared.waiters.stopped(driver.run, error)
-        if owned is not None and not self.shared.stopping:
+        if not self.shared.stopping:
             self._leave(owned, driver)
+
+    def _forget(self, run: int) -> None:
+        self._cache.forget(run)
+        self._unload(run)
+        self.owned.pop(run, None)
 
     def stop_driving(self, run: int, error: BaseException) -> None:
         """Leave a run as it is committed, and tell those who wait for it why."""
@@ -303,24 +303,35 @@ class Runtime:
         """Give a run back once nothing of it is under way here."""
         run = owned.run
         self._leaving[run] = self.create_task(
-            self._release(owned, driver), lambda task: self._left(run, task)
+            self._release(run, owned.run_id, owned.fence, driver), lambda task: self._left(run, task)
         )
+
+    @asynccontextmanager
+    async def given_back(self, *records: RunRecord) -> AsyncGenerator[None]:
+        """Give these claimed runs back when what is done with them raises before they are driven here."""
+        try:
+            yield
+        except BaseException:
+            for record in records:
+                if record.key not in self.owned:
+                    await self._release(record.key, record.id, record.fence, None)
+            raise
 
     def _left(self, run: int, task: asyncio.Task[None]) -> None:
         if self._leaving.get(run) is task:
             del self._leaving[run]
 
-    async def _release(self, owned: OwnedRun, driver: Driver | None) -> None:
+    async def _release(self, run: int, run_id: str, fence: int, driver: Driver | None) -> None:
         try:
             if driver is not None:
                 await driver.quiet()
             store = self.shared.store
-            records = await store.read(lambda view: view.runs_by_key([owned.run]))
-            await store.release([record for record in records if record.fence == owned.fence])
+            records = await store.read(lambda view: view.runs_by_key([run]))
+            await store.release([record for record in records if record.fence == fence])
         except Exception as error:  # noqa: BLE001  # the run has its error already
             log.warning(
                 "run %s could not be given back, so others can't take it before this process ends: %s",
-                owned.run_id,
+                run_id,
                 error,
             )
 
@@ -364,7 +375,7 @@ class Runtime:
             elif isinstance(key, OperationKey):
                 operations.append((run, key))
             else:
-                self.create_task(self._end_backoff(run, key.scope, key.node, key.item))
+                self._create_task_of(run, self._end_backoff(run, key.scope, key.node, key.item))
         for start in range(0, len(operations), BATCH):
             self.create_task(self._wake(operations[start : start + BATCH]))
 
@@ -381,7 +392,17 @@ class Runtime:
         for record in chain.from_iterable(parts):
             owned = self.owned.get(record.run)
             if owned is not None and not self.shared.stopping:
-                self.create_task(self._woken(owned, record))
+                self._create_task_of(record.run, self._woken(owned, record))
+
+    def _create_task_of(self, run: int, work: Coroutine[Any, Any, None]) -> None:
+        """A task that wakes a run. Nothing but a stop cancels it, except code that it comes to run."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            owned = self.owned.get(run)
+            if task.cancelled() and owned is not None and not self.shared.stopping:
+                self.stop_driving(run, interrupted(owned.run_id, asyncio.CancelledError()))
+
+        self.create_task(work, done)
 
     async def _woken(self, owned: OwnedRun, record: OperationRecord) -> None:
         """What is due for an operation, done without its run in memory where that is possible."""
@@ -390,7 +411,7 @@ class Runtime:
             match effect:
                 case None:
                     await self.check_ownership([record.run])  # an old entry, or somebody else moved it
-                case Poll():
+                case Poll() if not owned.policy(record.key.node).once:
                     change = await ask(owned, record)
                     if change is not None:
                         await self._carry_out(owned, change)
@@ -398,17 +419,18 @@ class Runtime:
                     driver = await self.driver(owned.run)
                     if driver is not None and _same(driver, record):
                         await driver.guard(driver.carry_out(effect))
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+        except BaseException as error:  # the boundary: whoever waits for the run gets the error
+            if ends_the_task(error):
                 raise
-            told = (
-                f"Asking after {operation_address(record)} was cancelled by its own adapter, not by us. Resume the run "
-                "to ask again."
-            )
-            self.stop_driving(record.run, OperationError(told, code="cancelled_by_adapter"))
-        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
-            self.stop_driving(record.run, error)
+            told = error
+            if not isinstance(error, Exception):
+                told = OperationError(
+                    f"Asking after {operation_address(record)} was cancelled by its own adapter, not by us "
+                    f"({type(error).__name__}). Resume the run to ask again.",
+                    code="cancelled_by_adapter",
+                )
+                told.__cause__ = error
+            self.stop_driving(record.run, told)
 
     async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
         driver = await self.driver(owned.run)
@@ -417,7 +439,7 @@ class Runtime:
 
     async def _cancel_stray(self, run: int, key: SubmissionKey) -> None:
         try:
-            driver = self.ended_runs.get(run) or await self.driver(run)
+            driver = self.ended_runs.driver(run) or await self.driver(run)
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
             self.stop_driving(run, error)
             return

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from ...checkpoints.records import (
     OperationKey,
     OperationRecord,
-    Value,
 )
 from ...checkpoints.store import Store
 from ...nodes.node import Node
-from ..core.addresses import Address, OperationAddress
+from ..core.addresses import Address
+from ..core.book import Change
+from ..core.commands import Effect
 from ..core.plan import Plan
 from ..core.policy import Policies, Policy
 from ..core.state import RunState
@@ -35,6 +37,14 @@ POLLS = 64
 """How many polls and look-ups an executor has under way at once."""
 THREADS = 32
 """How many plain functions may run at once."""
+
+
+def ends_the_task(error: BaseException) -> bool:
+    """Whether this is no error of the user's code or of an adapter's: somebody cancels the task, or ends the process."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
 class Threads:
@@ -63,6 +73,41 @@ class Threads:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+class Commit(Protocol):
+    """How a performer commits what it has found out, while it goes on."""
+
+    async def __call__(self, *changes: Change, then: Effect | None = None, tell: bool = True) -> bool:
+        """Commit these changes in one transition, and have what follows begun. False: they came too late.
+
+        `then` is what the performer goes on with by itself: False as well where it does not follow, or is not wanted
+        any more. Raises what the store raised; with `tell=False` the caller has more to say than that to those who
+        wait.
+        """
+        ...
+
+
+class Place:
+    """One of the places of an executor's submissions, held until `leave` or the end of the block."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._held = False
+
+    async def __aenter__(self) -> Self:
+        await self._places.acquire()
+        self._held = True
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the place to the next one. Safe to call twice."""
+        if self._held:
+            self._held = False
+            self._places.release()
+
+
 @dataclass(slots=True)
 class Shared:
     """What one executor has: its store, its clock, its limits."""
@@ -73,6 +118,8 @@ class Shared:
     wake_queue: WakeQueue
     create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """A task of the executor, which a stop cancels."""
+    see_off: Callable[[int], Awaitable[None]]
+    """Cancel what was left of a run, where it has ended, for some seconds, also while the executor stops."""
     waiters: Waiters = field(default_factory=Waiters)
     budget: Budget = field(default_factory=Budget)
     threads: Threads = field(default_factory=Threads)
@@ -86,6 +133,21 @@ class Shared:
     def __post_init__(self) -> None:
         self.views = Views(self.store)
 
+    def place(self) -> Place:
+        """A place for one submission."""
+        return Place(self.submissions)
+
+    @contextmanager
+    def shield(self) -> Generator[None]:
+        """Nothing of this executor cancels the current task meanwhile; a stop waits for it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.shielded.add(task)
+        try:
+            yield
+        finally:
+            self.shielded.discard(task)
+
 
 @dataclass(slots=True)
 class Work:
@@ -96,8 +158,6 @@ class Work:
     values: Values
     calls: dict[Address, asyncio.Task[Any]] = field(default_factory=dict[Address, "asyncio.Task[Any]"])
     """Tasks of async functions that can be cancelled now."""
-    requests: dict[OperationAddress, Value] = field(default_factory=dict[OperationAddress, Value])
-    """Requests whose submission is about to be sent."""
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,6 @@ from ...checkpoints.errors import DatabaseCorruptError, StoreError
 from ...checkpoints.records import RunRecord, Signal
 from ...checkpoints.view import View
 from . import _signals
-from ._ended_runs import follow
 from ._reading import read_runs
 from ._runtime import Runtime
 from ._signals import Left
@@ -65,7 +64,7 @@ class SignalWatch:
 
     async def _look_at_ended_runs(self) -> None:
         ended = await self._runtime.shared.store.read(self._with_late_handles)
-        self._left |= await follow(self._runtime, ended)
+        self._left |= await self._runtime.ended_runs.follow(ended)
 
     def _with_late_handles(self, view: View) -> list[RunRecord]:
         ended = [run for run in view.unsettled() if run.signature in self._runtime.workflows]

@@ -26,8 +26,7 @@ from ..core.handles import meaning
 from ..errors import AnswerError
 from ..failures import describe
 from ._driver import Driver
-from ._shared import OwnedRun
-from .performers._submit import handle_text
+from ._shared import OwnedRun, ends_the_task
 
 log = logging.getLogger("perdure")
 
@@ -47,13 +46,19 @@ class Left(Enum):
 async def act(driver: Driver, signal: Signal) -> list[Effect] | Left:
     """Commit what the signal leads to; what follows is the caller's to begin.
 
-    A signal that can't be acted on stops no run: that is logged, and the signal is kept for a person to look at.
+    A signal that can't be acted on stops no run: that is logged, and the signal is kept for a person to look at. Where
+    the recovery of a run and the watch have both read one, it is acted on once.
     """
+    if signal.id in driver.signals:
+        return []
+    driver.signals.add(signal.id)
     try:
         return await _act(driver, signal)
     except StoreError:  # the run itself can't go on
         raise
-    except Exception:  # the boundary of one signal
+    except BaseException as error:  # the boundary of one signal
+        if ends_the_task(error):
+            raise
         log.exception("run %s: signal %d can't be acted on and is left", driver.run_id, signal.id)
         return Left.FOR_GOOD
 
@@ -151,7 +156,7 @@ async def decide_fate(
         )
         return await driver.commit(change, signals=signals)
     token = _adopted(driver.owned, operation, reply)
-    found = events.HandleFound(at, operation, known.submission, "person", handle_text(token))
+    found = events.HandleFound(at, operation, known.submission, "person", token.handle_text)
     data = token.to_dict()
     return await driver.commit(
         Change(found, operation={"token": pack(data)}, note={"token": data}), signals=signals
@@ -179,15 +184,14 @@ async def _late_handle(
 
     Raises `IllegalEventError` where the operation has no such submission.
     """
-    handle, data = handle_text(token), token.to_dict()
+    handle, data = token.handle_text, token.to_dict()
     found = events.HandleFound(driver.shared.clock(), operation, submission, "former_owner", handle)
-    if (
-        driver.state.operation(operation) is None
-    ):  # for good, so what its rows say is still so when this is committed
+    if driver.state.operation(operation) is None:  # for good, so its rows say the same when this is committed
         found = await _of_rows(driver, found)
     packed = pack(data)
     match meaning(driver.state, found):
         case None:
+            driver.signals.discard(signal)
             return Left.FOR_NOW
         case "adopt":
             change = Change(found, operation={"token": packed}, note={"token": data})

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ...checkpoints.records import RunStatus, Value
 from ..failures import Failure
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,14 +24,34 @@ class RunOutcome:
     cause: BaseException | None = None
 
 
+@contextmanager
+def _listed(
+    waiting: dict[int, set[asyncio.Future[T]]], run: int, future: asyncio.Future[T]
+) -> Generator[None]:
+    """Have the future listed for the run for as long as somebody waits for it."""
+    waiting.setdefault(run, set()).add(future)
+    try:
+        yield
+    finally:
+        others = waiting.get(run, set())
+        others.discard(future)
+        if not others:
+            waiting.pop(run, None)
+
+
 class Waiters:
     """Futures of those who wait for a run's end, and for its next commit."""
 
     def __init__(self) -> None:
-        self._outcomes: dict[int, list[asyncio.Future[RunOutcome]]] = {}
-        self._changes: dict[int, asyncio.Future[None]] = {}
+        self._outcomes: dict[int, set[asyncio.Future[RunOutcome]]] = {}
+        self._changes: dict[int, set[asyncio.Future[None]]] = {}
         self._errors: dict[int, BaseException] = {}
         self._over: BaseException | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return sum(map(len, (*self._outcomes.values(), *self._changes.values())))
 
     def error(self, run: int) -> BaseException | None:
         """What stopped this process from driving the run, None if nothing did."""
@@ -42,21 +67,19 @@ class Waiters:
         if error is not None:
             raise error
         future: asyncio.Future[RunOutcome] = asyncio.get_running_loop().create_future()
-        self._outcomes.setdefault(run, []).append(future)
-        return await future
+        with _listed(self._outcomes, run, future):
+            return await future
 
     async def change(self, run: int, at_most: float) -> None:
         """Wait for the next commit of the run here, at most so many seconds."""
-        future = self._changes.get(run)
-        if future is None:
-            future = self._changes[run] = asyncio.get_running_loop().create_future()
-        await asyncio.wait([future], timeout=at_most)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with _listed(self._changes, run, future):
+            await asyncio.wait([future], timeout=at_most)
 
     def changed(self, run: int) -> None:
         """The run has committed something."""
         if self._changes:
-            future = self._changes.pop(run, None)
-            if future is not None:
+            for future in self._changes.pop(run, ()):
                 future.set_result(None)
 
     def finished(self, run: int, outcome: RunOutcome) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -41,6 +42,8 @@ class WakeQueue:
 
     def add(self, at: float, run: int, key: Waiting) -> None:
         """Wake this at that time, and not at a time that was given before."""
+        if math.isnan(at):  # neither before nor after any other time: it would hold up the whole queue
+            at = self._clock()
         self._count += 1
         self._times[run, key] = at
         heapq.heappush(self._heap, (at, self._count, run, key))

@@ -29,6 +29,11 @@ class ContinuationToken:
     created_at: float
     """When the handle became known, seconds since the epoch."""
 
+    @property
+    def handle_text(self) -> str:
+        """The provider's id or ids in one line, for people and look-ups."""
+        return " ".join(str(value) for value in self.handle.values() if isinstance(value, str | int))
+
     def at(self, cursor: Json) -> ContinuationToken:
         """This token with its cursor moved."""
         return replace(self, cursor=cursor)

@@ -140,6 +140,11 @@ class Box(BaseModel, Generic[T]):
     item: T
 
 
+class Page(BaseModel, Generic[T]):
+    items: list[T]
+    next: "Page[T] | None" = None
+
+
 class Numbers(RootModel[list[int]]):
     pass
 
@@ -207,7 +212,7 @@ def test_it_reads_well_in_the_database() -> None:
     assert unpack(codec_for(Numbers).encode(Numbers([1, 2]))) == {"root": [1, 2]}
 
 
-def test_serializers_and_aliases_stand_not_in_between_and_pure_validators_neither() -> None:
+def test_aliases_serializers_and_validators_do_not_stand_in_between() -> None:
     odd = Odd(price=1.5, steps=[7, 1], token="t")
     assert odd.heavy == 42
     assert (odd.steps, odd.token) == ([1, 7], "t!")
@@ -215,12 +220,11 @@ def test_serializers_and_aliases_stand_not_in_between_and_pure_validators_neithe
     assert (back.steps, back.token, back.double, back.heavy) == ([1, 7], "t!", 3.0, 42)
 
 
-def test_a_validator_that_changes_what_it_has_seen_before_is_found() -> None:
-    with pytest.raises(
-        ValueNotStorableError, match="let it leave a value alone that it has seen before"
-    ) as caught:
-        codec_for(list[Growing]).encode([Growing(steps=[])])
-    assert caught.value.path == "$[0].steps"
+def test_validators_do_not_run_again() -> None:
+    growing = Growing(steps=[])
+    assert growing.steps == [0]
+    assert there_and_back(Growing, growing).steps == [0]
+    assert there_and_back(Odd, Odd.model_construct(price=0.001, steps=[2, 1], token="t")).steps == [2, 1]
 
 
 def test_a_default_is_not_made_again() -> None:
@@ -229,7 +233,7 @@ def test_a_default_is_not_made_again() -> None:
     assert (back.id, back.at, back.model_fields_set) == (first.id, first.at, set[str]())
 
 
-def test_a_model_that_was_never_validated_comes_back_if_it_is_valid() -> None:
+def test_a_model_that_was_never_validated_comes_back() -> None:
     odd = Odd.model_construct(price=1.0, steps=[], token="t!")
     back = there_and_back(Odd, odd)
     assert back.model_fields_set == {"price", "steps", "token"}
@@ -264,6 +268,7 @@ def test_private_attributes_come_back() -> None:
         (Numbers, Numbers([1, 2])),
         (Box[Cat], Box[Cat](item=Cat())),
         (Box[list[date]], Box[list[date]](item=[date(2026, 1, 1)])),
+        (Page[Cat], Page[Cat](items=[Cat()], next=Page[Cat](items=[]))),
         (Cat | Dog | None, Dog()),
         (Cat | str, Cat()),
         (Strict, Strict(1, date(2026, 1, 1))),
@@ -316,7 +321,7 @@ class Puppy(Dog):
             list[Dog],
             [Dog(friends=[Dog.model_construct(weight="heavy")])],
             "$[0].friends[0].weight",
-            "valid number",
+            "where float is due",
         ),
         (Dog, Dog.model_validate({"x": {"y": (Cat(),)}}), "$.x.y[0]", "annotate the place with its type"),
         (Dog, Puppy(), "$", "annotate the place with its type"),
@@ -324,14 +329,12 @@ class Puppy(Dog):
             Odd,
             Odd.model_construct(price=1.0, steps=[]).model_copy(update={"token": None}),
             "$.token",
-            "valid string",
+            "where str is due",
         ),
         (Odd, Odd.model_construct(), "$.price", "never set"),
-        (Odd, Odd.model_construct(price=0.001), "$", "Assertion failed"),
-        (HttpUrl | str, HttpUrl("https://example.org/"), "$", "come back as a value of type str"),
         (Cat, Cat().model_copy(update={"owner": "me"}), "$", "'owner' is no field of Cat"),
-        (Zoo, Zoo.model_construct(all_animals=[Cat(), 3]), "$.all_animals[1]", "where Cat is due or"),
-        (Zoo, Zoo.model_construct(all_animals=[], home_page="no url"), "$.home_page", "valid URL"),
+        (Zoo, Zoo.model_construct(all_animals=[Cat(), 3]), "$.all_animals[1]", "where Cat | Dog is due"),
+        (Zoo, Zoo.model_construct(all_animals=[], home_page="no url"), "$.home_page", "not taken by HttpUrl"),
         (
             Patterns,
             Patterns(patterns=[re.compile("a", re.IGNORECASE)]),
@@ -354,12 +357,14 @@ def test_what_would_not_come_back_is_refused_with_its_place(
 def test_what_only_pydantic_knows_comes_back() -> None:
     there_and_back(Patterns, Patterns(patterns=[re.compile("a+")]))
     there_and_back(HttpUrl, HttpUrl("https://example.org/"))
+    there_and_back(HttpUrl | str, HttpUrl("https://example.org/"))
+    there_and_back(HttpUrl | str, "https://example.org/")
 
 
 @pytest.mark.parametrize(
     ("tp", "message"),
     [
-        (Locked, "Locked: field lock: branch Thread: the type Thread can't be stored"),
+        (Locked, "Locked.lock: the type Thread can't be stored"),
         (Unfinished, "name 'NoSuchName' is not defined"),
         (BaseModel, "the type BaseModel can't be stored"),
     ],
@@ -387,7 +392,7 @@ DAMAGED: list[tuple[Any, dict[Any, Any], object, str]] = [
     (Inside, {"name": "a"}, {"private": {"_other": 1}}, "$"),
     (Box[HttpUrl], {"item": "no url"}, {}, "$.item"),
     (Numbers, {"root": ["a"]}, {}, "$.root[0]"),
-    (Cat | Dog, {"kind": "bird"}, {}, "$.kind"),
+    (Cat | Dog, {"kind": "bird"}, {}, "$.raw"),
 ]
 
 
@@ -407,7 +412,9 @@ def test_damage_is_found(tp: Any, fields: dict[Any, Any], rest: object, path: st
 
 def test_a_model_is_no_dict_and_a_dict_no_model() -> None:
     for data in (pack({"kind": "cat", "raw": b""}), codec_for(Dog).encode(Dog())):
-        with pytest.raises(ValueUnreadableError, match="Cat is due"):
+        with pytest.raises(
+            ValueUnreadableError, match=r"(class Dog, which the type does not hold|where Cat is due)"
+        ):
             codec_for(Cat).decode(data)
 
 

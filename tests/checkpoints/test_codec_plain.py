@@ -140,13 +140,13 @@ REFUSED: list[tuple[Any, str, str]] = [
     ([Level.LOW], "$[0]", "come back as int"),
     ([Point(1, 2)], "$[0]", "tuple"),
     ([OrderedDict({"a": 1})], "$[0]", "come back as dict"),
-    ([Box(1)], "$[0]", "Annotate the place"),
+    ([Box(1)], "$[0]", "annotate the place"),
     ([msgpack.ExtType(5, b"x")], "$[0]", "come back as tuple"),
-    ([msgpack.Timestamp(1)], "$[0]", "Annotate the place"),
+    ([msgpack.Timestamp(1)], "$[0]", "annotate the place"),
     ({"f": lambda: None}, "$.f", "function"),
     ([1 + 2j], "$[0]", "complex"),
     ({"\ud800": object()}, "$['\\ud800']", "object"),
-    (CYCLE, "$" + "[0].again" * 5 + "..." + "[0].again" * 5, "contain itself"),
+    (CYCLE, "$" + "[0].again" * 5 + "..." + "[0].again" * 5, "contains itself"),
 ]
 
 

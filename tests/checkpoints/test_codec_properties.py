@@ -228,7 +228,7 @@ def codec_of(typed: Typed) -> Codec[Any]:
         return codec_for(typed.tp)
     except TypeNotStorableError as error:
         # Two different sets of values with one name, which only a random union brings together.
-        assume("rename one" not in str(error))
+        assume("Rename one" not in str(error))
         raise
 
 
@@ -268,8 +268,7 @@ def test_a_value_of_another_type_is_taken_or_refused_but_never_changed(data: st.
         assert error.path.startswith("$")  # noqa: PT017 - most of them are refused, and that is well
         return
     back = codec.decode(encoded)
-    # An int where a float is due is the one conversion.
-    assert back == value or "nan" in repr(value).lower()
+    assert exactly(back) == exactly(value)
     assert codec.encode(back) == encoded
 
 

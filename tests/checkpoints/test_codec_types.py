@@ -149,8 +149,9 @@ ROUND_TRIPS: list[tuple[Any, object, object]] = [
     # type, value, what anyone reads in the database without the type
     (None, None, SAME),
     (int, True, SAME),
-    (float, 3, 3.0),
-    (list[float], [1, 2.5], [1.0, 2.5]),
+    (float, 3, SAME),
+    (float, 2**53 + 1, SAME),
+    (list[float], [1, 2.5], SAME),
     (datetime, datetime(2026, 11, 5, 12, 0, 0, 7), SAME),
     (datetime, datetime(2026, 11, 5, fold=1), SAME),
     (datetime, datetime(2026, 11, 5, tzinfo=UTC), SAME),
@@ -192,10 +193,10 @@ ROUND_TRIPS: list[tuple[Any, object, object]] = [
     (dict[tuple[int, int], str], {(1, 2): "a"}, SAME),
     (dict[Frozen, int], {Frozen(key="k"): 1}, None),
     (dict[Colour, Point], {Colour.RED: Point(1)}, {"RED": {"x": 1, "label": ""}}),
-    (dict[float, int], {1: 2}, {1.0: 2}),
+    (dict[float, int], {1: 2}, SAME),
     (dict, {1: [2]}, SAME),
     (dict[tuple[int, int], str], {}, SAME),
-    (Review, Review("a", 1, [Review("b")]), {"text": "a", "score": 1.0, "replies": [unpacked("b")]}),
+    (Review, Review("a", 1, [Review("b")]), {"text": "a", "score": 1, "replies": [unpacked("b")]}),
     (Frozen, Frozen(key="k", inner=(1,)), {"key": "k", "inner": (1,)}),
     (Pair[int, date], Pair(1, [date(2026, 1, 1)]), {"left": 1, "right": [date(2026, 1, 1)]}),
     (Point, Point(1, "a"), {"x": 1, "label": "a"}),
@@ -212,6 +213,7 @@ ROUND_TRIPS: list[tuple[Any, object, object]] = [
     (Sequence[int], [1, 2], SAME),
     (Mapping[str, int], {"a": 1}, SAME),
     (AbstractSet[int], frozenset({1}), SAME),
+    (AbstractSet[int], {1}, SAME),
     # anything: what has no class
     (object, {"a": (1, {2, 3}, frozenset({date(2026, 1, 1)})), (1,): Decimal("1.0")}, SAME),
     # unions
@@ -222,7 +224,7 @@ ROUND_TRIPS: list[tuple[Any, object, object]] = [
     (list[float] | list[int], [1], SAME),
     (dict[str, float] | dict[str, int], {"a": 2}, SAME),
     (float | int, 1, SAME),
-    (float | str, 1, 1.0),
+    (float | str, 1, SAME),
     (bool | int | str, True, SAME),
     (Literal["a", "b"] | int, "a", SAME),
     (Literal["a"] | str, "a", SAME),
@@ -252,7 +254,7 @@ def test_a_value_comes_back_equal_and_of_equal_type(tp: Any, value: object, plai
     data = codec.encode(value)
     back = codec.decode(data)
     assert back == value
-    assert type(back) is (float if tp in (float, float | str) else type(value))
+    assert type(back) is type(value)
     assert codec.encode(back) == data
     if plain is SAME:
         assert unpack(data) == value
@@ -389,53 +391,51 @@ def test_a_type_variable_that_a_base_class_has_bound_is_refused_and_never_taken_
 
 
 MISFITS: list[tuple[Any, object, str, str]] = [
-    (list[Review], [Review("a"), Review("b", 0, [Review(3)])], "$[1].replies[0].text", "valid string"),  # type: ignore
-    (dict[str, list[int]], {"a": [1, "2"]}, "$.a[1]", "valid integer"),
-    (dict[str, int], {1: 1}, "$[1]", "as a key"),
+    (list[Review], [Review("a"), Review("b", 0, [Review(3)])], "$[1].replies[0].text", "where str is due"),  # type: ignore
+    (dict[str, list[int]], {"a": [1, "2"]}, "$.a[1]", "where int is due"),
+    (dict[str, int], {1: 1}, "$[1]", "where a key of type str is due"),
     (dict[uuid.UUID, int], {"a": 1}, "$.a", "UUID"),
-    (dict[tuple[int, int], int], {(1, "a"): 1}, "$[\"(1, 'a')\"][1]", "as a key"),
-    (int, 1.0, "$", "valid integer"),
+    (dict[tuple[int, int], int], {(1, "a"): 1}, "$[<tuple>][1]", "where int is due"),
+    (int, 1.0, "$", "where int is due"),
     (int, Level.LOW, "$", "annotate the place with its type"),
     (str, Tone.HIGH, "$", "annotate the place with its type"),
     (list[Point], [Point(Level.LOW)], "$[0].x", "annotate the place with its type"),
-    (float, True, "$", "valid number"),
-    (float, 2**53 + 1, "$", "come back as a value of type float"),
-    (float, 10**400, "$", "valid number"),
-    (bool, 1, "$", "valid boolean"),
+    (float, True, "$", "where float is due"),
+    (bool, 1, "$", "where bool is due"),
     (bytes, bytearray(b"x"), "$", "bytes(...)"),
     (tuple[bytes], (bytearray(b"x"),), "$[0]", "bytes(...)"),
     (tuple[bytes], (memoryview(b"x"),), "$[0]", "bytes(...)"),
     (date, datetime(2026, 1, 1), "$", "annotate the place with its type"),
-    (list[int], (1,), "$", "valid list"),
-    (list[int], collections.UserList([1]), "$", "Annotate the place with its type"),
+    (list[int], (1,), "$", "where list[int] is due"),
+    (list[int], collections.UserList([1]), "$", "annotate the place with its type"),
     (dict[str, int], collections.OrderedDict(a=1), "$", "annotate the place with its type"),
     (Frozen | dict[str, int], collections.OrderedDict(a=1), "$", "come back as"),
-    (tuple[int, int], (1, 2, 3), "$", "not 3"),
-    (tuple[int, int], (1, "a"), "$[1]", "valid integer"),
-    (tuple[int, int], [1, 2], "$", "come back as a value of type tuple"),
-    (tuple[int, int], Point(1), "$", "valid tuple"),
-    (tuple[int, ...], (1, "a"), "$[1]", "valid integer"),
-    (set[int], {"a"}, "$[0]", "valid integer"),
-    (set[int], frozenset({1}), "$", "valid set"),
-    (AbstractSet[int], {1}, "$", "valid frozenset"),
-    (Colour, "red", "$", "none of Colour"),
-    (Literal["a"], "b", "$", "none of Literal['a']"),
-    (Literal[1], True, "$", "none of Literal[1]"),
+    (tuple[int, int], (1, 2, 3), "$", "3 items, not 2"),
+    (tuple[int, int], (1, "a"), "$[1]", "where int is due"),
+    (tuple[int, int], [1, 2], "$", "where tuple[int, int] is due"),
+    (tuple[int, int], Point(1), "$", "where tuple[int, int] is due"),
+    (tuple[int, ...], (1, "a"), "$[1]", "where int is due"),
+    (set[int], {"a"}, "$.a", "where int is due"),
+    (set[int], frozenset({1}), "$", "where set[int] is due"),
+    (AbstractSet[int], {"a"}, "$.a", "where int is due"),
+    (Colour, "red", "$", "where Colour is due"),
+    (Literal["a"], "b", "$", "where Literal['a'] is due"),
+    (Literal[1], True, "$", "where Literal[1] is due"),
     (Right, 3, "$", "Right is due"),
-    (Row, {"id": 1}, "$.when", "required"),
-    (Row, {"id": 1, "when": date(2026, 1, 1), "x": 1}, "$.x", "not permitted"),
-    (Row, {"id": "a", "when": date(2026, 1, 1)}, "$.id", "valid integer"),
+    (Row, {"id": 1}, "$.when", "is missing"),
+    (Row, {"id": 1, "when": date(2026, 1, 1), "x": 1}, "$.x", "does not have it"),
+    (Row, {"id": "a", "when": date(2026, 1, 1)}, "$.id", "where int is due"),
     (Point, (1, "a"), "$", "Point is due"),
-    (Point, Point("a"), "$.x", "valid integer"),  # type: ignore
+    (Point, Point("a"), "$.x", "where int is due"),  # type: ignore
     (Review, Frozen(key="a"), "$", "Review is due"),
     (Review, Copy("a"), "$", "Review is due"),
     (Review, unpacked("a"), "$", "Review is due"),
-    (dict[str, object], Review("a"), "$", "Annotate the place with its type"),
-    (dict[str, object], {"a": [Review("a")]}, "$.a[0]", "Annotate the place with its type"),
+    (dict[str, object], Review("a"), "$", "annotate the place with its type"),
+    (dict[str, object], {"a": [Review("a")]}, "$.a[0]", "annotate the place with its type"),
     (Pair[object, int], Pair(Review("a"), [1]), "$.left", "annotate the place with its type"),
-    (Lazy, Informal("a"), "$", "'note' is no field of Informal"),
-    (int | str, 1.5, "$", "valid integer or"),
-    (list[int] | list[str], [1, "a"], "$[1]", "valid integer"),
+    (Lazy, Informal("a"), "$", "where Lazy is due"),
+    (int | str, 1.5, "$", "where int | str is due"),
+    (list[int] | list[str], [1, "a"], "$[1]", "where int is due"),
     (Review | None, Review("a", 0, [3]), "$.replies[0]", "Review is due"),  # type: ignore
 ]
 
@@ -470,8 +470,8 @@ UNREADABLE: list[tuple[Any, bytes, str]] = [
     (list[Frozen], codec_for(list[Colour]).encode([Colour.RED]), "$[0]"),
     (Point, codec_for(Pair[int, str]).encode(Pair(1, ["a"])), "$"),
     (object, codec_for(Review).encode(Review("a")), "$"),
-    (dict[str, object], codec_for(dict[str, Review]).encode({"a": Review("a")}), "$"),
-    (dict[str, object], codec_for(dict[str, Colour]).encode({"a": Colour.RED}), "$"),
+    (dict[str, object], codec_for(dict[str, Review]).encode({"a": Review("a")}), "$.a"),
+    (dict[str, object], codec_for(dict[str, Colour]).encode({"a": Colour.RED}), "$.a"),
     (Frozen, pack(["k", [1]]), "$"),
     (list[int], pack({"a": 1}), "$"),
     (list[int], pack([1, "a"]), "$[1]"),
@@ -482,7 +482,7 @@ UNREADABLE: list[tuple[Any, bytes, str]] = [
     (set[int], pack({1})[:-2] + b"\x92\x01\x01", "$"),
     (set[object], pack({1})[:-2] + b"\x91\x90", "$"),
     (set[object], pack({1})[:-2] + b"\x01", "$"),
-    (tuple[int, int], pack((1,)), "$[1]"),
+    (tuple[int, int], pack((1,)), "$"),
     (tuple[int, ...], pack("a"), "$"),
     (Point, pack([1]), "$"),
     (Point, pack({"x": 1}), "$"),
@@ -549,11 +549,11 @@ def test_what_mentions_itself_may_be_deep_but_not_endless() -> None:
             codec.encode(deep)
     endless = Chain()
     endless.next = endless
-    with pytest.raises(ValueNotStorableError, match="contain itself"):
+    with pytest.raises(ValueNotStorableError, match="contains itself"):
         codec.encode(endless)
     damaged = codec.encode(Chain())[:-1] * 1000 + b"\xc0"
     assert unpack(damaged)
-    with pytest.raises(ValueUnreadableError, match="depth"):
+    with pytest.raises(ValueUnreadableError, match="deep"):
         codec.decode(damaged)
 
 
@@ -586,6 +586,19 @@ class Plain:
     pass
 
 
+@dataclass
+class Doubling:
+    value: int  # pyright: ignore[reportRedeclaration]
+
+    @property
+    def value(self) -> int:
+        return self._value
+
+    @value.setter
+    def value(self, value: int) -> None:
+        self._value = 2 * value
+
+
 def twins() -> tuple[type, type]:
     def make(kind: type) -> type:
         @dataclass
@@ -600,26 +613,27 @@ def twins() -> tuple[type, type]:
 ONE, OTHER = twins()
 
 REFUSED: list[tuple[Any, str]] = [
-    (dict[str, Plain], "dict[str, Plain]: value: the type Plain can't be stored. Make it a dataclass"),
-    (list[Holder], "list[Holder]: item: field plain: value: item: the type Plain can't be stored"),
-    (
-        list[Locked],
-        "list[Locked]: the type can't be stored: <built-in function allocate_lock> is not a Python type",
-    ),
-    (tuple[int, Iterable[int]], "item 1: the type generator can't be stored. Use list"),
-    (int | Callable[[int], str], "branch callable: the type callable can't be stored. Make it"),
-    ("Review", "name 'Review' is not defined. Give types themselves, not their names"),
-    (list["Review"], "name 'Review' is not defined. Give types themselves, not their names"),
+    (dict[str, Plain], "dict[str, Plain]: the type Plain can't be stored. Make it a dataclass"),
+    (list[Holder], "Holder.plain: the type Plain can't be stored"),
+    (list[Locked], "Locked.lock: the type allocate_lock can't be stored"),
+    (tuple[int, Iterable[int]], "the type Iterable can't be stored. Use list"),
+    (int | Callable[[int], str], "the type Callable can't be stored. Make it"),
+    ("Review", "'Review' is a name. Give the type itself"),
+    (list["Review"], "'Review' is a name. Give the type itself"),
     (bytearray, "the type bytearray can't be stored. Use bytes"),
     (complex, "the type complex can't be stored. Use tuple[float, float]"),
     (collections.deque, "the type deque can't be stored. Use list"),
-    (type[int], "the type int can't be stored"),
+    (type[int], "the type type can't be stored"),
     (enum.Enum, "the type Enum can't be stored"),
     (Failing, "the type Failing can't be stored"),
     (Unfindable, "name 'NoSuchName' is not defined"),
-    (ONE | OTHER, "could its two Twin be told apart: rename one"),
+    (ONE | OTHER, "could its two Twin be told apart. Rename one"),
+    (tuple[ONE, OTHER], "could its two Twin be told apart. Rename one"),
     (Itself, "circular reference to itself"),
     (Growing[int], "unfolds without end"),
+    (Doubling, "Doubling.value: a field that is a property can't be stored"),
+    (tuple[int, *tuple[str, ...]], "Use tuple[X, ...]"),
+    (collections.OrderedDict, "the type OrderedDict can't be stored"),
     (3, "can't be stored"),
 ]
 
@@ -656,7 +670,7 @@ SCHEMAS: list[tuple[Any, str, str]] = [
     (Optional[Review], "Review | None", f"Review | None, {REVIEW}"),  # noqa: UP045
     (Union[str, int, None], "int | str | None", "int | str | None"),  # noqa: UP007
     (dict[str, Any], "dict[str, object]", "dict[str, object]"),
-    (list, "list", "list"),
+    (list, "list", "list[object]"),
     (tuple[int, ...], "tuple[int, ...]", "tuple[int, ...]"),
     (tuple[()], "tuple[()]", "tuple[()]"),
     (Colour, "Colour", "Colour, Enum Colour{RED = 'red'; TWO = 2}"),
@@ -666,16 +680,15 @@ SCHEMAS: list[tuple[Any, str, str]] = [
     (Row, "Row", "Row, TypedDict Row{id: int; name?: str; when: date}"),
     (Loose, "Loose", "Loose, TypedDict Loose{sure: int; maybe?: list[Loose]}"),
     (Point, "Point", "Point, NamedTuple Point{x: int; label: str}"),
-    (Pair[int, str], "Pair[int, str]", "Pair, dataclass Pair{left: int; right: list[str]}"),
-    (list[UserId], "list[UserId]", "list[int]"),
-    (Json, "Json", "bool | dict[str, Json] | float | int | list[Json] | str | None"),
     (
-        tuple[ONE, OTHER],
-        "tuple[Twin, Twin]",
-        "tuple[Twin, Twin#2], dataclass Twin#2{value: str}, dataclass Twin{value: int}",
+        Pair[int, str],
+        "Pair[int, str]",
+        "Pair[int, str], dataclass Pair[int, str]{left: int; right: list[str]}",
     ),
-    (dict[Path, uuid.UUID], "dict[Path, UUID]", "dict[pydantic Path, UUID]"),
-    (Sequence[int] | None, "Sequence[int] | None", "Sequence of list[int] | None"),
+    (list[UserId], "list[UserId]", "list[int]"),
+    (Json, "Json", "Json, Json = bool | dict[str, Json] | float | int | list[Json] | str | None"),
+    (dict[Path, uuid.UUID], "dict[Path, UUID]", "dict[Path, UUID]"),
+    (Sequence[int] | None, "Sequence[int] | None", "Sequence[int] | None"),
 ]
 
 

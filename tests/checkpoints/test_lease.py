@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import time
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -179,6 +181,23 @@ def test_who_leaves_gives_its_runs_back(tmp_path: Path) -> None:
         assert lock_files(tmp_path) == []
         other.ask("register")
         assert other.ask("claim", "one") == {"granted": True, "holder": None, "from": None, "fence": 2}
+
+
+def test_who_is_cancelled_while_it_registers_leaves_nothing(tmp_path: Path) -> None:
+    """The registration goes on in its thread: neither its lease nor its row is kept for the life of the process."""
+
+    async def cancelled() -> None:
+        async with SQLiteStore(tmp_path / "a.db") as store:
+            registering = asyncio.create_task(store.register())
+            await asyncio.sleep(0)
+            registering.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await registering
+        assert lock_files(tmp_path) == []
+        with closing(sqlite3.connect(tmp_path / "a.db")) as database:
+            assert database.execute("SELECT id FROM executors").fetchall() == []
+
+    asyncio.run(cancelled())
 
 
 def test_claim_all_takes_what_dead_ones_left_and_tells_who_drives_the_rest(tmp_path: Path) -> None:

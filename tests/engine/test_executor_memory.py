@@ -217,3 +217,26 @@ def test_an_executor_that_has_nothing_to_do_ends_at_once(stores: Stores) -> None
         assert time.monotonic() - began < 5
 
     perform(test())
+
+
+def test_waiting_for_a_run_again_and_again_adds_nothing(stores: Stores, works: Works) -> None:
+    """A result that is asked for with a timeout, and a journal that is looked at now and then, by many."""
+    works.hold = True
+
+    async def main() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", batch_node("asked", works)), "x")
+            waiters = runtime(executor).shared.waiters
+
+            async def follow() -> None:
+                async for _ in run.events():
+                    pass
+
+            for work in (run.result, follow) * 5:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(work(), 0.02)
+            assert waiters.waiting == 0
+            works.hold = False
+            assert await run.result() == "done: x"
+
+    perform(main())

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from perdure.checkpoints import RunStatus
+from perdure.checkpoints import RunStatus, State
 from perdure.engine import Executor, RunFailedError, Workflow
-from perdure.nodes import Context, Polling, node
+from perdure.engine.runtime._policies import policies_of, stored_policies
+from perdure.nodes import Context, OnUnknownSubmit, Polling, SubmissionUnknownError, node
 
 from .batches import Works, batch_node
-from .bench import Stores, chain, first, journal, perform, rows, until
+from .bench import Stores, chain, first, journal, perform, record, rows, state_is, until
+from .test_executor_races import Sibling
+
+POLICIES: tuple[OnUnknownSubmit, OnUnknownSubmit] = ("fail", "resubmit")
 
 
 def shaped(works: Works, *, retries: int = 0) -> tuple[Workflow[str, str], list[int]]:
@@ -210,3 +216,30 @@ def test_a_deadline_that_was_set_later_ends_what_waits_already(stores: Stores, w
             assert (await rows(executor, "r"))["print"].attempt == 1
 
     perform(test())
+
+
+def test_a_retry_settles_what_is_unknown_by_the_policy_that_it_brings(stores: Stores, works: Works) -> None:
+    """A person has changed the policy for this very retry."""
+    sibling = Sibling()
+    works.after = [SubmissionUnknownError("500")]
+    before, after = (
+        sibling.beside(batch_node("asked", works, on_unknown_submit=policy, retries=0)) for policy in POLICIES
+    )
+
+    async def test() -> None:
+        works.gate = asyncio.Event()
+        async with Executor(stores()) as executor:
+            run = await executor.start(before, "x", run_id="r")
+            await until(state_is(executor, "sibling", State.FAILED))
+            works.gate.set()
+            with pytest.raises(RunFailedError):
+                await run.result()
+        sibling.broken = False
+        async with Executor(stores(), workflows=[after]) as executor:
+            run = await executor.retry("r")
+            assert await run.result() == "done: x1"
+            policies = stored_policies(await record(executor))
+            assert policies == policies_of(after)
+
+    perform(test())
+    assert len(works.batches) == 2

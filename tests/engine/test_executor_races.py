@@ -14,11 +14,25 @@ from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.book import Change
 from perdure.engine.core.errors import IllegalEventError
 from perdure.engine.runtime._driver_cache import DriverCache
+from perdure.engine.runtime._signals import act
 from perdure.nodes import SubmissionUnknownError, node
 from perdure.nodes.operations import Outcome, Running
 
 from .batches import BatchOperation, Works, batch_node
-from .bench import Stores, first, perform, read, record, rows, runtime, store_of, until
+from .bench import (
+    Stores,
+    chain,
+    first,
+    perform,
+    read,
+    record,
+    rows,
+    runtime,
+    state_is,
+    store_of,
+    until,
+)
+from .test_executor_signals import GOOD_HANDLE
 
 S = State
 
@@ -413,3 +427,30 @@ def test_a_transition_that_breaks_off_is_not_committed_and_the_run_can_go_on(
             return works.one.status
 
     assert perform(main()) == "cancelled"
+
+
+def test_a_late_handle_that_two_have_read_is_adopted_once(stores: Stores, works: Works) -> None:
+    """The recovery of a run and the watch for signals look at what was left at the same moment."""
+    works.hold = True
+    works.after = [SubmissionUnknownError("500")]
+    asked = batch_node("asked", works, on_unknown_submit="hold")
+
+    async def main() -> str:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", asked), "x", run_id="r")
+            await until(state_is(executor, "asked", S.SUBMIT_UNKNOWN))
+            key = (await record(executor)).key
+            late = {**GOOD_HANDLE, "token": BatchOperation(works).adopt("batch-1").to_dict()}
+            await store_of(executor).signal(key, "handle", "asked", (), pack(late))
+            (signal,) = await read(executor, lambda view: view.signals([key]))
+            driver = await runtime(executor).driver(key)
+            assert driver is not None
+            with driver.pinned():
+                for effects in await asyncio.gather(*(act(driver, signal) for _ in range(2))):
+                    assert isinstance(effects, list)
+                    driver.perform(effects)
+            works.hold = False
+            return await run.result()
+
+    assert perform(main()) == "done: x"
+    assert works.one.cancels == 0

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 from perdure.checkpoints import Signal, pack
-from perdure.engine import Executor, RunCancelledError
+from perdure.engine import Executor, RunCancelledError, RunFailedError
 from perdure.engine.runtime import _signal_watch
-from perdure.nodes import ContinuationToken, SubmissionUnknownError
+from perdure.nodes import ContinuationToken, SubmissionUnknownError, node
 from perdure.nodes.operations import Outcome
 
 from .batches import BatchOperation, Works, batch_node
@@ -62,14 +62,14 @@ def test_a_signal_that_cant_be_acted_on_stops_nothing(
     """Neither the run that it is for, nor the signals behind it, nor the run's next owner."""
     works.hold = True
     workflow = chain("w", first, batch_node("print", works), third)
-    kind, node, data = POISON[poison]
+    kind, about, data = POISON[poison]
 
     async def test() -> None:
         async with Executor(stores()) as executor:
             await executor.start(workflow, "x", run_id="r")
             await until(lambda: bool(works.batches) and works.one.polls > 0)
             key = (await record(executor)).key
-            await store_of(executor).signal(key, kind, node, (), data)
+            await store_of(executor).signal(key, kind, about, (), data)
             await until(lambda: "signal" in caplog.text or "waits for no answer" in caplog.text)
             assert executor.drives("r")
         works.hold = False
@@ -86,14 +86,14 @@ def test_a_signal_behind_one_that_cant_be_acted_on_is_acted_on(
 ) -> None:
     works.hold = True
     workflow = chain("w", first, batch_node("print", works))
-    kind, node, data = POISON[poison]
+    kind, about, data = POISON[poison]
 
     async def test() -> None:
         async with Executor(stores()) as executor:
             run = await executor.start(workflow, "x", run_id="r")
             await until(lambda: bool(works.batches))
             key = (await record(executor)).key
-            await store_of(executor).signal(key, kind, node, (), data)
+            await store_of(executor).signal(key, kind, about, (), data)
             await store_of(executor).signal(key, "cancel", None, (), pack({}))
             with pytest.raises(RunCancelledError):
                 await run.result()
@@ -176,3 +176,34 @@ def test_no_signal_waits_for_the_provider_that_cancels_a_late_handle(stores: Sto
             await until(lambda: works.batches["batch-1"].status == "cancelled")
 
     perform(test())
+
+
+def test_a_retry_holds_no_other_verb_while_a_provider_is_asked(stores: Stores, works: Works) -> None:
+    """A late handle that was left for a failed run is cancelled at a slow provider; other runs are taken up meanwhile."""
+    broken = True
+
+    @node
+    async def breaks(text: str) -> str:
+        if broken:
+            raise ValueError("not yet")
+        return text
+
+    async def test() -> str:
+        nonlocal broken
+        later = batch_node("later", works)
+        later.operation = slow = SlowToCancel(works)
+        works.after = [SubmissionUnknownError("The reply is lost.", retry_after=0.0)]
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", later, breaks), "x", run_id="r")
+            with pytest.raises(RunFailedError):
+                await run.result()
+            broken = False
+            late: Mapping[str, object] = {**GOOD_HANDLE, "token": slow.adopt("batch-1").to_dict()}
+            await store_of(executor).signal((await record(executor)).key, "handle", "later", (), pack(late))
+            retried = asyncio.create_task(executor.retry("r"))
+            await slow.asked.wait()
+            await executor.resume_all()
+            slow.answer.set()
+            return await (await retried).result()
+
+    assert perform(test()) == "done: x"

@@ -218,10 +218,10 @@ class Unwritable(MemoryStore):
             raise StoreError("the disk is full")
         await super().commit(transition)
 
-    async def signal(self, *args: Any) -> int:
+    async def signal(self, run: int, kind: str, node: str | None, path: tuple[int, ...], data: bytes) -> int:
         if self.broken:
             raise StoreError("the disk is full")
-        return await super().signal(*args)
+        return await super().signal(run, kind, node, path, data)
 
 
 def test_a_handle_that_can_not_be_written_is_tried_again_for_as_long_as_the_process_lives(

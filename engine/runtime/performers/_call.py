@@ -19,11 +19,12 @@ from ...core.addresses import Address, OperationAddress, idempotency_key, submis
 from ...core.book import Change
 from ...core.commands import Call
 from ...errors import NodeTimeoutError, OperationUnknownError
-from .._shared import OwnedRun, Work
-from ._results import encode, failed, succeeded
+from .._changes import attempt_failed, encode, succeeded
+from .._shared import Commit, OwnedRun, Work, ends_the_task
+from ._submission import submit
 
 
-async def perform(owned: OwnedRun, command: Call) -> Change | None:
+async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | None:
     """One attempt of the activation's node."""
     work = await owned.work()
     address = command.address
@@ -33,7 +34,7 @@ async def perform(owned: OwnedRun, command: Call) -> Change | None:
     if isinstance(node, FunctionNode):
         return await _function(owned, work, address, node)
     if isinstance(node, OperationNode):
-        return await _request(owned, work, address, node)
+        return await _request(owned, work, address, node, commit)
     raise OperationUnknownError(
         f"Run {owned.run_id}: {address} is a {node.kind}, which this version can't run.", run_id=owned.run_id
     )
@@ -87,14 +88,14 @@ async def _function(
             return _cancelled(owned, work, address)
         if task.cancelling():
             raise
-        return failed(owned, address, error)  # the function raised it by itself
+        return attempt_failed(owned, address, error)  # the function raised it by itself
     except (KeyboardInterrupt, GeneratorExit):  # somebody ends the process, or the event loop itself
         raise
     except StoreError:  # its input could not be read: no fault of the node's
         raise
     except BaseException as error:  # noqa: BLE001  # the boundary: every error of a node is committed,
         # a SystemExit too: else one node that exits would end all other runs, again after each resume
-        return failed(owned, address, error)
+        return attempt_failed(owned, address, error)
     return succeeded(owned, work, address, encoded)
 
 
@@ -151,9 +152,9 @@ async def _in_thread(
 
 
 async def _request(
-    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any]
+    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any], commit: Commit
 ) -> Change | None:
-    """Build the request. A local operation is opened at once; another one is intended."""
+    """Build the request. A local operation is opened at once; another one is submitted."""
     await node.operation.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
     try:
         value, _ = await work.values.input(address)
@@ -161,8 +162,10 @@ async def _request(
         request = Value(pack(plain))
     except StoreError:  # its input could not be read: no fault of the node's
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: every error of a node is committed
-        return failed(owned, address, error, retryable=False)
+    except BaseException as error:  # the boundary: every error of a node is committed
+        if ends_the_task(error):
+            raise
+        return attempt_failed(owned, address, error, retryable=False)
     activation = work.state.find(address)
     if activation is None or activation.state is not State.RUNNING:
         return None
@@ -172,8 +175,10 @@ async def _request(
     if has_capability(adapter, Local):
         try:
             token = adapter.open(plain, submission_key(work.nonce, operation), at)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary, as above
-            return failed(owned, address, error, retryable=False)
+        except BaseException as error:  # the boundary, as above
+            if ends_the_task(error):
+                raise
+            return attempt_failed(owned, address, error, retryable=False)
         poll_after = adapter.poll_after(token) if has_capability(adapter, Paced) else 0.0
         data = token.to_dict()
         return Change(
@@ -181,9 +186,9 @@ async def _request(
             operation={"request": request, "token": pack(data)},
             note={"token": data},
         )
-    work.requests[operation] = request
-    return Change(
+    intent = Change(
         events.SubmissionIntended(at, operation),
         operation={"request": request},
         note={"key": submission_key(work.nonce, operation)},
     )
+    return await submit(owned, work, intent, commit)

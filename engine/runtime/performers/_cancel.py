@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from collections.abc import Mapping
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import State, SubmissionColumns, SubmissionRecord
+from ....checkpoints.records import OperationRecord, State, SubmissionColumns, SubmissionRecord
 from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
 from ....nodes.operations.capabilities import Cancellable, Local, has_capability
-from ....nodes.operations.outcomes import Asks, Cancelled, Expired, Outcome, Running, Usage
+from ....nodes.operations.outcomes import Asks, Cancelled, Outcome, Running, Usage
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -19,14 +19,16 @@ from ...core.addresses import OperationAddress
 from ...core.book import Change
 from ...core.commands import CancelCall, CancelRemote, CancelStray
 from ...core.policy import poll_interval
+from ...core.replies import Again, after_cancel, cancelled
 from ...errors import OperationUnknownError
-from .._shared import OwnedRun, Work
-from ._results import conclude, failed
+from .._changes import failed
+from .._replies import change_of, reply_of
+from .._shared import Commit, OwnedRun, Work, ends_the_task
 
 log = logging.getLogger("perdure")
 
 
-async def call(owned: OwnedRun, command: CancelCall) -> Change | None:
+async def call(owned: OwnedRun, command: CancelCall, _: Commit) -> Change | None:
     """Cancel an async function. A plain one in its thread is waited for: its end is what came of it."""
     work = await owned.work()
     if work is None:
@@ -40,59 +42,73 @@ async def call(owned: OwnedRun, command: CancelCall) -> Change | None:
     return Change(events.Cancelled(owned.shared.clock(), command.address))
 
 
-async def remote(owned: OwnedRun, command: CancelRemote) -> Change | None:
+async def remote(owned: OwnedRun, command: CancelRemote, _: Commit) -> Change | None:
     """Send the cancel once; if it is not acknowledged, have it sent again."""
     work = await owned.work()
     if work is None:
         return None
     operation = command.operation
+    known = work.state.operation(operation)
     record = await owned.record(work.state.operation_key(operation))
-    if record is None or record.state is not State.CANCELLING or record.token is None:
+    if known is None or record is None or record.state is not State.CANCELLING or record.token is None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
     node = None if owned.workflow is None else owned.node(operation.address.node)
     adapter = _adapter(owned, operation, token)
     at, jitter = owned.shared.clock(), owned.shared.random.random()
-    if has_capability(adapter, Local) and not has_capability(adapter, Cancellable):
-        return Change(events.Cancelled(at, operation.address, jitter, operation))
     if not has_capability(adapter, Cancellable):
-        log.warning(
-            "run %s: %s can't be cancelled at %s and runs on there", owned.run_id, operation, token.provider
-        )
-        note = {"provider": "can't be cancelled there; runs on"}
-        return Change(events.Cancelled(at, operation.address, jitter, operation), note=note)
+        note = None
+        if not has_capability(adapter, Local):
+            note = {"provider": "can't be cancelled there; runs on"}
+            log.warning(
+                "run %s: %s can't be cancelled at %s and runs on there",
+                owned.run_id,
+                operation,
+                token.provider,
+            )
+        return _told(owned, record, Change(cancelled(operation, at, jitter), note=note))
     outcome = await adapter.cancel(token)
-    if isinstance(outcome, Running):
-        if outcome.problem is not None:
-            log.warning("run %s: cancelling %s: %s", owned.run_id, operation, outcome.problem)
-        wait = outcome.retry_after
-        if wait is None:
-            wait = poll_interval(owned.policy(operation.address.node), at - record.updated_at, jitter)
-        owned.wake(wait, record.key)
+    if isinstance(outcome, Running) and outcome.problem is not None:
+        log.warning("run %s: cancelling %s: %s", owned.run_id, operation, outcome.problem)
+    meaning = after_cancel(
+        owned.policy(operation.address.node),
+        operation,
+        known,
+        reply_of(outcome, token),
+        at,
+        jitter,
+        since=record.updated_at,
+        decodable=isinstance(node, OperationNode),
+    )
+    if isinstance(meaning, Again):
+        owned.wake(meaning.after, record.key)
         return None
-    if record.detail in ("deadline", "queue") and isinstance(outcome, Cancelled | Expired):
-        age = at - (at if record.accepted_at is None else record.accepted_at)
-        what = (
-            f"still ran after {age:.0f} seconds, its deadline"
-            if record.detail == "deadline"
-            else f"was still queued after {age:.0f} seconds"
-        )
-        code = "deadline_exceeded" if record.detail == "deadline" else "stuck_in_queue"
-        error = OperationCancelledError(
-            f"{operation} {what}, and was cancelled. Set Polling(deadline=..., queue_limit=...) to wait longer.",
-            code=code,
-        )
-        return failed(owned, operation.address, error, operation=operation, ending="cancelled")
-    if isinstance(outcome, Cancelled):
-        return Change(
-            events.Cancelled(at, operation.address, jitter, operation), submission=_counted(outcome.usage)
-        )
-    if isinstance(node, OperationNode):
-        return await conclude(owned, work, operation, outcome)
-    return Change(events.Cancelled(at, operation.address, jitter, operation))
+    change = await change_of(owned, work, meaning, outcome)
+    return None if change is None else _told(owned, record, change)
 
 
-async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
+def _told(owned: OwnedRun, record: OperationRecord, change: Change) -> Change:
+    """The change, with the reason why an operation that took too long was given up."""
+    if not isinstance(change.event, events.Cancelled) or record.detail not in _GIVEN_UP:
+        return change
+    what, code = _GIVEN_UP[record.detail]
+    age = change.event.at - (change.event.at if record.accepted_at is None else record.accepted_at)
+    error = OperationCancelledError(
+        f"{change.event.operation} {what.format(age)}, and was cancelled. Set Polling(deadline=..., queue_limit=...) "
+        "to wait longer.",
+        code=code,
+    )
+    usage = None if change.submission is None else change.submission.get("usage")
+    return failed(change.event, error, usage=usage)._replace(note=change.note)
+
+
+_GIVEN_UP: Mapping[str | None, tuple[str, str]] = {
+    "deadline": ("still ran after {:.0f} seconds, its deadline", "deadline_exceeded"),
+    "queue": ("was still queued after {:.0f} seconds", "stuck_in_queue"),
+}
+
+
+async def stray(owned: OwnedRun, command: CancelStray, _: Commit) -> Change | None:
     """Send the cancel of a submission that does not count once; if it is not acknowledged, have it sent again.
 
     Whatever keeps it from that stops the driving of no run.
@@ -106,9 +122,8 @@ async def stray(owned: OwnedRun, command: CancelStray) -> Change | None:
     operation = command.operation
     try:
         outcome = await _cancel_once(owned, operation, ContinuationToken.from_dict(unpack(record.token)))
-    except (Exception, asyncio.CancelledError) as error:  # the boundary of one submission
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    except BaseException as error:  # the boundary of one submission
+        if ends_the_task(error):
             raise
         return _cancel_again(owned, operation, record, None, f"{type(error).__name__}: {error}")
     if isinstance(outcome, Running):

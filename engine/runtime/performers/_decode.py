@@ -9,11 +9,12 @@ from ....nodes.operations.capabilities import Once, has_capability
 from ....nodes.operations.outcomes import Succeeded
 from ...core.book import Change
 from ...core.commands import Decode
-from .._shared import OwnedRun
-from ._results import conclude
+from ...core.replies import after_end
+from .._replies import change_of, reply_of
+from .._shared import Commit, OwnedRun
 
 
-async def perform(owned: OwnedRun, command: Decode) -> Change | None:
+async def perform(owned: OwnedRun, command: Decode, _: Commit) -> Change | None:
     """Read the stored outcome and go on as if it had just come."""
     work = await owned.work()
     operation = command.operation
@@ -26,4 +27,5 @@ async def perform(owned: OwnedRun, command: Decode) -> Change | None:
     assert isinstance(node, OperationNode)
     adapter = node.operation
     outcome = adapter.read(plain) if has_capability(adapter, Once) else Succeeded(value=plain)
-    return await conclude(owned, work, operation, outcome, stored=True)
+    meaning = after_end(operation, reply_of(outcome), owned.shared.clock(), owned.shared.random.random())
+    return await change_of(owned, work, meaning, outcome, stored=True)

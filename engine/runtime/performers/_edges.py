@@ -8,11 +8,11 @@ from ...core.book import Change
 from ...core.commands import EvaluateEdges
 from ...errors import ConditionError, NoEdgeTakenError
 from ...failures import describe
-from .._shared import OwnedRun
-from ._results import decide
+from .._changes import decide
+from .._shared import Commit, OwnedRun
 
 
-async def perform(owned: OwnedRun, command: EvaluateEdges) -> Change | None:
+async def perform(owned: OwnedRun, command: EvaluateEdges, _: Commit) -> Change | None:
     """The edges that the stored output takes, or that they still can't be evaluated."""
     work = await owned.work()
     if work is None or work.state.find(command.address) is None:

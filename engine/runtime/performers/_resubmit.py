@@ -1,4 +1,4 @@
-"""`Resubmit`: intend another submission of the same request, under the same key."""
+"""`Resubmit`: submit an operation again, with the same request under the same key."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from ...core import events
 from ...core.addresses import submission_key
 from ...core.book import Change
 from ...core.commands import Resubmit
-from .._shared import OwnedRun
+from .._shared import Commit, OwnedRun
+from ._submission import submit
 
 
-async def perform(owned: OwnedRun, command: Resubmit) -> Change | None:
-    """Get ready to send it again; the driver gives it a place before the intent is committed."""
+async def perform(owned: OwnedRun, command: Resubmit, commit: Commit) -> Change | None:
+    """Intend it once more, and send it."""
     operation = command.operation
     node = owned.node(operation.address.node)
     assert isinstance(node, OperationNode)
@@ -19,7 +20,8 @@ async def perform(owned: OwnedRun, command: Resubmit) -> Change | None:
     work = await owned.work()
     if work is None:
         return None
-    return Change(
+    intent = Change(
         events.SubmissionIntended(owned.shared.clock(), operation),
         note={"key": submission_key(work.nonce, operation)},
     )
+    return await submit(owned, work, intent, commit)

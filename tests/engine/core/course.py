@@ -12,12 +12,14 @@ from typing import assert_never
 from perdure.checkpoints.records import OperationRecord, RunStatus, Source, State
 from perdure.engine.core import commands as c
 from perdure.engine.core import events
+from perdure.engine.core._attempts import at_work
 from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.commands import Effect
 from perdure.engine.core.events import Event
 from perdure.engine.core.handles import meaning
 from perdure.engine.core.plan import EdgeKind, Plan
 from perdure.engine.core.policy import RESUBMISSIONS, Policies, Policy
+from perdure.engine.core.state import Activation
 
 from ..graphs import Choices
 from ..oracle import Fact
@@ -26,6 +28,11 @@ from .play import Play
 from .provider import Job, Provider
 
 S = State
+KINDS = ["function", "operation", "local", "asks", "agent"]
+"""`asks`: a function that asks in chains of its own. `agent`: operations one after the other, with others as tools."""
+CHAINS = {"first": 1, "second": 2, "third": 1}
+"""The chains of a function that asks, and how many operations each may have."""
+TURNS = 3
 ENDLESS = 5_000
 """Many more events than any of these runs needs."""
 
@@ -55,6 +62,8 @@ class Course:
         self.driver = Driver(self.play, self, late=True)
         self.driver.before_each = self._before_each
         self.driver.after_each = self._after_each
+        self._event: Event | None = None
+        self.turns: set[OperationAddress] = set()  # those that ended with calls, not with an output
         self._again: tuple[events.SubmissionIntended, str | None, int, float] | None = None
         self.provider = Provider()
         self.plan = plan
@@ -64,10 +73,7 @@ class Course:
         self.detours = detours
         self.failures = failures
         self.cancel_after = cancel_after
-        self.kinds = {
-            node.name: choices.one(["function", "operation", "local"] if operations else ["function"])
-            for node in plan.nodes
-        }
+        self.kinds = {node.name: choices.one(KINDS if operations else ["function"]) for node in plan.nodes}
         self.after_each: Callable[[Play], object] | None = None
 
     def run(self) -> Play:
@@ -95,6 +101,7 @@ class Course:
     def _before_each(self, event: Event) -> None:
         """Remember what is about to be sent again, and may be paid for a second time."""
         self._again = None
+        self._event = event
         if isinstance(event, events.SubmissionIntended):
             known = self.play.state.operation(event.operation)
             if known is not None and known.state is S.SUBMIT_UNKNOWN:
@@ -114,8 +121,20 @@ class Course:
 
     def _after_each(self) -> None:
         self._check_again()
+        operation: OperationAddress | None = getattr(self._event, "operation", None)
+        if operation is not None and operation.chain:
+            self._go_on(operation.address)
         if self.after_each is not None:
             self.after_each(self.play)
+
+    def _go_on(self, address: Address) -> None:
+        """What is at work in this process sees what has become of one of its other chains."""
+        activation = self.play.state.find(address)
+        if activation is None or activation.own is not S.RUNNING or self.play.state.open_operation(address):
+            return
+        effect = at_work(activation, address)
+        if effect not in self.driver.todo:
+            self.driver.todo.append(effect)
 
     # -- what happens next -------------------------------------------------------------------------------
 
@@ -230,22 +249,30 @@ class Course:
                     return None
                 if self.play.state.policy(operation.address.node).once and row.detail is None:
                     return events.FetchStarted(now, operation)
-                return self._poll(operation, row)
+                return self._ended(self._poll(operation, row))
             case c.Fetch(operation):
-                return self._poll(operation, self._row(operation))
+                return self._ended(self._poll(operation, self._row(operation)))
+            case c.Decode(operation) if operation in self.turns and self._row(operation).state is S.SUCCEEDED:
+                return self._next_turn(operation)
             case c.Decode(operation):
                 if self._failure(20):
-                    return events.AttemptFailed(
-                        now, operation.address, ending="undecodable", operation=operation
+                    return self._ended(
+                        events.AttemptFailed(
+                            now, operation.address, ending="undecodable", operation=operation
+                        )
                     )
-                return self._success(operation.address, operation)
+                return self._ended(self._success(operation.address, operation))
             case c.CancelRemote(operation):
-                return self._cancel(operation)
+                return self._ended(self._cancel(operation))
             case c.CancelStray(operation, submission):
-                key = self.play.state.strays[operation, submission]
-                cancelled = self.play.stored.submissions[key].handle
-                counts = self.provider.handle.get(operation)
-                assert counts is None or counts.handle != cancelled, "what is waited for is cancelled"
+                rows = self.play.stored.submissions
+                stray = rows[self.play.state.strays[operation, submission]]
+                counting = {
+                    row.handle
+                    for row in rows.values()
+                    if row.key.operation == stray.key.operation and row.fate == "accepted"
+                }
+                assert stray.handle not in counting, "what is waited for is cancelled"
                 return events.StrayCancelled(now, operation, submission)
             case c.Wake() | c.Hold() | c.Finish():
                 raise AssertionError(effect)
@@ -254,18 +281,73 @@ class Course:
 
     def _call(self, address: Address) -> Event | None:
         activation = self.play.state.find(address)
-        if activation is None or activation.state is not S.RUNNING:
+        if activation is None or activation.own is not S.RUNNING:
             return None
+        if self.kinds[address.node] == "asks":
+            return self._ask(address, activation)
         now, operation = self.play.now, OperationAddress(address, activation.attempt)
         if self._failure(15):
             return events.AttemptFailed(now, address, retryable=self.choices.chance(50))
         match self.kinds[address.node]:
-            case "operation":
+            case "operation" | "agent":
                 return events.SubmissionIntended(now, operation)
             case "local":
                 return events.Opened(now, operation, self.choices.one([0.0, 5.0]))
             case _:
                 return self._success(address, None)
+
+    def _ask(self, address: Address, activation: Activation) -> Event | None:
+        """A function goes on: it asks in one of its chains, waits, gives up, or returns, with or without waiting."""
+        if self._failure(10):
+            return events.AttemptFailed(self.play.now, address, retryable=self.choices.chance(50))
+        open_ = {chain for chain, _ in activation.open()}
+        free: list[tuple[str, int]] = []
+        for chain, most in CHAINS.items():
+            newest = activation.newest(chain)
+            number = 0 if newest is None else newest + 1
+            if chain not in open_ and number < most:
+                free.append((chain, number))
+        if free and self.choices.chance(80):
+            return self._open(OperationAddress(address, activation.attempt, *self.choices.one(free)))
+        if open_ and self.choices.chance(70):
+            return None
+        return self._success(address, None)
+
+    def _open(self, operation: OperationAddress) -> Event:
+        if self.choices.chance(20):
+            return events.Opened(self.play.now, operation, self.choices.one([0.0, 5.0]))
+        return events.SubmissionIntended(self.play.now, operation)
+
+    def _next_turn(self, last: OperationAddress) -> Event | None:
+        """An agent goes on after a turn that ended with calls: it asks another agent, waits for that, or asks again."""
+        activation = self.play.state.find(last.address)
+        if activation is None or activation.own is not S.RUNNING:
+            return None
+        call = last._replace(chain=f"call {last.number}", number=0)
+        if activation.newest(call.chain) is None and self.choices.chance(60):
+            return self._open(call)
+        if activation.open() and self.choices.chance(70):
+            return None
+        return events.SubmissionIntended(self.play.now, last._replace(number=last.number + 1))
+
+    def _ended(self, event: Event | None) -> Event | None:
+        """What the end of an operation means: where it is of another chain, or a turn, its activation goes on."""
+        match event:
+            case events.Succeeded(at=at, operation=OperationAddress() as operation):
+                row = self._row(operation)
+                if operation.chain:
+                    return events.OperationEnded(at, operation, "succeeded")
+                turn = self.kinds[operation.address.node] == "agent" and operation.number + 1 < TURNS
+                if turn and row.state in (S.WAITING, S.CANCELLING) and self.choices.chance(60):
+                    self.turns.add(operation)
+                    return events.OperationEnded(at, operation, "succeeded")
+            case events.AttemptFailed(at=at, operation=OperationAddress() as operation) if operation.chain:
+                return events.OperationEnded(at, operation, event.ending)
+            case events.Cancelled(at=at, operation=OperationAddress() as operation) if operation.chain:
+                return events.OperationEnded(at, operation, "cancelled")
+            case _:
+                pass
+        return event
 
     def _submit(self, operation: OperationAddress) -> Event:
         row, now = self._row(operation), self.play.now

@@ -16,7 +16,7 @@ from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.commands import Command, Effect
 from perdure.engine.core.errors import IllegalEventError
 from perdure.engine.core.events import Event
-from perdure.engine.core.pending import due, interrupted, pending
+from perdure.engine.core.pending import consumed, due, interrupted, pending
 
 from .play import Play
 
@@ -120,6 +120,10 @@ class Driver:
         self.play.crash()
         for operation in interrupted(self.play.state):
             self.apply(events.SubmissionUnknown(self.play.now, operation))
+        for operation in consumed(self.play.state):
+            self.apply(
+                events.AttemptFailed(self.play.now, operation.address, ending="lost", operation=operation)
+            )
         self.todo.clear()
         self.wakes.clear()
         self.held.clear()

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perdure.checkpoints.codec import pack, unpack
-from perdure.checkpoints.records import ActivationKey, ActivationRecord, OperationKey, RunStatus, State
+from perdure.checkpoints.records import (
+    ActivationKey,
+    ActivationRecord,
+    OperationKey,
+    OperationRecord,
+    RunStatus,
+    State,
+)
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress, parse_address
 from perdure.engine.core.commands import Call, Command, Decode, Finish, Save
@@ -96,11 +103,15 @@ class Play:
         before = Before({a: row.state for a, row in self.rows.items()})
         if self.checked:
             before.pending = self.pending()
+        if isinstance(event, events.RunRetried):
+            self._forget_parked()
         commands = advance(self.state, event)
         self.commands.append(commands)
         self.stored.write(commands, status=self.state.status, outcome=self.state.outcome)
         self._write(event)
-        if not isinstance(event, events.HandleFound | events.StrayCancelled):  # these happen to ended runs too
+        if not isinstance(
+            event, events.HandleFound | events.StrayCancelled
+        ):  # these happen to ended runs too
             self.finished = None
         for command in commands:
             self._look_at(command)
@@ -185,11 +196,24 @@ class Play:
         """The activations that are stored."""
         return self.stored.by_address()
 
-    def operation(self, which: str) -> OperationAddress:
-        """The activation's operation of its current attempt."""
+    def operation(self, which: str, chain: str = "", number: int = 0) -> OperationAddress:
+        """An operation of the activation's current attempt (default: its own chain's first)."""
         address = at(which)
         row = self.rows.get(address)
-        return OperationAddress(address, 1 if row is None else row.attempt)
+        return OperationAddress(address, 1 if row is None else row.attempt, chain, number)
+
+    def ask(self, which: str, *chains: str, number: int = 0) -> None:
+        """An operation of each of these chains is submitted, and waits."""
+        for chain in chains:
+            operation = self.operation(which, chain, number)
+            self.apply(events.SubmissionIntended(self.now, operation))
+            self.apply(events.Submitted(self.now, operation))
+
+    def end(
+        self, which: str, chain: str, ending: events.OperationEnding = "succeeded", *, number: int = 0
+    ) -> None:
+        """An operation ends, its activation goes on."""
+        self.apply(events.OperationEnded(self.now, self.operation(which, chain, number), ending))
 
     def states(self) -> dict[str, str]:
         """Every activation that ever was, by the name that people see."""
@@ -212,6 +236,10 @@ class Play:
     def live(self) -> list[Address]:
         """What can still move by itself or from outside."""
         return [address for address, row in self.rows.items() if row.state in LIVE]
+
+    def remaining(self) -> list[OperationRecord]:
+        """The operations that go on after their activation has ended."""
+        return self.stored.remaining()
 
     @property
     def ending(self) -> bool:
@@ -260,8 +288,12 @@ class Play:
         entry = Entry(word, event.at, node, path, pack(dict(data)))
         assert entry.event() == event, "the journal says something else"
         self.journal.append(entry)
-        fetched = isinstance(event, events.Fetched)
-        if fetched or (isinstance(event, events.AttemptFailed) and event.ending == "undecodable"):
+        kept = isinstance(event, events.Fetched) or (
+            isinstance(event, events.AttemptFailed | events.OperationEnded)
+            and event.ending in ("succeeded", "undecodable")
+        )
+        if kept:
+            assert isinstance(event, events.Fetched | events.AttemptFailed | events.OperationEnded)
             assert event.operation is not None
             self.stored.keep_outcome(OperationKey(*self._key(event.operation.address), *event.operation[1:]))
 
@@ -279,6 +311,12 @@ class Play:
                 self.finished = status
             case _:
                 assert not isinstance(command, Save) or command
+
+    def _forget_parked(self) -> None:
+        """What ran while only unknown fates were open of it is called again by a retry: the run had ended."""
+        for row in self.stored.activations.values():
+            if row.state is S.RUNNING and self.state.outcome is not None and not self.state.live:
+                del self.calls[Address(row.key.node, row.path), row.attempt]
 
     def _call(self, address: Address) -> None:
         row = self.rows[address]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from perdure.checkpoints.records import ActivationRecord, RunStatus, State
+from perdure.checkpoints.records import ActivationRecord, OperationRecord, RunStatus, State
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address
 from perdure.engine.core.commands import (
@@ -49,6 +49,7 @@ class Played(Protocol):
     def ending(self) -> bool: ...
     def undecided(self) -> list[Address]: ...
     def live(self) -> list[Address]: ...
+    def remaining(self) -> list[OperationRecord]: ...
     def facts(self) -> Mapping[Address, Fact]: ...
     def pending(self) -> list[Command]: ...
     def restored(self) -> RunState: ...
@@ -65,15 +66,20 @@ class Earlier(Protocol):
 
 def check_now(play: Played) -> None:
     """A run is finished exactly when nothing of it can move, and then it says so."""
-    live: list[object] = list(play.live())
+    live: list[object] = [*play.live(), *play.remaining()]
     if play.state.outcome is RunStatus.FAILED:  # these are parked until a retry
         live = [address for address in play.live() if play.rows[address].state is not S.SUBMIT_UNKNOWN]
+        live += [row for row in play.remaining() if row.state is not S.SUBMIT_UNKNOWN]
     if play.state.outcome is None:
         live += play.undecided()
     assert bool(live) == (play.finished is None), f"{live} are live, and the run is {play.finished}"
     assert play.state.live == len(live)
     assert play.finished in (None, play.state.outcome)
     states = {row.state for row in play.rows.values()}
+    states |= {state for opened in play.stored.opened().values() for state in opened}
+    for row in play.remaining():
+        if play.stored.activations[row.key.activation].state is S.SUCCEEDED:
+            assert row.state in (S.SUBMITTING, S.CANCELLING), f"{row.key} goes on for nobody"
     if play.state.outcome is not None:
         assert S.BACKOFF not in states, "something is to be tried again in a run that ends"
     if play.ending:
@@ -91,10 +97,14 @@ def check_retry(play: Played, commands: list[Command]) -> None:
     stopped = (S.FAILED, S.CANCELLED, S.READY)
     assert not [address for address, row in rows if row.state in stopped]
     assert {
-        command.operation.address if isinstance(command, Hold) else command.address
+        (command.operation.address, *command.operation[1:])
         for command in commands
-        if isinstance(command, Hold | Wake)
-    } == {address for address, row in rows if row.state is S.SUBMIT_UNKNOWN}
+        if isinstance(command, Hold | Wake) and command.operation is not None
+    } == {
+        (Address(row.key.node, row.path), *row.key[3:])
+        for row in play.stored.operations.values()
+        if row.state is S.SUBMIT_UNKNOWN
+    }
     assert {command.address for command in commands if isinstance(command, EvaluateEdges)} == set(
         play.undecided()
     )
@@ -126,7 +136,7 @@ def check_commands(play: Played, before: Earlier, event: events.Event, commands:
             if was in (S.SUCCEEDED, S.SKIPPED, S.FAILED, S.CANCELLED):
                 assert play.rows[address].state is was, f"{address} was {was} and moved"
     if play.finished is None:
-        moving = [row for row in play.rows.values() if row.state is S.SUBMITTING]
+        moving = [row for row in play.stored.operations.values() if row.state is S.SUBMITTING]
         assert moving or pending, "nothing is under way in a run that goes on"
     else:
         assert Finish(play.finished) in pending
@@ -146,6 +156,7 @@ def check_whole(play: Played) -> None:
     instances = oracle.instances()
     for scope, path in instances:
         _check_concurrency(play, oracle, scope, path)
+    instances = {one: is_open or one in play.stored.held_open() for one, is_open in instances.items()}
     assert {(r.scope, r.path): r.open for r in play.stored.scopes.values()} == instances
     assert {(scope.scope, scope.path) for scope in play.state.scopes.values()} == {
         (0, ()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from perdure.checkpoints.records import (
     ActivationColumns,
@@ -31,6 +31,7 @@ from perdure.engine.core.commands import (
 )
 
 S = State
+URGENT = (S.SUBMITTING, S.CANCELLING, S.WAITING, S.BACKOFF, S.SUBMIT_UNKNOWN)
 LIVE = (S.RUNNING, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.WAITING, S.BACKOFF, S.CANCELLING)
 
 
@@ -75,7 +76,7 @@ class Rows:
                         open=is_open,
                     )
                     known = self.scopes.get(scope.number)
-                    assert known == (None if is_open else replace(record, open=True))
+                    assert known == (None if is_open else record._replace(open=True))
                     self.scopes[scope.number] = record
                 case _:
                     pass
@@ -96,7 +97,7 @@ class Rows:
             error=None,
             has_result=False,
         )
-        self.activations[key] = replace(known, **columns)
+        self.activations[key] = known._replace(**columns)
 
     def _operation(self, key: OperationKey, columns: OperationColumns) -> None:
         known = self.operations.get(key) or OperationRecord(
@@ -118,7 +119,7 @@ class Rows:
             error=None,
             has_outcome=False,
         )
-        self.operations[key] = replace(known, **columns)  # pyright: ignore[reportArgumentType]  # the core sets no payloads
+        self.operations[key] = known._replace(**columns)  # pyright: ignore[reportArgumentType]  # the core sets no payloads
 
     def _submission(self, key: SubmissionKey, columns: SubmissionColumns) -> None:
         known = self.submissions.get(key) or SubmissionRecord(
@@ -134,11 +135,11 @@ class Rows:
             error=None,
             usage=None,
         )
-        self.submissions[key] = replace(known, **columns)
+        self.submissions[key] = known._replace(**columns)
 
     def keep_outcome(self, key: OperationKey) -> None:
         """A driver stores what the operation gave in the transition that says so."""
-        self.operations[key] = replace(self.operations[key], has_outcome=True)
+        self.operations[key] = self.operations[key]._replace(has_outcome=True)
 
     def _path(self, key: ActivationKey) -> tuple[int, ...]:
         return (*self.scopes[key.scope].path, key.item) if key.scope else ()
@@ -150,14 +151,48 @@ class Rows:
         return Address(key.node, self.activations[key].path)
 
     def by_address(self) -> dict[Address, ActivationRecord]:
-        """The activations with the state that people see: that of their open operation where they have one."""
-        found = {Address(row.key.node, row.path): row for row in self.activations.values()}
+        """The activations with the state that people see: the most urgent of what is open of those that go on."""
+        found: dict[Address, ActivationRecord] = {}
+        opened = self.opened()
+        for row in self.activations.values():
+            address, states = Address(row.key.node, row.path), opened.get(row.key, [])
+            if not row.state.terminal and states:
+                states = states if row.state is S.RUNNING else [*states, row.state]
+                row = row._replace(state=next(state for state in URGENT if state in states))
+            found[address] = row
+        return found
+
+    def opened(self) -> dict[ActivationKey, list[State]]:
+        """The states of the operations that have not ended, by their activation."""
+        found: dict[ActivationKey, list[State]] = {}
+        chains: set[tuple[ActivationKey, str]] = set()
         for operation in self.operations.values():
             if not operation.state.terminal:
-                address = Address(operation.key.node, operation.path)
-                assert found[address].state is S.RUNNING, f"{address} is at work and its row says otherwise"
-                assert found[address].attempt == operation.key.attempt
-                found[address] = replace(found[address], state=operation.state)
+                key = operation.key.activation
+                assert self.activations[key].attempt == operation.key.attempt, f"{key} left it behind"
+                assert (key, operation.key.chain) not in chains, f"two of one chain of {key} are open"
+                chains.add((key, operation.key.chain))
+                found.setdefault(key, []).append(operation.state)
+        return found
+
+    def remaining(self) -> list[OperationRecord]:
+        """The operations that have not ended, of activations that have."""
+        return [
+            operation
+            for operation in self.operations.values()
+            if not operation.state.terminal and self.activations[operation.key.activation].state.terminal
+        ]
+
+    def held_open(self) -> set[tuple[int, tuple[int, ...]]]:
+        """The scope instances in which an activation has succeeded that has open operations, with those around them."""
+        found: set[tuple[int, tuple[int, ...]]] = set()
+        for operation in self.remaining():
+            if self.activations[operation.key.activation].state is S.SUCCEEDED:
+                number = operation.key.scope
+                while number:
+                    scope = self.scopes[number]
+                    found.add((scope.scope, scope.path))
+                    number = scope.parent
         return found
 
     def operation(self, address: OperationAddress) -> OperationRecord:
@@ -178,7 +213,8 @@ class Rows:
             for key, row in sorted(self.activations.items(), key=lambda entry: entry[0])
             if not open_only or key.scope in is_open
         ]
-        attempts = {row.key: row.attempt for row in activations if row.state is not S.SUCCEEDED}
+        attempts = {row.key: row.attempt for row in activations}
+        over = {row.key for row in activations if row.state is S.SUCCEEDED}
         return Loaded(
             run=self.run(),
             scopes=[
@@ -190,7 +226,11 @@ class Rows:
             operations=[
                 row
                 for key, row in sorted(self.operations.items(), key=lambda entry: entry[0])
-                if not open_only or attempts.get(key.activation) == key.attempt
+                if not open_only
+                or (
+                    attempts.get(key.activation) == key.attempt
+                    and not (key.activation in over and row.state.terminal)
+                )
             ],
             handles=[
                 row

@@ -259,7 +259,7 @@ SCENARIOS: dict[str, Scenario] = {
         cancels=["running", "running"],
         cancel_after=2,
         status=RunStatus.CANCELLED,
-        expected=["submitted b", "cancel_requested", "attempt_failed b"],
+        expected=["submitted b", "cancel_requested", "cancelled b"],
     ),
     "a timer": Scenario(timed, expected=["opened cool_down", "succeeded cool_down", "succeeded z"]),
 }

@@ -164,7 +164,7 @@ def draw_event(choices: Choices, play: Play) -> Event:
     address = choices.one(known)
     row = play.rows.get(address)
     attempt = choices.one([1, 2, 1 if row is None else row.attempt])
-    chain, number = choices.one([("", 0), ("", 0), ("", 1), ("key", 0)])
+    chain, number = choices.one([("", 0), ("", 0), ("", 1), ("key", 0), ("key", 0), ("key", 1), ("other", 0)])
     given: dict[str, Any] = {}
     for field in fields(kind):
         match field.name:
@@ -183,7 +183,11 @@ def draw_event(choices: Choices, play: Play) -> Event:
             case "items":
                 given["items"] = choices.number(0, 2)
             case "ending":
-                given["ending"] = choices.one(["failed", "undecodable"])  # the latter of an operation alone
+                given["ending"] = choices.one(
+                    ["succeeded", "failed", "cancelled", "undecodable", "lost"]
+                    if kind is events.OperationEnded
+                    else ["failed", "undecodable"]  # the latter of an operation alone
+                )
             case "submission":
                 given["submission"] = choices.number(0, 2)
             case "source":

@@ -118,6 +118,50 @@ def ended(way: Callable[[Play], object]) -> Play:
     return play
 
 
+def turned() -> Play:
+    """A turn of its own chain has ended, and another one is to follow."""
+    play = waiting()
+    play.end("b", "")
+    return play
+
+
+def asking() -> Play:
+    """Its function asked, and the answer is waited for."""
+    play = beside()
+    play.ask("b", "key")
+    return play
+
+
+def asking_submitting() -> Play:
+    play = beside()
+    play.apply(events.SubmissionIntended(play.now, play.operation("b", "key")))
+    return play
+
+
+def asked_and_failed() -> Play:
+    play = asking()
+    play.apply(events.AttemptFailed(play.now, at("b")))
+    return play
+
+
+def asked_and_returned() -> Play:
+    play = asking()
+    play.apply(events.Succeeded(play.now, at("b")))
+    return play
+
+
+def asked_and_cancelled() -> Play:
+    play = asking()
+    play.cancel()
+    return play
+
+
+def answered() -> Play:
+    play = asking()
+    play.end("b", "key")
+    return play
+
+
 def cancelled() -> Play:
     play = cancelling()
     play.cancelled("b")
@@ -154,7 +198,17 @@ SITUATIONS: dict[str, Callable[[], Play]] = {
     "failed": lambda: ended(lambda play: play.fail("b")),
     "skipped": lambda: beside(skipped=True),
     "cancelled": cancelled,
+    "turned": turned,
 }
+ASKING: dict[str, Callable[[], Play]] = {
+    "asking": asking,
+    "asking, submitting": asking_submitting,
+    "asked and failed": asked_and_failed,
+    "asked and returned": asked_and_returned,
+    "asked and cancelled": asked_and_cancelled,
+    "answered": answered,
+}
+"""b with an operation of another chain, which is what events are about here."""
 
 Taken: TypeAlias = Mapping[type[Any], State]
 OPERATION_ENDS: Taken = {events.Succeeded: S.SUCCEEDED, events.AttemptFailed: S.BACKOFF}
@@ -184,20 +238,23 @@ TAKEN: dict[str, Taken] = {
         events.TokenAdvanced: S.WAITING,
         events.FetchStarted: S.WAITING,
         events.Fetched: S.WAITING,
+        events.OperationEnded: S.RUNNING,
         events.GivenUp: S.CANCELLING,
     },
     "fetching": {
         **OPERATION_ENDS,
         events.TokenAdvanced: S.WAITING,
         events.Fetched: S.WAITING,
+        events.OperationEnded: S.RUNNING,
         events.GivenUp: S.CANCELLING,
     },
-    "fetched": OPERATION_ENDS,
+    "fetched": {**OPERATION_ENDS, events.OperationEnded: S.RUNNING},
     "given up": {
         **OPERATION_ENDS,
         events.Cancelled: S.BACKOFF,
         events.TokenAdvanced: S.CANCELLING,
         events.Fetched: S.CANCELLING,
+        events.OperationEnded: S.RUNNING,
     },
     "cancelling": {
         events.Succeeded: S.SUCCEEDED,
@@ -205,6 +262,7 @@ TAKEN: dict[str, Taken] = {
         events.Cancelled: S.CANCELLED,
         events.TokenAdvanced: S.CANCELLING,
         events.Fetched: S.CANCELLING,
+        events.OperationEnded: S.CANCELLED,
     },
     "call cancelling": {
         events.Succeeded: S.SUCCEEDED,
@@ -218,8 +276,48 @@ TAKEN: dict[str, Taken] = {
     "failed": {},
     "skipped": {},
     "cancelled": {},
+    "turned": {events.Succeeded: S.SUCCEEDED, events.AttemptFailed: S.FAILED},
 }
 """What can happen to b where, and what it then is."""
+GOES_ON: Taken = {
+    events.TokenAdvanced: S.WAITING,
+    events.FetchStarted: S.WAITING,
+    events.Fetched: S.WAITING,
+}
+TAKEN_ASKING: dict[str, Taken] = {
+    "asking": {**GOES_ON, events.OperationEnded: S.RUNNING, events.GivenUp: S.CANCELLING},
+    "asking, submitting": {
+        events.Submitted: S.WAITING,
+        events.SubmissionRefused: S.BACKOFF,
+        events.SubmissionUnknown: S.SUBMIT_UNKNOWN,
+    },
+    "asked and failed": {**GOES_ON, events.OperationEnded: S.BACKOFF, events.GivenUp: S.CANCELLING},
+    "asked and returned": {
+        events.TokenAdvanced: S.SUCCEEDED,
+        events.Fetched: S.SUCCEEDED,
+        events.OperationEnded: S.SUCCEEDED,
+    },
+    "asked and cancelled": {
+        events.TokenAdvanced: S.CANCELLING,
+        events.Fetched: S.CANCELLING,
+        events.OperationEnded: S.CANCELLING,
+    },
+    "answered": {},
+}
+"""What can happen to its operation of another chain, and what b then is."""
+ABOUT_ITSELF: dict[str, Taken] = {
+    "asking": {events.Succeeded: S.SUCCEEDED, events.AttemptFailed: S.WAITING},
+    "asking, submitting": {events.Succeeded: S.SUCCEEDED, events.AttemptFailed: S.SUBMITTING},
+    "asked and failed": {},
+    "asked and returned": {},
+    "asked and cancelled": {
+        events.Succeeded: S.SUCCEEDED,
+        events.AttemptFailed: S.FAILED,
+        events.Cancelled: S.CANCELLED,
+    },
+    "answered": {events.Succeeded: S.SUCCEEDED, events.AttemptFailed: S.BACKOFF},
+}
+"""What can happen to b itself meanwhile: its function goes on."""
 HANDLES: dict[str, State | None] = {
     "unknown": S.WAITING,
     "held": S.WAITING,
@@ -235,6 +333,7 @@ HANDLES: dict[str, State | None] = {
     "undecided": None,
     "failed": None,
     "cancelled": None,
+    "turned": None,
 }
 """Where a handle that turns up is adopted (what b then is) or is a second one (None)."""
 
@@ -248,6 +347,7 @@ MORE: dict[type[Any], dict[str, Any]] = {
     events.FateDecided: {"reply": "resubmit"},
     events.HandleFound: {"submission": 1, "source": "found"},
     events.StrayCancelled: {"submission": 1},
+    events.OperationEnded: {"ending": "succeeded"},
 }
 
 
@@ -270,6 +370,7 @@ def test_every_event_is_tried() -> None:
     assert len(set(NAMES.values())) == len(NAMES)
     assert len(ABOUT_ONE) == len(NAMES) - 4
     assert set(TAKEN) == set(SITUATIONS)
+    assert set(TAKEN_ASKING) == set(ABOUT_ITSELF) == set(ASKING)
 
 
 @pytest.mark.parametrize("kind", ABOUT_ONE)
@@ -288,6 +389,36 @@ def test_an_event_is_taken_where_it_can_happen_and_refused_elsewhere(situation: 
         assert play.of("b") == TAKEN[situation][kind]
     else:
         refused(play, event)
+
+
+@pytest.mark.parametrize("of_operation", [True, False])
+@pytest.mark.parametrize("kind", ABOUT_ONE)
+@pytest.mark.parametrize("situation", ASKING)
+def test_so_it_is_where_the_operation_is_of_another_chain(
+    situation: str, kind: type[Any], of_operation: bool
+) -> None:
+    play = ASKING[situation]()
+    event = make(kind, play, play.operation("b", "key"), of_operation=of_operation)
+    itself = getattr(event, "operation", None) is None
+    taken = (ABOUT_ITSELF if itself else TAKEN_ASKING)[situation]
+    if kind is events.HandleFound and situation != "asking, submitting":
+        was = play.of("b")
+        play.apply(event)
+        assert play.of("b") == was
+        assert play.state.strays
+    elif kind in taken:
+        play.apply(event)
+        assert play.of("b") == taken[kind]
+    else:
+        refused(play, event)
+
+
+@pytest.mark.parametrize("ending", ["failed", "incomplete", "expired", "cancelled", "undecodable", "lost"])
+def test_an_activation_goes_on_after_an_end_of_its_own_chain_only_where_that_is_a_success(
+    ending: Any,
+) -> None:
+    play = waiting()
+    refused(play, events.OperationEnded(play.now, play.operation("b"), ending))
 
 
 @pytest.mark.parametrize("kind", ABOUT_ONE)
@@ -358,6 +489,8 @@ def test_no_way_leads_out_of_an_end_but_a_new_start_of_what_failed_or_was_cancel
     assert ways == {
         (True, Move.START, S.FAILED, S.RUNNING),
         (True, Move.START, S.CANCELLED, S.RUNNING),
+        (True, Move.BACK_OFF, S.FAILED, S.BACKOFF),
+        (True, Move.BACK_OFF, S.CANCELLED, S.BACKOFF),
     }
 
 
@@ -394,7 +527,29 @@ def roads() -> Iterator[None]:
             has_operation = play.state.operation(play.operation("b")) is not None
             play.apply(make(kind, play, play.operation("b"), of_operation=has_operation))
         yield
-    for situation in ("submitting", "unknown", "held", "given up", "waiting", "undecodable"):
+    for situation, taken in TAKEN_ASKING.items():
+        for kind in taken:
+            play = ASKING[situation]()
+            play.apply(make(kind, play, play.operation("b", "key"), of_operation=True))
+        yield
+    play = asking()
+    play.end("b", "key", "lost")
+    yield
+    for way in (Play.fail, Play.cancelled):  # what it asked is of unknown fate until after the retry
+        sketch = Sketch("a")
+        for name in ("b", "c"):
+            sketch.edge("a", name)
+        sketch.join(("b", "c"), "z")
+        play = Play(sketch.plan("z")).begin()
+        play.succeed("a")
+        operation = play.operation("b", "key")
+        play.apply(events.SubmissionIntended(play.now, operation))
+        play.apply(events.SubmissionUnknown(play.now, operation))
+        play.fail("c")
+        way(play, "b")
+        play.retry()
+        yield
+    for situation in ("submitting", "unknown", "held", "given up", "waiting", "undecodable", "fetching"):
         play = SITUATIONS[situation]()
         operation = play.operation("b")
         match situation:
@@ -404,6 +559,8 @@ def roads() -> Iterator[None]:
                 play.apply(events.FateDecided(play.now, operation, "fail"))
             case "undecodable" | "waiting":
                 play.apply(events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation))
+            case "fetching":
+                play.apply(events.AttemptFailed(play.now, at("b"), ending="lost", operation=operation))
             case _:
                 play.fail("b", retryable=False)
         yield

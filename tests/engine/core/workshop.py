@@ -52,9 +52,10 @@ class Workshop:
                     driver, operation, at_once(self._adapter(operation).poll(self.tokens[operation]))
                 )
             case c.CancelRemote(operation):
-                return self._outcome(
-                    driver, operation, at_once(self._adapter(operation).cancel(self.tokens[operation]))
-                )
+                outcome = at_once(self._adapter(operation).cancel(self.tokens[operation]))
+                if isinstance(outcome, Cancelled):
+                    return events.Cancelled(now, operation.address, operation=operation)
+                return self._outcome(driver, operation, outcome)
             case c.Decode() | c.EvaluateEdges() | c.Find() | c.Fetch() | c.CancelStray():
                 raise AssertionError(f"{effect} is in none of these scenarios")
             case c.Wake() | c.Hold() | c.Finish():

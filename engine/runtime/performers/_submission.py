@@ -1,4 +1,4 @@
-"""`Submit`: send a request whose intent is committed, and say what is known of it then.
+"""A submission, whole: the intent, the sending, the token. `Call` and `Resubmit` end in it.
 
 The order is the promise: the intent (the complete request and its key) is committed before, the token right after. When
 the process dies
@@ -10,7 +10,6 @@ the process dies
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from ....checkpoints.codec import pack, unpack
@@ -25,53 +24,77 @@ from ...core.addresses import OperationAddress, submission_key
 from ...core.book import Change
 from ...core.commands import Submit
 from ...core.policy import Policy, poll_interval
-from ...failures import describe, said, sentence
-from .._shared import OwnedRun
+from ...failures import describe, said
+from .._changes import unknown
+from .._hand_over import leave_handle
+from .._shared import Commit, OwnedRun, Work, ends_the_task
 
 log = logging.getLogger("perdure")
 
 
-async def perform(owned: OwnedRun, command: Submit) -> Change | None:
-    """Send the request once."""
-    work = await owned.work()
-    if work is None:
-        return None
-    operation = command.operation
+async def submit(owned: OwnedRun, work: Work, intent: Change, commit: Commit) -> Change | None:
+    """Commit the intent, send the request, commit the token: not interrupted by cancellation.
+
+    Holds one of the executor's places until the provider has replied. Returns what is to be committed where it did not
+    give a handle.
+    """
+    assert isinstance(intent.event, events.SubmissionIntended)
+    operation = intent.event.operation
+    async with owned.shared.place() as place:
+        with owned.shared.shield():  # from before the intent's commit, so that nobody cancels in between
+            if not await commit(intent, then=Submit(operation)):
+                return None
+            reply = await _send(owned, work, operation, intent)
+            place.leave()
+            if not isinstance(reply.event, events.Submitted):
+                await commit(reply)
+                return None
+            try:
+                await commit(reply, tell=False)
+            except Exception as error:  # whatever it is, the handle must not be lost with it
+                known = work.state.operation(operation)
+                number = 1 if known is None else known.submission
+                raise await leave_handle(owned, reply, number, error) from error
+    return None
+
+
+async def _send(owned: OwnedRun, work: Work, operation: OperationAddress, intent: Change) -> Change:
+    """Send the request once: what is known of it then."""
     node = owned.node(operation.address.node)
     assert isinstance(node, OperationNode)
-    request = work.requests.pop(operation, None)
+    request = None if intent.operation is None else intent.operation.get("request")
     if request is None:
         request = await work.values.stored(Request(work.state.operation_key(operation)))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
     try:
         token = await node.operation.submit(unpack(request.data), submission_key(work.nonce, operation))
+        data = token.to_dict()
+        packed = pack(data)  # what can't be kept is no handle
     except SubmissionRejectedError as error:
         return _refused(owned, operation, error)
-    except (Exception, asyncio.CancelledError) as error:  # any other error: an unknown fate
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    except BaseException as error:  # any other error: an unknown fate
+        if ends_the_task(error):
             raise  # the wait for it has an end; what it raises by itself is an error as any other
         return unknown(owned, operation, _may_have_accepted(error))
     at = owned.shared.clock()
-    poll_after = first_poll(node.operation, token, owned.policy(node.name), owned)
-    data = token.to_dict()
+    poll_after = _first_poll(node.operation, token, owned.policy(node.name), owned)
     return Change(
-        events.Submitted(at, operation, poll_after, handle_text(token)),
-        operation={"token": pack(data)},
+        events.Submitted(at, operation, poll_after, token.handle_text),
+        operation={"token": packed},
         note={"token": data},
     )
 
 
-def first_poll(adapter: Operation, token: ContinuationToken, policy: Policy, owned: OwnedRun) -> float:
-    """Seconds until a fresh token is asked after."""
+def _first_poll(adapter: Operation, token: ContinuationToken, policy: Policy, owned: OwnedRun) -> float:
+    """Seconds until a fresh token is asked after. Nothing that the adapter says may keep it from being committed."""
     if has_capability(adapter, Paced):
-        return adapter.poll_after(token)
+        try:
+            return float(adapter.poll_after(token))
+        except BaseException as error:
+            if ends_the_task(error):
+                raise
+            log.exception("run %s: %s did not say when to poll", owned.run_id, adapter.provider)
     return poll_interval(policy, 0.0, owned.shared.random.random())
-
-
-def handle_text(token: ContinuationToken) -> str:
-    """The provider's id or ids in one line."""
-    return " ".join(str(value) for value in token.handle.values() if isinstance(value, str | int))
 
 
 def _refused(owned: OwnedRun, operation: OperationAddress, error: SubmissionRejectedError) -> Change:
@@ -99,22 +122,3 @@ def _may_have_accepted(error: BaseException) -> SubmissionUnknownError:
     )
     told.__cause__ = error
     return told
-
-
-def unknown(owned: OwnedRun, operation: OperationAddress, error: SubmissionUnknownError) -> Change:
-    """The provider may have accepted the submission."""
-    failure = describe(error)
-    packed = pack(failure)
-    log.warning(
-        "run %s: the fate of the submission of %s is unknown (%s)", owned.run_id, operation, sentence(failure)
-    )
-    return Change(
-        events.SubmissionUnknown(
-            owned.shared.clock(), operation, owned.shared.random.random(), error.retry_after
-        ),
-        {"error": packed},
-        operation={"error": packed},
-        submission={"error": packed},
-        failure=failure,
-        cause=error,
-    )
