@@ -31,6 +31,8 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    __hash__ = str.__hash__  # Enum's own is a Python function, and states are looked up at every step
+
     @property
     def finished(self) -> bool:
         return self in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
@@ -51,6 +53,8 @@ class State(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
     LOST = "lost"
+
+    __hash__ = str.__hash__  # as above
 
     @property
     def terminal(self) -> bool:

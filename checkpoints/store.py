@@ -38,7 +38,10 @@ class Store(Protocol):
     # -- ownership ---------------------------------------------------------------------------------------
 
     async def register(self) -> str:
-        """Become an executor: take the kernel lock, start the lease, return the executor's id."""
+        """Become an executor: take the kernel lock, start the lease, return the executor's id.
+
+        What a call that was cancelled may have taken is given back by `unregister`, and when the store is left.
+        """
         ...
 
     async def unregister(self) -> None:

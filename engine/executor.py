@@ -13,20 +13,19 @@ from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 from ..checkpoints.codec import pack
-from ..checkpoints.errors import RunExistsError, StaleFenceError, StoreError, ValueNotStorableError
+from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
 from ._run_ids import check_run_id
 from .core import events
+from .core.addresses import Address
 from .core.book import Change
-from .core.commands import Effect
 from .core.plan import Plan
 from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
-from .fates import fate_data, undecided_address
+from .fates import fate_data, require_possible, undecided_address
 from .graph import Workflow
 from .run import Run
-from .runtime import _signals as signals
 from .runtime._admission import (
     require_granted,
     require_same_input,
@@ -34,9 +33,9 @@ from .runtime._admission import (
     why_not,
     workflow_of,
 )
+from .runtime._claims import Claims
 from .runtime._driver import Driver
 from .runtime._garbage import raise_threshold, restore_threshold
-from .runtime._recovery import recover, retry
 from .runtime._runtime import Runtime
 from .runtime._signal_watch import SignalWatch
 from .runtime._term_signal import TermSignal
@@ -69,10 +68,11 @@ def shielded(
     """Let a verb run to its end also when its caller is cancelled: what it has committed must be followed up."""
 
     @wraps(verb)
-    async def whole(self: Executor, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.whole(verb(self, *args, **kwargs))
+    async def shielded_verb(self: Executor, *args: P.args, **kwargs: P.kwargs) -> T:
+        self._require_running()  # pyright: ignore[reportPrivateUsage]  # its own
+        return await self._shielded(verb.__name__, verb(self, *args, **kwargs))  # pyright: ignore[reportPrivateUsage]
 
-    return whole
+    return shielded_verb
 
 
 class Executor:
@@ -107,12 +107,9 @@ class Executor:
         self._runtime = Runtime(store, clock=clock)
         self._signals = SignalWatch(self._runtime)
         self._term = TermSignal()
-        # One taking-up at a time: a second claim would make the first one stale.
-        self._taking = asyncio.Lock()
+        self._claims = Claims(self._runtime)
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._verbs: set[asyncio.Task[Any]] = set()
-        self._starting: dict[str, asyncio.Future[None]] = {}
         for workflow in workflows:
             self._runtime.know(workflow)
 
@@ -123,12 +120,12 @@ class Executor:
             raise ExecutorStoppedError("An executor can be entered once: make another for another time.")
         await self._store.__aenter__()
         try:
-            await self._store.register()
+            executor = await self._store.register()
         except BaseException:
             await self._store.__aexit__(None, None, None)
             raise
         self._group = self._runtime.tasks = await asyncio.TaskGroup().__aenter__()
-        self._watch = self._runtime.create_task(self._signals.watch())
+        self._watch = self._runtime.create_task(self._signals.watch(executor))
         self._term.install()
         if self._gc_threshold is not None:
             raise_threshold(self._gc_threshold)
@@ -175,12 +172,14 @@ class Executor:
             )
         )
         runtime.cancel_idle()
-        busy = runtime.busy() | self._verbs
-        if busy:
-            await asyncio.wait(busy, timeout=self._grace)
-        for task in list(runtime.working):
-            task.cancel()
-        runtime.shared.threads.close()
+        busy = runtime.busy()
+        try:
+            if busy:
+                await asyncio.wait(busy, timeout=self._grace)
+        finally:  # also when whoever leaves does not want to wait any longer
+            for task in list(runtime.working):
+                task.cancel()
+            runtime.shared.threads.close()
 
     # -- runs --------------------------------------------------------------------------------------------
 
@@ -192,7 +191,7 @@ class Executor:
         `WorkflowInvalidError`, `ValueNotStorableError` for an input that can't be stored, `InputMismatchError`
         for a known id with another input or workflow, `WorkflowChangedError`, `StoreError`.
         """
-        self._running()
+        self._require_running()
         plan = self._runtime.know(workflow)
         run_id = self._new_id() if run_id is None else check_run_id(run_id)
         try:
@@ -212,63 +211,37 @@ class Executor:
     @shielded
     async def _take_up(self, record: RunRecord) -> None:
         """Drive a run on, if it has not ended and nobody drives it."""
-        async with self._taking:
-            if not record.status.finished and await self._free(record):
-                claim = await self._store.claim(record.id)
-                if claim.granted:
-                    async with self._runtime.given_back(claim.run):
-                        await recover(self._runtime, [claim.run])
+        if not record.status.finished:
+            await self._claims.take(record)
 
     async def _create(
         self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
     ) -> RunRecord | None:
         """Insert the run with its first transition; None when there is one with that id."""
         now = self._runtime.shared.clock()
-        blank = RunRecord(
-            key=0,
-            id=run_id,
-            workflow=plan.workflow,
-            signature=workflow.signature,
-            nonce=secrets.token_hex(8),
-            status=RunStatus.RUNNING,
-            outcome=None,
-            created_at=now,
-            updated_at=now,
-            finished_at=None,
-            input_digest=b"",
-            owner=None,
-            fence=1,
-            position=0,
-            error=None,
-            policies=None,
-        )
-        owned = self._runtime.owned_run(blank, plan, workflow)
-        driver = Driver(self._runtime, owned, blank, RunState(plan=plan))
+        nonce = secrets.token_hex(8)
+        owned = self._runtime.new_run(run_id, workflow)
+        driver = Driver(self._runtime, owned, RunState(plan=plan), nonce=nonce)
         transition, effects = driver.step([Change(events.RunStarted(now, owned.policies))])
         new = NewRun(
             id=run_id,
             workflow=plan.workflow,
             signature=workflow.signature,
-            nonce=blank.nonce,
+            nonce=nonce,
             input=value,
         )
-        starting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._starting.setdefault(run_id, starting)
-        try:
-            record = await self._store.create(new, workflow.plan_record, transition)
+        with self._claims.starting(run_id):
+            try:
+                record = await self._store.create(new, workflow.plan_record, transition)
+            except RunExistsError:
+                return None
+            except asyncio.CancelledError:  # the insert is queued and goes on without its caller
+                if not self._runtime.shared.stopping:
+                    self._runtime.create_task(self._create_after_all(workflow, plan, run_id, value))
+                raise
             driver.created(record, value)
             self._runtime.keep(owned)
             self._runtime.adopt(driver)
-        except RunExistsError:
-            return None
-        except asyncio.CancelledError:  # the insert is queued and goes on without its caller
-            if not self._runtime.shared.stopping:
-                self._runtime.create_task(self._create_after_all(workflow, plan, run_id, value))
-            raise
-        finally:
-            starting.set_result(None)
-            if self._starting.get(run_id) is starting:
-                del self._starting[run_id]
         driver.perform(effects)
         return record
 
@@ -290,15 +263,12 @@ class Executor:
         Raises `RunNotFoundError`, `RunOwnedError` when another living process drives it,
         `WorkflowUnknownError`, `WorkflowChangedError`.
         """
-        self._running()
-        record = await self._find(run_id)
+        return await self._resume(await self._find(run_id))
+
+    async def _resume(self, record: RunRecord) -> Run[Any]:
         workflow = await workflow_of(self._runtime, record)
-        async with self._taking:
-            if not record.status.finished and await self._free(record):
-                claim = require_granted(await self._store.claim(run_id))
-                if not claim.run.status.finished:
-                    async with self._runtime.given_back(claim.run):
-                        await recover(self._runtime, [claim.run])
+        if not record.status.finished:
+            require_granted(await self._claims.take(record))
         await self._runtime.ended_runs.follow_unsettled(record.key)
         return Run(self._runtime, record, workflow)
 
@@ -309,13 +279,9 @@ class Executor:
         Runs of other workflows, changed workflows and other owners are left alone and reported. What runs that have
         ended have left at their providers is cancelled, as `resume` does.
         """
-        self._running()
         runtime = self._runtime
-        async with self._taking:
-            claims = await self._store.claim_all(list(runtime.workflows), exclude=runtime.owned.keys())
-            ours = [claim.run for claim in claims if claim.granted]
-            async with runtime.given_back(*ours):
-                await recover(runtime, ours)
+        claims = await self._claims.take_all()
+        ours = [claim.run for claim in claims if claim.granted]
         await runtime.ended_runs.follow_unsettled()
         left = {claim.run.id: f"{claim.holder} drives it" for claim in claims if not claim.granted}
         for record in await self._store.read(lambda view: view.unfinished()):
@@ -330,28 +296,15 @@ class Executor:
 
         Raises as `resume`, and `RunNotRetryableError` for a run that succeeded or was cancelled.
         """
-        self._running()
         record = await self._find(run_id)
         if not record.status.finished:
-            return await self.resume(run_id)
+            return await self._resume(record)
         workflow = await workflow_of(self._runtime, record)
         if record.status is not RunStatus.FAILED:
             raise RunNotRetryableError(
                 f"Run {run_id} {record.status}: only a failed run can be retried.", run_id=run_id
             )
-        async with self._taking:
-            if await self._free(record):  # else another task is ahead of us
-                claim = require_granted(await self._store.claim(run_id, failed=True))
-                if claim.run.status is RunStatus.FAILED:
-                    self._runtime.own(claim.run, await self._runtime.plan(claim.run.signature))
-                    try:
-                        driver = await self._runtime.driver(claim.run.key)
-                        assert driver is not None, f"run {run_id} was claimed and is not there"
-                        with driver.pinned():
-                            await retry(self._runtime, driver)
-                    except Exception as error:
-                        self._runtime.stop_driving(claim.run.key, error)
-                        raise
+        require_granted(await self._claims.take(record, failed=True))
         return Run(self._runtime, record, workflow)
 
     @shielded
@@ -360,62 +313,56 @@ class Executor:
 
         A run that has ended is left as it is. Works without the run's workflow.
         """
-        self._running()
         record = await self._find(run_id)
-        if record.status.finished:
-            return
-        await self._runtime.plan(record.signature)  # a run whose plan can't be read is not claimed
-        async with self._taking:
-            if await self._free(record):
-                claim = await self._store.claim(run_id)
-                if claim.granted:
-                    async with self._runtime.given_back(claim.run):
-                        await self._store.signal(record.key, "cancel", None, (), pack({}))
-                        await recover(self._runtime, [claim.run])
-                elif not claim.run.status.finished:
-                    await self._store.signal(record.key, "cancel", None, (), pack({}))
-                return
-        if not await self._act(record, signals.request_cancel):
-            await self.cancel(run_id)
+        if not record.status.finished:
+            await self._leave(record, "cancel", None, pack({}))
 
     @shielded
     async def answer(self, run_id: str, node: str, reply: str) -> None:
         """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
         `node` is an activation as it is shown, e.g. `research[3]`. When another process drives the run the
-        decision is left to it. Raises `AnswerError` when no fate is unknown there.
+        decision is left to it. Raises `AnswerError` when no fate is unknown there, or that can't decide one.
         """
-        self._running()
         record = await self._find(run_id)
         address = await self._store.read(lambda view: undecided_address(view, record, node))
-        async with self._taking:
-            if await self._free(record):
-                if await self._store.read(lambda view: view.holder(record)) is None:
-                    # Nobody drives it, and without its workflow we can't either.
-                    await workflow_of(self._runtime, record)
-                await self._store.signal(record.key, "fate", address.node, address.path, fate_data(reply))
-                claim = await self._store.claim(run_id)
-                if claim.granted:
-                    async with self._runtime.given_back(claim.run):
-                        await recover(self._runtime, [claim.run])
-                return
-        if not await self._act(record, lambda driver: signals.decide_fate(driver, address, reply)):
-            await self.answer(run_id, node, reply)
+        workflow = self._runtime.workflows.get(record.signature)
+        if workflow is not None:
+            require_possible(workflow, run_id, address, reply)
+        elif await self._store.read(lambda view: view.holder(record)) is None:
+            # Nobody drives it, and without its workflow we can't either.
+            await workflow_of(self._runtime, record)
+        await self._leave(record, "fate", address, fate_data(reply))
 
-    async def _act(
-        self, record: RunRecord, action: Callable[[Driver], Coroutine[Any, Any, list[Effect]]]
-    ) -> bool:
-        """Do this to a run that is driven here, and begin what follows. False: it is not driven here any more."""
-        driver = await self._runtime.driver(record.key)
-        if driver is None:
-            return False
-        with driver.pinned():
-            try:
-                effects = await action(driver)
-            except StaleFenceError:  # somebody took it over while this process was stopped
-                return False
-            driver.perform(effects)
-        return True
+    async def _leave(self, record: RunRecord, kind: str, address: Address | None, data: bytes) -> None:
+        """Leave a signal for the run, and have it acted on if the run is driven here, or by nobody.
+
+        Once it is left nothing can lose it any more: if this process can't act on it, the run's next owner does.
+        """
+        await self._claims.require_readable(record)
+        node, path = (None, ()) if address is None else address
+        signal = await self._store.signal(record.key, kind, node, path, data)
+        answers = self._runtime.shared.answers
+        answers[signal] = None
+        try:
+            await self._act(record)
+            refused = answers[signal]
+            if refused is not None:
+                raise refused
+        finally:
+            del answers[signal]
+
+    async def _act(self, record: RunRecord) -> None:
+        """Have what was left for the run acted on: here, if it is driven here or by nobody."""
+        while True:
+            claim = await self._claims.take(record)
+            if claim is not None:
+                if claim.granted:  # going on with it begins with its signals
+                    await self._runtime.acting.free(record.key)
+                    self._claims.require_driven(record)
+                return
+            if await self._signals.act(record.key):
+                return
 
     async def _find(self, run_id: str) -> RunRecord:
         return await self._store.read(lambda view: view.run(run_id))
@@ -439,30 +386,40 @@ class Executor:
             else:
                 return
 
-    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do this to its end also when the caller is cancelled; a stop waits for it."""
-        task = asyncio.ensure_future(work)
-        self._verbs.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+    async def _shielded(self, verb: str, work: Coroutine[Any, Any, T]) -> T:
+        """Do this to its end also when the caller is cancelled. A stop waits for it up to `grace` seconds."""
+        told: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        kept = self._runtime.shared.shielded
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._verbs.discard(task)
-        if not task.cancelled():
-            task.exception()  # retrieved: its caller may have gone
+        def done(task: asyncio.Task[None]) -> None:
+            kept.discard(task)
+            work.close()  # where the task was cancelled before it began
+            if not told.done():
+                told.set_exception(
+                    ExecutorStoppedError(
+                        "The executor stopped before that was done. What is committed counts; ask the next executor again."
+                    )
+                )
 
-    # -- checks ------------------------------------------------------------------------------------------
+        kept.add(self._runtime.create_task(_tell(verb, work, told), done))
+        return await told
 
-    def _running(self) -> None:
+    def _require_running(self) -> None:
         if self._group is None or self._runtime.shared.stopping:
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."
             )
 
-    async def _free(self, record: RunRecord) -> bool:
-        """Whether the run is to be taken: not while it is being started here, or still being given back."""
-        starting = self._starting.get(record.id)
-        if starting is not None:
-            await asyncio.wait([starting])
-        await self._runtime.left(record.key)
-        return record.key not in self._runtime.owned
+
+async def _tell(verb: str, work: Coroutine[Any, Any, T], told: asyncio.Future[T]) -> None:
+    """Do this and tell what came of it, in the log if its caller has gone."""
+    try:
+        result = await work
+    except Exception as error:  # noqa: BLE001  # the boundary: it is told to whoever called
+        if told.done():
+            log.error("executor.%s, whose caller has gone, failed: %s: %s", verb, type(error).__name__, error)
+        else:
+            told.set_exception(error)
+    else:
+        if not told.done():
+            told.set_result(result)

@@ -5,11 +5,16 @@ It is left as a signal of kind `fate`; whoever drives the run acts on it (`runti
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..checkpoints.codec import pack
 from ..checkpoints.records import RunRecord, State
 from ..checkpoints.view import View
+from ..nodes.operation_node import OperationNode
+from ..nodes.operations.capabilities import Adoptable, has_capability
 from .core.addresses import Address, parse_address
 from .errors import AnswerError
+from .graph import Workflow
 
 
 def undecided_address(view: View, run: RunRecord, text: str) -> Address:
@@ -32,6 +37,16 @@ def undecided_address(view: View, run: RunRecord, text: str) -> Address:
         return of_node[0]
     names = ", ".join(map(str, of_node or waiting)) or "nothing"
     raise AnswerError(f"Run {run.id}: {text} waits for no answer. What does: {names}.", run_id=run.id)
+
+
+def require_possible(workflow: Workflow[Any, Any], run_id: str, address: Address, reply: str) -> None:
+    """Raises `AnswerError` for a handle where none can be adopted."""
+    node = workflow.node(address.node)
+    adapter = node.operation if isinstance(node, OperationNode) else None
+    if reply not in ("resubmit", "fail") and not has_capability(adapter, Adoptable):
+        raise AnswerError(
+            f"Run {run_id}: {address} can't adopt {reply!r}: answer resubmit or fail.", run_id=run_id
+        )
 
 
 def fate_data(reply: str) -> bytes:

@@ -8,6 +8,7 @@ inside: its thread takes pairs of a future and a function from `_tx`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -16,6 +17,8 @@ from typing import Any, TypeAlias, TypeVar
 import aiosqlite
 
 from ..errors import StoreError
+
+log = logging.getLogger("perdure")
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
@@ -48,7 +51,14 @@ class Connection(aiosqlite.Connection):
         self = cls(connect, 64)
         self._explain = explain
         self._loop = asyncio.get_running_loop()
-        await self
+        opening = asyncio.ensure_future(self._connected())
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread opens it all the same. It is closed in order before anybody goes on.
+            await opening
+            await self.close()
+            raise
         if failure:
             await self.close()
             if isinstance(failure[0], sqlite3.Error):
@@ -56,12 +66,27 @@ class Connection(aiosqlite.Connection):
             raise failure[0]
         return self
 
+    async def _connected(self) -> None:
+        await self
+
     def submit(self, work: Work[T]) -> asyncio.Future[T]:
         """Hand work to the thread; the future gets its result. Needs no task. Raises `StoreError` if closed."""
         connection = self._open_connection()
         future: asyncio.Future[T] = self._loop.create_future()
         self._tx.put_nowait((future, lambda: self._work(work, connection)))
         return future
+
+    def hand_over(self, work: Work[object]) -> None:
+        """As `submit`, with nobody who waits for it. An error is logged."""
+        connection = self._open_connection()
+
+        def do() -> None:
+            try:
+                self._work(work, connection)
+            except Exception as error:  # noqa: BLE001  # the boundary: nobody else can be told
+                log.warning("%s", error)
+
+        self._tx.put_nowait((None, do))
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:

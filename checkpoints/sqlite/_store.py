@@ -5,12 +5,10 @@ What the methods promise stands in `store.py`.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import Concatenate, ParamSpec, Self, TypeVar
 from uuid import uuid4
 
@@ -43,7 +41,8 @@ class DatabaseStore(Store):
         self._connection: Connection | None = None
         self._committer: Committer | None = None
         self._executor: str | None = None
-        self._lease: Lease | None = None
+        # Belongs to the connection's thread, which goes on with a registration whose caller was cancelled.
+        self._held: tuple[str, Lease | None] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._database.name!r})"
@@ -68,37 +67,37 @@ class DatabaseStore(Store):
             await self.unregister()
         finally:
             connection, self._connection, self._committer = self._connection, None, None
+            connection.hand_over(self._give_back)  # where that was cut short
             await connection.close()
 
     # -- ownership ---------------------------------------------------------------------------------------
 
     async def register(self) -> str:
-        if self._executor is not None:
-            return self._executor
-        executor = uuid4().hex[:12]
-        registering = self._opened().submit(
-            partial(self._owners.register, executor=executor, at=self._clock(), seconds=self._lease_seconds)
-        )
-        try:
-            self._lease = await asyncio.shield(registering)
-        except asyncio.CancelledError:  # it goes on without its caller; `unregister` is to undo it
-            await asyncio.wait([registering])
-            if registering.exception() is None:
-                self._lease, self._executor = registering.result(), executor
-            raise
-        self._executor = executor
-        await self._call(self._database.extend_wal)
-        return executor
+        if self._executor is None:
+            self._executor = await self._call(self._take_lease)
+            await self._call(self._database.extend_wal)
+        return self._executor
+
+    def _take_lease(self, connection: sqlite3.Connection) -> str:
+        if self._held is None:
+            executor = uuid4().hex[:12]
+            lease = self._owners.register(connection, executor, at=self._clock(), seconds=self._lease_seconds)
+            self._held = (executor, lease)
+        return self._held[0]
 
     async def unregister(self) -> None:
-        if self._committer is not None:
-            await self._committer.drained()
-        executor, self._executor = self._executor, None
-        lease, self._lease = self._lease, None
-        if executor is None:
+        if self._committer is None:
             return
+        await self._committer.drained()
+        self._executor = None
+        await self._call(self._give_back)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._held is None:
+            return
+        (executor, lease), self._held = self._held, None
         try:
-            await self._call(self._owners.unregister, executor, at=self._clock())
+            self._owners.unregister(connection, executor, at=self._clock())
         finally:
             # Even when the runs could not be given back: without the lock they are free for others.
             if lease is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import assert_never
 
-from ...checkpoints.records import ActivationColumns, ActivationKey, OperationKey, RunStatus, State
+from ...checkpoints.records import TERMINAL, ActivationColumns, ActivationKey, OperationKey, RunStatus, State
 from ._table import ACTIVATIONS, OPERATIONS, Move
 from .addresses import Address, OperationAddress
 from .commands import (
@@ -359,9 +359,9 @@ class Step:
             activation.operations = {}
         to = OPERATIONS[move][None]
         key = OperationKey(*self.state.key(address.address), address.attempt, address.chain, address.number)
-        self.state.count(activation, -1)
+        was = activation.state
         activation.operations[address.chain, address.number] = Operation(to, key)
-        self.state.count(activation, 1)
+        self.state.count_moved(activation, was)
         self._save_operation(activation, address, to, columns)
 
     def save_operation(
@@ -378,9 +378,14 @@ class Step:
         self, activation: Activation, address: OperationAddress, to: State, changed: dict[str, object]
     ) -> None:
         operation = self.operation(activation, address)
-        self.state.count(activation, -1)
-        operation.state = to
-        self.state.count(activation, 1)
+        if activation.own in TERMINAL:
+            self.state.count(activation, -1)
+            operation.state = to
+            self.state.count(activation, 1)
+        else:
+            was = activation.state
+            operation.state = to
+            self.state.count_moved(activation, was)
         operation.wake_at = None
         operation.detail = None
         for name, value in changed.items():

@@ -19,6 +19,8 @@ S = State
 class Move(Enum):
     """What can be done to an operation or activation, once it is known what an event means."""
 
+    __hash__ = object.__hash__  # Enum's own is a Python function, and moves are looked up at every step
+
     START = auto()
     HOLD_BACK = auto()
     SKIP = auto()

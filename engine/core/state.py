@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ...checkpoints.records import ActivationKey, Detail, OperationKey, RunStatus, State, SubmissionKey
+from ...checkpoints.records import (
+    TERMINAL,
+    ActivationKey,
+    Detail,
+    OperationKey,
+    RunStatus,
+    State,
+    SubmissionKey,
+)
 from .addresses import Address, OperationAddress
 from .plan import Plan
 from .policy import NO_POLICIES, Policies, Policy
@@ -52,8 +60,11 @@ def derived(own: State, operations: Mapping[tuple[str, int], Operation] | None) 
     cancelling, waiting, backoff, submit_unknown. An unknown fate comes last, so that an activation is `submit_unknown`
     only where nothing else of it can move. `running` it is where no operation is open.
     """
-    if operations is None or own.terminal:
+    if operations is None or own in TERMINAL:
         return own
+    if len(operations) == 1 and own is S.RUNNING:  # nearly always
+        (operation,) = operations.values()
+        return own if operation.state in TERMINAL else operation.state
     states = [operation.state for operation in operations.values() if not operation.state.terminal]
     if not states:
         return own
@@ -210,17 +221,20 @@ class RunState:
 
     def find(self, address: Address) -> Activation | None:
         """The activation at that address, if it exists and its scope is open."""
+        node, path = address
+        if not path:
+            root = self.scopes.get(0)
+            return None if root is None else root.activations.get((node, 0))
         scope = self.scope_of(address)
-        if scope is None:
-            return None
-        return scope.activations.get(place(address))
+        return None if scope is None else scope.activations.get((node, path[-1]))
 
     def operation(self, address: OperationAddress) -> Operation | None:
         """The operation at that address, if it is one of its activation's current attempt."""
-        activation = self.find(address.address)
-        if activation is None or activation.operations is None or activation.attempt != address.attempt:
+        where, attempt, chain, number = address
+        activation = self.find(where)
+        if activation is None or activation.operations is None or activation.attempt != attempt:
             return None
-        return activation.operations.get((address.chain, address.number))
+        return activation.operations.get((chain, number))
 
     def open_operation(self, address: Address, chain: str = "") -> OperationAddress | None:
         """The operation of a chain (default: the activation's own) that has not ended; there is one at most."""
@@ -248,9 +262,16 @@ class RunState:
     def count(self, activation: Activation, by: int) -> None:
         """Count the activation, or (`by` -1) count it no more; whatever changes it does so before and after."""
         self.counts[activation.state] += by
-        if activation.own.terminal and activation.operations is not None:
+        if activation.operations is not None and activation.own in TERMINAL:
             for place in activation.open():
                 self.remaining[activation.operations[place].state] += by
+
+    def count_moved(self, activation: Activation, was: State) -> None:
+        """Count an activation that has not ended and was in that state."""
+        now = activation.state
+        if now is not was:
+            self.counts[was] -= 1
+            self.counts[now] += 1
 
     def key(self, address: Address) -> ActivationKey:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""

@@ -12,16 +12,15 @@ from ..graph import Workflow
 from ._runtime import Runtime
 
 
-def require_granted(claim: Claim) -> Claim:
-    """The claim. Raises `RunOwnedError` when another living process drives the run."""
-    if not claim.granted and claim.holder is not None:
+def require_granted(claim: Claim | None) -> None:
+    """Raises `RunOwnedError` when another living process drives the run."""
+    if claim is not None and not claim.granted and claim.holder is not None:
         raise RunOwnedError(
             f"Run {claim.run.id} is driven by {claim.holder}. Follow it with `perdure events {claim.run.id} -f`; "
             "once that process has ended, resume goes on at once.",
             run_id=claim.run.id,
             holder=claim.holder,
         )
-    return claim
 
 
 def require_same_input(record: RunRecord, plan: Plan, value: Value) -> None:

@@ -67,8 +67,8 @@ class Keeper(Protocol):
         """The run has ended."""
         ...
 
-    def aborted(self, driver: Driver, error: BaseException) -> None:
-        """The run can't be driven on here; it stays as it was committed."""
+    def aborted(self, driver: Driver, error: BaseException, place: object) -> None:
+        """The run can't be driven on here, because of something at that place in it; it stays as it was committed."""
         ...
 
     def create_task(
@@ -84,22 +84,32 @@ class Keeper(Protocol):
 class Driver:
     """One run in memory."""
 
-    def __init__(self, keeper: Keeper, owned: OwnedRun, record: RunRecord, state: RunState) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        owned: OwnedRun,
+        state: RunState,
+        *,
+        nonce: str,
+        position: int = 0,
+        error: bytes | None = None,
+    ) -> None:
         self._keeper = keeper
         self.owned = owned
         self.shared = owned.shared
-        self._packed_error = record.error
-        self._error = None if record.error is None else unpack(record.error)
-        self.book = Book(state, record.position, self._error)
+        self._packed_error = error
+        self._error = None if error is None else unpack(error)
+        self.book = Book(state, position, self._error)
         self.state = state
         self.work = Work(
-            nonce=record.nonce,
+            nonce=nonce,
             state=state,
             values=Values(
                 store=self.shared.store,
                 views=self.shared.views,
                 budget=self.shared.budget,
-                run=record.key,
+                run=owned.run,
+                run_id=owned.run_id,
                 state=state,
                 workflow=owned.workflow,
             ),
@@ -234,7 +244,7 @@ class Driver:
                 then = self._next(effects)
             elif isinstance(then, commands.Call):
                 variables = contextvars.copy_context()
-                change = await TABLE[commands.Call](self.owned, then, self.commit_on_the_way)
+                change = await self._perform_command(then)
                 if change is not None and contextvars.copy_context() != variables:
                     # Context variables that a function set are its own: after a crash its successors would not see
                     # them.
@@ -242,7 +252,15 @@ class Driver:
                     return
                 then = change
             else:
-                then = await TABLE[type(then)](self.owned, then, self.commit_on_the_way)
+                then = await self._perform_command(then)
+
+    async def _perform_command(self, command: Effect) -> Change | None:
+        """What its performer found out. An error of it stops the driving, and is told with the place."""
+        try:
+            return await TABLE[type(command)](self.owned, command, self.commit_on_the_way)
+        except Exception as error:
+            self.abort(error, getattr(command, "operation", None) or getattr(command, "address", None))
+            raise
 
     async def commit_on_the_way(
         self, *changes: Change, then: Effect | None = None, tell: bool = True
@@ -305,16 +323,16 @@ class Driver:
     ) -> asyncio.Task[None]:
         """Run this as a task of the run, with these context variables (default: those of the caller)."""
         self._pins += 1  # from now on, not from when the task begins
-        task = self._keeper.create_task(self._guard(work), partial(self._done, work), variables)
+        task = self._keeper.create_task(self._abort_on_error(work), partial(self._done, work), variables)
         self._tasks.add(task)
         return task
 
-    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this for the run; an error that it does not record itself stops the driving, loudly."""
+    async def abort_on_error(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this for the run; an error that it does not record itself stops the driving, and is logged."""
         with self.pinned():
-            await self._guard(work)
+            await self._abort_on_error(work)
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _abort_on_error(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except BaseException as error:  # the boundary of this run: abort records and reports it
@@ -349,23 +367,26 @@ class Driver:
         """Whether something of the run is under way here."""
         return self._pins > 0
 
-    def abort(self, error: BaseException) -> None:
-        """Stop driving the run here, whatever it does, and tell those who wait. It stays resumable."""
+    def abort(self, error: BaseException, place: object = None) -> None:
+        """Stop driving the run here, whatever it does, and tell those who wait. It stays resumable.
+
+        `place` is the activation or operation where the error was met, if there is one.
+        """
         if self.stopped is not None:
             return
         self.stopped = error
         self.work.values.forget()
-        current, held = asyncio.current_task(), self._held()
+        current, kept = asyncio.current_task(), self._uninterruptible()
         for task in self._tasks:
-            if task is not current and task not in held:
+            if task is not current and task not in kept:
                 task.cancel()
-        self._keeper.aborted(self, error)
+        self._keeper.aborted(self, error, place)
 
-    def _held(self) -> set[asyncio.Task[Any]]:
+    def _uninterruptible(self) -> set[asyncio.Task[Any]]:
         return self.shared.shielded | set(self.shared.threads.tasks.values())
 
-    async def quiet(self) -> None:
+    async def wait_for_uninterruptible(self) -> None:
         """Wait until no submission of the run is between its intent and its token, and no thread is at work for it."""
-        tasks = self._tasks & self._held()
+        tasks = self._tasks & self._uninterruptible()
         if tasks:
             await asyncio.wait(tasks)

@@ -44,8 +44,8 @@ class Home(Keeper, Protocol):
         """The plan of that signature."""
         ...
 
-    def owned_run(self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None) -> OwnedRun:
-        """What performers know of a run."""
+    def known_run(self, record: RunRecord) -> OwnedRun:
+        """What performers know of a stored run. Its plan is known (`plan`)."""
         ...
 
 
@@ -95,8 +95,7 @@ class EndedRuns:
             try:
                 left |= await self._follow(record)
             except Exception as error:  # noqa: BLE001  # the boundary of one run
-                owned = self._home.owned_run(record, await self._home.plan(record.signature), None)
-                log.error("%s", unreadable(owned, error))
+                log.error("%s", unreadable(record.id, error))
         return left
 
     async def see_off(self, run: int) -> None:
@@ -145,8 +144,9 @@ class EndedRuns:
         if not run.status.finished or (owned is not None and owned.fence >= run.fence):
             return None
         plan = await home.plan(run.signature)
-        owned = home.owned_run(run, plan, home.workflows.get(run.signature))
-        driver = Driver(home, owned, run, restore(plan, stored_policies(run), found))
+        owned = home.known_run(run)
+        state = restore(plan, stored_policies(run), found)
+        driver = Driver(home, owned, state, nonce=run.nonce, position=run.position, error=run.error)
         owned.in_memory = driver.work
         return driver
 

@@ -28,19 +28,19 @@ async def read_runs(
         if isinstance(error, StoreError) and not isinstance(error, DatabaseCorruptError):
             return [], dict.fromkeys(keys, error)  # nothing can be read now
         if len(runs) == 1:
-            return [], {keys[0]: unreadable(runs[0], error)}
+            return [], {keys[0]: unreadable(runs[0].run_id, error)}
     middle = len(runs) // 2
     found, errors = await read_runs(runs[:middle], read)
     others, more = await read_runs(runs[middle:], read)
     return [*found, *others], {**errors, **more}
 
 
-def unreadable(owned: OwnedRun, error: Exception) -> StoreError:
+def unreadable(run_id: str, error: Exception) -> StoreError:
     """What is told of a run whose rows make no sense."""
     if isinstance(error, StoreError):
         return error
     told = DatabaseCorruptError(
-        f"Run {owned.run_id}: what is stored of it can't be read ({type(error).__name__}: {error}). `perdure db check` says "
+        f"Run {run_id}: what is stored of it can't be read ({type(error).__name__}: {error}). `perdure db check` says "
         "what is damaged."
     )
     told.__cause__ = error

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...checkpoints.records import (
     ActivationRecord,
     OperationRecord,
     RunRecord,
+    RunStatus,
     Signal,
 )
 from ...nodes.errors import OperationError, SubmissionUnknownError
@@ -41,12 +42,50 @@ CONSUMED = (
 
 
 async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
-    """Drive on these claimed runs from where they stand.
+    """Drive on these claimed runs from where they stand; those that have failed are retried. Their plans are known.
 
     One that can't be read is given back, and whoever waits for it is told why; the others go on.
     """
-    plans = [await runtime.plan(record.signature) for record in records]  # all of them, before any is owned
-    runs = {record.key: runtime.own(record, plan) for record, plan in zip(records, plans, strict=True)}
+    runs = {record.key: runtime.own(record) for record in records}
+    # Nobody else acts on what was left for them before it is acted on here.
+    acted = {key: runtime.acting.begin(key) for key in runs}
+    try:
+        live, errors = await _read(runs)
+        busy: list[int] = []
+        for record in records:
+            try:
+                if record.key in errors:
+                    raise errors[record.key]
+                if not _only_waits(runs[record.key], record, live[record.key]):
+                    busy.append(record.key)
+            except Exception as error:  # noqa: BLE001  # the boundary of one run
+                runtime.stop_driving(record.key, unreadable(record.id, error))
+        begun = await asyncio.gather(
+            *(_begin(runtime, key, live[key].signals, acted) for key in busy), return_exceptions=True
+        )
+        for key, error in zip(busy, begun, strict=True):
+            if error is not None:
+                runtime.stop_driving(key, error)  # this run alone; the others go on
+    finally:
+        for end in acted.values():
+            end()
+
+
+async def _begin(
+    runtime: Runtime, run: int, signals: Sequence[Signal], acted: dict[int, Callable[[], None]]
+) -> None:
+    driver = await runtime.driver(run)
+    if driver is None:
+        return
+    with driver.pinned():
+        if driver.state.status is RunStatus.FAILED:
+            signals = await _retry(driver, signals)
+        end = acted.pop(run)
+        driver.spawn(_go_on(driver, signals)).add_done_callback(lambda _: end())
+
+
+async def _read(runs: Mapping[int, OwnedRun]) -> tuple[dict[int, _Live], dict[int, Exception]]:
+    """What is stored of these runs, and the errors of those that can't be read, by key."""
     parts, errors = await read_runs(
         list(runs.values()), lambda view, keys: (*view.live(keys), view.signals(keys))
     )
@@ -58,21 +97,7 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
             live[operation.run].operations.append(operation)
         for signal in signals:
             live[signal.run].signals.append(signal)
-    busy: list[int] = []
-    for record in records:
-        try:
-            if record.key in errors:
-                raise errors[record.key]
-            if not _only_waits(runs[record.key], record, live[record.key]):
-                busy.append(record.key)
-        except Exception as error:  # noqa: BLE001  # the boundary of one run
-            runtime.stop_driving(record.key, unreadable(runs[record.key], error))
-    drivers = await asyncio.gather(*(runtime.driver(key) for key in busy), return_exceptions=True)
-    for key, driver in zip(busy, drivers, strict=True):
-        if isinstance(driver, BaseException):
-            runtime.stop_driving(key, driver)  # this run alone; the others go on
-        elif driver is not None:
-            driver.spawn(_go_on(driver, live[key].signals))
+    return live, errors
 
 
 @dataclass(slots=True)
@@ -86,7 +111,7 @@ class _Live:
 
 def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
     """Whether the run only waits; then it is woken at the times that its rows say, and not loaded before."""
-    if live.signals or owned.policies != stored_policies(record):
+    if record.status is RunStatus.FAILED or live.signals or owned.policies != stored_policies(record):
         return False
     if idle_wakes(record.status, live.activations, live.operations) is None:
         return False
@@ -99,19 +124,12 @@ def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
     return True
 
 
-async def retry(runtime: Runtime, driver: Driver) -> None:
-    """Drive a failed run on, minding what was left for it meanwhile: its cancels are void, its answers count.
-
-    Returns when that is committed; what follows, such as a provider's answer about a late handle, is not waited for.
-    """
-    parts, errors = await read_runs([driver.owned], lambda view, keys: view.signals(keys))
-    if errors:
-        raise errors[driver.run]
-    signals = [signal for part in parts for signal in part]
+async def _retry(driver: Driver, signals: Sequence[Signal]) -> list[Signal]:
+    """Open a failed run again. Cancels that were left for it meanwhile are void; the other signals are returned."""
     void = tuple(signal.id for signal in signals if signal.kind == "cancel")
     retried = events.RunRetried(driver.shared.clock(), _new_policies(driver))
     await driver.commit(Change(retried), signals=void)
-    driver.spawn(_go_on(driver, [signal for signal in signals if signal.kind != "cancel"]))
+    return [signal for signal in signals if signal.kind != "cancel"]
 
 
 def _new_policies(driver: Driver) -> Policies | None:

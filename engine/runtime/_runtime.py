@@ -41,9 +41,11 @@ from ..graph.plan_form import decode_plan
 from ._driver import Driver, interrupted
 from ._driver_cache import DriverCache
 from ._ended_runs import EndedRuns
+from ._exclusive import Exclusive
 from ._policies import policies_of, stored_policies
 from ._reading import read_runs, unreadable
 from ._shared import AnyWorkflow, OwnedRun, Shared, Work, ends_the_task
+from ._stop_errors import not_driven, taken_over
 from ._wake_queue import Due, WakeQueue
 from .performers import ask
 
@@ -75,6 +77,8 @@ class Runtime:
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, asyncio.Future[None]] = {}  # runs that are being loaded
         self._wanted: list[int] = []  # those of them whose load has not begun
+        self.acting = Exclusive[int]()
+        """Runs of which somebody acts on the signals now: they are acted on in order, each once."""
         self._leaving: dict[int, asyncio.Task[None]] = {}  # runs that are about to be given back
         self._cache = DriverCache()
 
@@ -126,7 +130,7 @@ class Runtime:
         return task
 
     def busy(self) -> set[asyncio.Task[Any]]:
-        """Tasks that a stop waits for: submissions under way, and plain functions, which can't be stopped."""
+        """Tasks that a stop waits for: submissions and verbs under way, and plain functions, which can't be stopped."""
         return self.shared.shielded | set(self.shared.threads.tasks.values())
 
     def cancel_idle(self) -> None:
@@ -136,25 +140,38 @@ class Runtime:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    def owned_run(self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None) -> OwnedRun:
-        """What performers know of a run."""
-        policies = stored_policies(record) if workflow is None else self.policies(workflow)
+    def new_run(self, run_id: str, workflow: AnyWorkflow) -> OwnedRun:
+        """A run that is about to be inserted. Its key is known after that (`Driver.created`)."""
+        return OwnedRun(
+            shared=self.shared,
+            run=0,
+            run_id=run_id,
+            fence=1,
+            workflow=workflow,
+            plan=workflow.plan,
+            policies=self.policies(workflow),
+            load=self.work,
+        )
+
+    def own(self, record: RunRecord) -> OwnedRun:
+        """A run that was claimed is ours to drive. Its plan is known (`plan`)."""
+        owned = self.known_run(record)
+        self.keep(owned)
+        return owned
+
+    def known_run(self, record: RunRecord) -> OwnedRun:
+        """What performers know of a stored run. Its plan is known (`plan`)."""
+        workflow = self.workflows.get(record.signature)
         return OwnedRun(
             shared=self.shared,
             run=record.key,
             run_id=record.id,
             fence=record.fence,
             workflow=workflow,
-            plan=plan,
-            policies=policies,
+            plan=self.plans[record.signature],
+            policies=stored_policies(record) if workflow is None else self.policies(workflow),
             load=self.work,
         )
-
-    def own(self, record: RunRecord, plan: Plan, workflow: AnyWorkflow | None = None) -> OwnedRun:
-        """The run is ours to drive, with that very workflow where it is given."""
-        owned = self.owned_run(record, plan, workflow or self.workflows.get(record.signature))
-        self.keep(owned)
-        return owned
 
     def keep(self, owned: OwnedRun) -> None:
         """The run is ours to drive."""
@@ -209,7 +226,7 @@ class Runtime:
         try:
             self._restore(owned, loaded)
         except Exception as error:  # noqa: BLE001  # the boundary: rows of one run that make no sense
-            return unreadable(owned, error)
+            return unreadable(owned.run_id, error)
         return None
 
     def _loaded(self, run: int, error: Exception | None) -> None:
@@ -225,14 +242,18 @@ class Runtime:
     def _not_loaded(self, wanted: Iterable[int]) -> None:
         """Whoever still waits after a load waits for nothing: the executor stops."""
         for run in wanted:
-            self._loaded(run, ExecutorStoppedError("The executor stopped before the run was loaded."))
+            owned = self.owned.get(run)
+            which = "the run" if owned is None else f"run {owned.run_id}"
+            told = f"The executor stopped before {which} was loaded. Everything is committed: resume it."
+            self._loaded(run, ExecutorStoppedError(told))
 
     def _restore(self, owned: OwnedRun, loaded: Loaded | None) -> None:
         if loaded is None or loaded.run.fence != owned.fence:
             self._lost(owned.run, owned.run_id)
         else:
-            state = restore(owned.plan, stored_policies(loaded.run), loaded)
-            self.adopt(Driver(self, owned, loaded.run, state))
+            run = loaded.run
+            state = restore(owned.plan, stored_policies(run), loaded)
+            self.adopt(Driver(self, owned, state, nonce=run.nonce, position=run.position, error=run.error))
 
     def adopt(self, driver: Driver) -> None:
         """Keep a driver until its run is evicted or ends."""
@@ -264,8 +285,8 @@ class Runtime:
             self._forget(driver.run)
         self.ended_runs.keep(driver)
 
-    def aborted(self, driver: Driver, error: BaseException) -> None:
-        """The run can't be driven on here; it stays as it was committed."""
+    def aborted(self, driver: Driver, error: BaseException, place: object) -> None:
+        """The run can't be driven on here, because of something at that place in it; it stays as it was committed."""
         owned = driver.owned
         if self.owned.get(driver.run) is not owned:  # it has ended, or was taken again since
             log.info("run %s, which has ended, is not followed on here: %s", driver.run_id, error)
@@ -276,7 +297,7 @@ class Runtime:
             log.warning("run %s: %s", driver.run_id, error)
         else:
             log.error("run %s is not driven on: %s: %s", driver.run_id, type(error).__name__, error)
-        self.shared.waiters.stopped(driver.run, error)
+        self.shared.waiters.stopped(driver.run, not_driven(error, driver.run_id, place))
         if not self.shared.stopping:
             self._leave(owned, driver)
 
@@ -285,17 +306,17 @@ class Runtime:
         self._unload(run)
         self.owned.pop(run, None)
 
-    def stop_driving(self, run: int, error: BaseException) -> None:
-        """Leave a run as it is committed, and tell those who wait for it why."""
+    def stop_driving(self, run: int, error: BaseException, place: object = None) -> None:
+        """Leave a run as it is committed, and tell those who wait for it why, and at which place in it."""
         driver = self.drivers.get(run)
         if driver is not None:
-            driver.abort(error)
+            driver.abort(error, place)
             return
         owned = self.owned.pop(run, None)
         if owned is None:
             return
         log.error("run %s is not driven on: %s: %s", owned.run_id, type(error).__name__, error)
-        self.shared.waiters.stopped(run, error)
+        self.shared.waiters.stopped(run, not_driven(error, owned.run_id, place))
         if not self.shared.stopping:
             self._leave(owned, None)
 
@@ -324,7 +345,7 @@ class Runtime:
     async def _release(self, run: int, run_id: str, fence: int, driver: Driver | None) -> None:
         try:
             if driver is not None:
-                await driver.quiet()
+                await driver.wait_for_uninterruptible()
             store = self.shared.store
             records = await store.read(lambda view: view.runs_by_key([run]))
             await store.release([record for record in records if record.fence == fence])
@@ -335,15 +356,13 @@ class Runtime:
                 error,
             )
 
-    async def left(self, run: int) -> None:
-        """Return when this executor has given the run back, if it is about to: only then may it take it again."""
-        task = self._leaving.get(run)
-        if task is not None:
-            await asyncio.wait([task])
+    def leaving(self, run: int) -> asyncio.Task[None] | None:
+        """The task that gives the run back, if this executor is about to: only after it may it take the run again."""
+        return self._leaving.get(run)
 
     def _lost(self, run: int, run_id: str) -> None:
         self.owned.pop(run, None)
-        error = StaleFenceError(f"Run {run_id} was taken over by another executor.")
+        error = taken_over(run_id)
         log.warning("%s", error)
         self.shared.waiters.stopped(run, error)
 
@@ -359,7 +378,7 @@ class Runtime:
             if driver is None:
                 self._lost(run, owned.run_id)
             else:
-                driver.abort(StaleFenceError(f"Run {owned.run_id} was taken over by another executor."))
+                driver.abort(taken_over(owned.run_id))
 
     # -- waking ------------------------------------------------------------------------------------------
 
@@ -418,7 +437,7 @@ class Runtime:
                 case _:
                     driver = await self.driver(owned.run)
                     if driver is not None and _same(driver, record):
-                        await driver.guard(driver.carry_out(effect))
+                        await driver.abort_on_error(driver.carry_out(effect))
         except BaseException as error:  # the boundary: whoever waits for the run gets the error
             if ends_the_task(error):
                 raise
@@ -430,12 +449,12 @@ class Runtime:
                     code="cancelled_by_adapter",
                 )
                 told.__cause__ = error
-            self.stop_driving(record.run, told)
+            self.stop_driving(record.run, told, operation_address(record))
 
     async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
         driver = await self.driver(owned.run)
         if driver is not None:
-            await driver.guard(driver.carry_out(change))
+            await driver.abort_on_error(driver.carry_out(change))
 
     async def _cancel_stray(self, run: int, key: SubmissionKey) -> None:
         try:
@@ -446,7 +465,7 @@ class Runtime:
         strays = {} if driver is None else driver.state.strays
         stray = next((stray for stray, known in strays.items() if known == key), None)
         if driver is not None and stray is not None:
-            await driver.guard(driver.carry_out(CancelStray(*stray)))
+            await driver.abort_on_error(driver.carry_out(CancelStray(*stray)))
 
     async def _end_backoff(self, run: int, scope: int, node: str, item: int) -> None:
         try:
@@ -459,7 +478,7 @@ class Runtime:
                 return  # an old entry
             address = Address(node, (*instance.path, item) if instance.scope else ())
             change = Change(events.BackoffEnded(self.shared.clock(), address))
-            await driver.guard(driver.carry_out(change))
+            await driver.abort_on_error(driver.carry_out(change))
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
             self.stop_driving(run, error)
 

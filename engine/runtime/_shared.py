@@ -22,6 +22,7 @@ from ..core.commands import Effect
 from ..core.plan import Plan
 from ..core.policy import Policies, Policy
 from ..core.state import RunState
+from ..errors import AnswerError
 from ..graph import Workflow
 from ._values import Budget, Values
 from ._views import Views
@@ -126,7 +127,9 @@ class Shared:
     submissions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SUBMISSIONS))
     polls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POLLS))
     shielded: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
-    """Tasks between the commit of an intent and that of its token: nothing cancels them."""
+    """Tasks between the commit of an intent and that of its token, and verbs of the executor: a stop waits for them."""
+    answers: dict[int, AnswerError | None] = field(default_factory=dict[int, "AnswerError | None"])
+    """Answers of which somebody here waits for what they lead to, by their signals: why one was refused."""
     views: Views = field(init=False)
     stopping: bool = False
 

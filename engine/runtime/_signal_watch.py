@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 
 from ...checkpoints.errors import DatabaseCorruptError, StoreError
 from ...checkpoints.records import RunRecord, Signal
@@ -32,27 +31,48 @@ class SignalWatch:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._acting: set[int] = set()
         self._unreadable: set[int] = set()  # runs whose signals make no sense
         self._left: set[int] = set()  # signals that can't be acted on here; they stay in the store
 
-    async def watch(self) -> None:
-        """Until cancelled."""
+    async def watch(self, executor: str) -> None:
+        """Look for signals of the runs that the store's executor with that id owns, until cancelled."""
         runtime = self._runtime
         while True:
             due = time.monotonic() + INTERVAL
             await asyncio.sleep(INTERVAL)
             try:
-                if runtime.owned:
-                    if time.monotonic() > due + STALL:
-                        # What waits for a person moves by no commit that could be refused.
-                        await runtime.check_ownership(runtime.owned)
-                    await self._look()
+                if time.monotonic() > due + STALL:
+                    # What waits for a person moves by no commit that could be refused.
+                    await runtime.check_ownership(runtime.owned)
+                for run in await self._look(executor):
+                    if run in runtime.owned and runtime.acting.under_way(run) is None:
+                        ended = runtime.acting.begin(run)
+                        runtime.create_task(self._act_aside(run), lambda _, ended=ended: ended())
                 await self._look_at_ended_runs()
             except StoreError as error:
                 log.warning("the signals could not be read: %s", error)
 
-    async def _look(self) -> None:
+    async def act(self, run: int) -> bool:
+        """Act now on all that was left for the run. False: it is not driven here any more, and something may be left.
+
+        Raises `StoreError` when the signals can't be read.
+        """
+        await self._runtime.acting.free(run)
+        with self._runtime.acting.held(run):
+            return await self._act(run)
+
+    async def _look(self, executor: str) -> list[int]:
+        """The runs for which something was left."""
+        try:
+            found = await self._runtime.shared.store.read(lambda view: view.signals(owner=executor))
+        except Exception as error:  # the boundary of each run, whose rows may make no sense
+            if isinstance(error, StoreError) and not isinstance(error, DatabaseCorruptError):
+                raise
+            found = await self._look_at_each()
+        return list({signal.run: None for signal in found if signal.id not in self._left})
+
+    async def _look_at_each(self) -> list[Signal]:
+        """The signals of all runs of which they can be read."""
         runs = [owned for key, owned in self._runtime.owned.items() if key not in self._unreadable]
         parts, errors = await read_runs(runs, lambda view, keys: view.signals(keys))
         for run, error in errors.items():
@@ -60,7 +80,7 @@ class SignalWatch:
                 raise error
             self._unreadable.add(run)
             log.error("%s Its signals are not acted on.", error)
-        self._begin([signal for part in parts for signal in part])
+        return [signal for part in parts for signal in part]
 
     async def _look_at_ended_runs(self) -> None:
         ended = await self._runtime.shared.store.read(self._with_late_handles)
@@ -72,33 +92,36 @@ class SignalWatch:
         late = {signal.run for signal in signals if signal.kind == "handle" and signal.id not in self._left}
         return [run for run in ended if run.key in late]
 
-    def _begin(self, signals: Sequence[Signal]) -> None:
-        by_run: dict[int, list[Signal]] = {}
-        for signal in signals:
-            if signal.run not in self._acting and signal.id not in self._left:
-                by_run.setdefault(signal.run, []).append(signal)
-        for run, queue in by_run.items():
-            self._acting.add(run)
-            self._runtime.create_task(self._act(run, queue), lambda _, run=run: self._acting.discard(run))
+    async def _act_aside(self, run: int) -> None:
+        try:
+            await self._act(run)
+        except StoreError as error:
+            log.warning("the signals could not be read: %s", error)
 
-    async def _act(self, run: int, queue: Sequence[Signal]) -> None:
+    async def _act(self, run: int) -> bool:
         try:
             driver = await self._runtime.driver(run)
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for this run gets the error
             self._runtime.stop_driving(run, error)
-            return
+            return False
         if driver is None:
-            return
+            return False
         with driver.pinned():
-            for signal in queue:
+            parts, errors = await read_runs([driver.owned], lambda view, keys: view.signals(keys))
+            for error in errors.values():
+                raise error
+            for signal in (signal for part in parts for signal in part):
+                if signal.id in self._left:
+                    continue
                 if driver.stopped is not None:
-                    return
+                    return False
                 try:
                     effects = await _signals.act(driver, signal)
                 except StoreError as error:
                     driver.abort(error)
-                    return
+                    return False
                 if effects is Left.FOR_GOOD:
                     self._left.add(signal.id)
                 elif effects is not Left.FOR_NOW:
                     driver.perform(effects)
+        return True

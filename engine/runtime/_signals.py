@@ -74,8 +74,10 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | Left:
         case "fate" if address is not None:
             try:
                 return await decide_fate(driver, address, _read_fate(unpack(signal.data)), (signal.id,))
-            except AnswerError as error:  # it came too late: nobody is waiting for this exception
+            except AnswerError as error:  # it came too late
                 log.warning("%s", error)
+                if signal.id in driver.shared.answers:
+                    driver.shared.answers[signal.id] = error
                 return await driver.commit(signals=(signal.id,))
         case _:
             log.warning(

@@ -57,6 +57,7 @@ class Values:
         "_kept",
         "_kept_bytes",
         "_run",
+        "_run_id",
         "_state",
         "_store",
         "_views",
@@ -70,12 +71,14 @@ class Values:
         views: Views,
         budget: Budget,
         run: int,
+        run_id: str,
         state: RunState,
         workflow: Workflow[Any, Any] | None,
     ) -> None:
         self._store = store
         self._views = views
         self._run = run
+        self._run_id = run_id
         self._state = state
         self._workflow = workflow
         self._budget = budget
@@ -155,8 +158,8 @@ class Values:
             case Ambiguous(sources):
                 together = ", ".join(sources)
                 raise AmbiguousInputError(
-                    f"{address} was given a value by {' and '.join(sources)}, and can take one. Use join(({together}), "
-                    f"{address.node}) if it wants them together, or conditions of which one is true."
+                    f"Run {self._run_id}: {address} was given a value by {' and '.join(sources)}, and can take one. Use "
+                    f"join(({together}), {address.node}) if it wants them together, or conditions of which one is true."
                 )
             case _:
                 assert_never(source)

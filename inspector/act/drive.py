@@ -188,7 +188,10 @@ class _Driving:
             case RunFailedError():
                 problem = self._failure(error)
             case _:
-                return _End(run=run, exit=Exit.ERROR, problem=f"Run {run_id} is not driven on: {error}")
+                told = str(error)
+                if run_id not in told:
+                    told = f"Run {run_id} is not driven on: {told}"
+                return _End(run=run, exit=Exit.ERROR, problem=told)
         match run.status:
             case RunStatus.SUCCEEDED:
                 return _End(run=run, exit=Exit.OK)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import threading
 import time
 import warnings
 from contextlib import closing
@@ -350,3 +351,44 @@ def test_a_forked_child_does_not_take_its_parents_lease_for_its_own(tmp_path: Pa
     assert Path(path).exists()
     assert health(path) is Health.WELL
     lease.release()
+
+
+def test_a_registration_whose_caller_was_cancelled_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def give_up(store: SQLiteStore) -> None:
+        registering = asyncio.ensure_future(store.register())
+        await asyncio.sleep(0)  # its work is with the store's thread now
+        registering.cancel()
+        await asyncio.wait([registering])
+        assert registering.cancelled()
+
+    async def leave() -> None:
+        async with SQLiteStore(path) as store:
+            await give_up(store)
+
+    async def register_again() -> None:
+        async with SQLiteStore(path) as store:
+            await give_up(store)
+            await store.register()
+            assert len(lock_files(tmp_path)) == 1
+
+    for use in (leave, register_again):
+        asyncio.run(use())
+        assert lock_files(tmp_path) == []
+        assert "perdure-lease" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_an_opening_whose_caller_was_cancelled_leaves_no_thread(tmp_path: Path) -> None:
+    async def give_up() -> None:
+        opening = asyncio.ensure_future(SQLiteStore(tmp_path / "a.db").__aenter__())
+        await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+
+    asyncio.run(give_up())
+    for thread in threading.enumerate():  # it may be about to end
+        if "connection" in thread.name:
+            thread.join(30)
+            assert not thread.is_alive()

@@ -381,7 +381,9 @@ def test_a_provider_that_will_not_talk_has_handed_out_nothing(
     scenario = Scenario(name="closed", lives=(), workflow="small", small=Small(operation="closed"))
     stopped = play(scenario, nursery, provider, tmp_path / "run")
     assert stopped.codes == [1]
-    assert stopped.error("ProviderUnavailableError") == "The ledger is closed."
+    told = stopped.error("ProviderUnavailableError")
+    assert told.startswith("Run closed is not driven on here: work: The ledger is closed. ")
+    assert "`perdure resume closed`" in told
     assert stopped.snapshot.run.status is RunStatus.WAITING
     over = again(stopped, nursery, provider, replace(stopped.job, verb="resume"))
     assert over.output == OUTPUT

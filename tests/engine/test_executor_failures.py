@@ -266,7 +266,7 @@ def test_a_timeout_is_an_attempt_that_failed(stores: Stores, quick_backoff: None
     async def test() -> None:
         async with Executor(stores()) as executor:
             run = await executor.start(chain("w", first, act), "x", run_id="r")
-            with raises(RunFailedError, "r failed at act: NodeTimeoutError: act", "0.05 s") as caught:
+            with raises(RunFailedError, "r failed at act: NodeTimeoutError: Run r: act", "0.05 s") as caught:
                 await run.result()
             assert isinstance(caught.value.__cause__, TimeoutError)
             assert cleaned == [1, 2]
@@ -419,7 +419,7 @@ def test_two_values_for_one_input_are_an_error_that_tells_to_join(stores: Stores
             run = await executor.start(alternatives(True, True), "x", run_id="r")
             with raises(
                 RunFailedError,
-                "r failed at third: AmbiguousInputError: third was given",
+                "r failed at third: AmbiguousInputError: Run r: third was given",
                 "join((left, right), third)",
             ):
                 await run.result()

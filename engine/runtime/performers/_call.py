@@ -126,7 +126,9 @@ async def _invoke(
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise NodeTimeoutError(f"{address} took longer than its timeout of {node.timeout:g} s.") from error
+        raise NodeTimeoutError(
+            f"Run {owned.run_id}: {address} took longer than its timeout of {node.timeout:g} s."
+        ) from error
 
 
 async def _in_thread(
