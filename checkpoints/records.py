@@ -378,7 +378,7 @@ class Transition(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """Something for a run from outside: a cancel, an answer, a handle that came late, a webhook.
+    """Something for a run from outside: a cancel, the fate of a submission, a handle that came late, a webhook.
 
     Kinds that this version does not know stay where they are and are shown.
     """
@@ -386,7 +386,7 @@ class Signal(NamedTuple):
     id: int
     run: int
     at: float
-    kind: str  # "cancel", "answer", "handle"
+    kind: str  # "cancel", "fate", "handle"
     node: str | None
     path: tuple[int, ...]
     data: bytes  # msgpack dict
@@ -411,11 +411,13 @@ class Loaded(NamedTuple):
     `scopes` are the open instances, those whose parent is open or the root, and the newest (its number says
     which one is next); `activations` those of open scopes; `operations` those of these activations' current
     attempts, where the activation has not succeeded or the operation is open all the same (its cancel is not acknowledged),
-    and `strays` the submissions that are still to be cancelled.
+    `handles` the submissions of these operations whose handle is known, and `strays` those that are still to be cancelled,
+    of whichever operation.
     """
 
     run: RunRecord
     scopes: Sequence[ScopeRecord]
     activations: Sequence[ActivationRecord]
     operations: Sequence[OperationRecord]
+    handles: Sequence[SubmissionRecord]
     strays: Sequence[SubmissionRecord]

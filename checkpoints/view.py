@@ -99,6 +99,10 @@ class View(Protocol):
         """
         ...
 
+    def unsettled(self) -> list[RunRecord]:
+        """Runs that have ended and have submissions to cancel, or handles that nobody has acted on, oldest first."""
+        ...
+
     def runs_by_key(self, keys: Sequence[int]) -> list[RunRecord]:
         """The runs with these keys; unknown ones are left out."""
         ...

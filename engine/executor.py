@@ -17,13 +17,13 @@ from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableErr
 from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
 from ..checkpoints.store import Store
 from ._run_ids import check_run_id
-from .answers import answer_data, require_possible, waiting_for_answer
 from .core import events
 from .core.addresses import Address
 from .core.book import Change
 from .core.plan import Plan
 from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
+from .fates import fate_data, require_possible, undecided_address
 from .graph import Workflow
 from .run import Run
 from .runtime._admission import (
@@ -259,6 +259,7 @@ class Executor:
     async def resume(self, run_id: str) -> Run[Any]:
         """Drive a run on from its last checkpoint. One that has ended is returned as it is.
 
+        What an ended run has left at its providers is cancelled: late handles, and cancels not acknowledged yet.
         Raises `RunNotFoundError`, `RunOwnedError` when another living process drives it,
         `WorkflowUnknownError`, `WorkflowChangedError`.
         """
@@ -268,17 +269,20 @@ class Executor:
         workflow = await workflow_of(self._runtime, record)
         if not record.status.finished:
             require_granted(await self._claims.take(record))
+        await self._runtime.ended_runs.follow_unsettled(record.key)
         return Run(self._runtime, record, workflow)
 
     @shielded
     async def resume_all(self) -> Resumed:
         """Drive on every unfinished run of this executor's workflows that nobody alive drives.
 
-        Runs of other workflows, changed workflows and other owners are left alone and reported.
+        Runs of other workflows, changed workflows and other owners are left alone and reported. What runs that have
+        ended have left at their providers is cancelled, as `resume` does.
         """
         runtime = self._runtime
         claims = await self._claims.take_all()
         ours = [claim.run for claim in claims if claim.granted]
+        await runtime.ended_runs.follow_unsettled()
         left = {claim.run.id: f"{claim.holder} drives it" for claim in claims if not claim.granted}
         for record in await self._store.read(lambda view: view.unfinished()):
             if record.signature not in runtime.workflows:
@@ -318,17 +322,17 @@ class Executor:
         """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
         `node` is an activation as it is shown, e.g. `research[3]`. When another process drives the run the
-        answer is left to it. Raises `AnswerError` when nothing waits for an answer there, or that can't be one.
+        decision is left to it. Raises `AnswerError` when no fate is unknown there, or that can't decide one.
         """
         record = await self._find(run_id)
-        address = await self._store.read(lambda view: waiting_for_answer(view, record, node))
+        address = await self._store.read(lambda view: undecided_address(view, record, node))
         workflow = self._runtime.workflows.get(record.signature)
         if workflow is not None:
             require_possible(workflow, run_id, address, reply)
         elif await self._store.read(lambda view: view.holder(record)) is None:
             # Nobody drives it, and without its workflow we can't either.
             await workflow_of(self._runtime, record)
-        await self._leave(record, "answer", address, answer_data(reply))
+        await self._leave(record, "fate", address, fate_data(reply))
 
     async def _leave(self, record: RunRecord, kind: str, address: Address | None, data: bytes) -> None:
         """Leave a signal for the run, and have it acted on if the run is driven here, or by nobody.

@@ -48,7 +48,7 @@ With `resume --all` the gravest of the codes 1, 4, 5, 6 of all runs counts.
   failed), `traceback` (of your own code).
 - `show` adds `driven_by`, `waits_on`, `activations`, `usage` (summed up), `input`, `result`, `claims` and `signals`.
 - What a run waits on: `on` (`person`, `provider`, `time` or `driver`), `activation`, `provider`, `at`, `commands` (one
-  of them moves it), `answer` (what a person has decided, where nobody has acted on it yet).
+  of them moves it), `fate` (what a person has decided, where nobody has acted on it yet).
 - An activation: `node`, `path`, `activation` (`research[3]`), `kind`, `state` (while an operation is open, that one's),
   `attempt`, `submissions` and `unknown_submissions` (of all attempts), `started_at`, `updated_at`, `wake_at`, `token`
   (of the current attempt), `error`, `usage` (of all attempts), `failures` (attempts that failed since the start or the
@@ -68,7 +68,7 @@ With `resume --all` the gravest of the codes 1, 4, 5, 6 of all runs counts.
 - A graph: `id`, `workflow`, `status`, `start`, `end`, `nodes` (`name`, `kind`, `scope`, `input`, `output`,
   `states`), `edges` (`source`, `target`, `kind`, `conditional`, `otherwise`, `position`, `concurrency`, `taken`,
   `decided`), `scopes` (`index`, `parent`, `source`, `items`).
-- `answer`: `run`, `activation`, `answer`, `driven_by`. `db info`: `path`, `schema`, `bytes`, `wal_bytes`,
+- `answer`: `run`, `activation`, `fate`, `driven_by`. `db info`: `path`, `schema`, `bytes`, `wal_bytes`,
   `free_bytes`, `journal_mode`, `sqlite`, `rows`. `db check`: `path`, `sound`, `damage`.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..records import OperationKey, Outcome, Request, State, Value
+from ..records import OperationKey, Outcome, Request, State, SubmissionKey, Value
 from ..view import View
 from .examples import (
     LARGE,
@@ -287,6 +287,9 @@ async def loads_the_operations_that_a_recovery_needs(factory: StoreFactory) -> N
             make_submission(key("done"), 1, fate="stray", handle="resp_2"),
             make_submission(key("done"), 2, fate="stray_cancelled", handle="resp_3"),
             make_submission(key("done"), 3, fate="accepted", handle="resp_4"),
+            make_submission(key("second", attempt=2), 1, fate="unknown"),
+            make_submission(key("second", attempt=2), 2, fate="accepted", handle="resp_5"),
+            make_submission(key("failed"), 1, fate="accepted", handle="resp_6"),
         ]
         await store.commit(
             make_step(
@@ -316,6 +319,14 @@ async def loads_the_operations_that_a_recovery_needs(factory: StoreFactory) -> N
             [(one.handle, one.token) for one in loaded.strays],
             [("resp_1", b"token"), ("resp_2", None)],
             "and the strays that are still to be cancelled",
+        )
+        same(
+            [(one.key, one.handle) for one in loaded.handles],
+            [
+                (SubmissionKey(key("failed"), 1), "resp_6"),
+                (SubmissionKey(key("second", attempt=2), 2), "resp_5"),
+            ],
+            "and what handles of these operations are known",
         )
         same((empty.run, len(empty.operations), len(empty.strays)), (bare, 0, 0), "of each its own")
 

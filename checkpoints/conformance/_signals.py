@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from ..errors import RunNotFoundError, StaleFenceError
-from ..records import RunStatus
-from .examples import StoreFactory, look, make_run, make_step, raises, same
+from ..records import Fate, OperationKey, RunRecord, RunStatus, State
+from .examples import (
+    StoreFactory,
+    look,
+    make_change,
+    make_operation,
+    make_run,
+    make_step,
+    make_submission,
+    raises,
+    same,
+)
 
 
 async def keeps_signals_until_they_are_dealt_with(factory: StoreFactory) -> None:
     async with factory() as store:
         executor = await store.register()
         one, two = await make_run(store, "one"), await make_run(store, "two")
-        first = await store.signal(one.key, "answer", "approve", (1, 4), b"yes")
+        first = await store.signal(one.key, "fate", "approve", (1, 4), b"fail")
         second = await store.signal(two.key, "cancel", None, (), b"")
         third = await store.signal(one.key, "of a later version", None, (), b"")
 
@@ -22,7 +32,7 @@ async def keeps_signals_until_they_are_dealt_with(factory: StoreFactory) -> None
         same(
             [(s.id, s.run, s.kind, s.node, s.path, s.data) for s in found],
             [
-                (first, one.key, "answer", "approve", (1, 4), b"yes"),
+                (first, one.key, "fate", "approve", (1, 4), b"fail"),
                 (second, two.key, "cancel", None, (), b""),
                 (third, one.key, "of a later version", None, (), b""),
             ],
@@ -56,4 +66,39 @@ async def takes_signals_from_anybody(factory: StoreFactory) -> None:
         same((found.id, found.data), (left, b"resp_1"), "needs no registration, and no run that goes on")
 
 
-CHECKS = (keeps_signals_until_they_are_dealt_with, takes_signals_from_anybody)
+async def finds_ended_runs_of_which_something_is_left(factory: StoreFactory) -> None:
+    async with factory() as store:
+        await store.register()
+        operation = OperationKey(0, "ask", 0)
+
+        async def unsettled() -> list[str]:
+            return [run.id for run in await look(store, lambda view: view.unsettled())]
+
+        async def make(name: str, fate: Fate, signal: str) -> RunRecord:
+            run = await make_run(store, name)
+            await store.commit(
+                make_step(
+                    run.key,
+                    position=run.position,
+                    activations=(make_change("ask", state=State.SUCCEEDED),),
+                    operations=(make_operation(operation, state=State.SUCCEEDED),),
+                    submissions=(make_submission(operation, 1, fate=fate),),
+                )
+            )
+            await store.signal(run.key, signal, "ask", (), b"")
+            return run
+
+        stray = await make("stray", "stray", "cancel")
+        late = await make("late", "accepted", "handle")
+        settled = await make("settled", "stray_cancelled", "fate")
+        same(await unsettled(), [], "they go on, so their owners see to it")
+        for run in (stray, late, settled):
+            await store.commit(make_step(run.key, position=run.position + 1, status=RunStatus.SUCCEEDED))
+        same(await unsettled(), ["stray", "late"], "a submission to cancel, or a handle that came late")
+
+
+CHECKS = (
+    keeps_signals_until_they_are_dealt_with,
+    takes_signals_from_anybody,
+    finds_ended_runs_of_which_something_is_left,
+)

@@ -43,6 +43,15 @@ UNFINISHED_RUNS = f"""
 SELECT {RUN_COLUMNS} FROM runs INDEXED BY runs_unfinished WHERE finished_at IS NULL ORDER BY key
 """
 
+# The first part is read off the index of strays; signals are nearly always few.
+UNSETTLED_RUNS = f"""
+SELECT {RUN_COLUMNS} FROM runs
+WHERE finished_at IS NOT NULL AND key IN (
+    SELECT run FROM submissions WHERE fate = 'stray' UNION SELECT run FROM signals WHERE kind = 'handle'
+)
+ORDER BY key
+"""
+
 FENCES = "SELECT key, fence FROM runs WHERE key IN (SELECT value FROM json_each(?))"
 
 RUN_INPUT = """
@@ -272,9 +281,13 @@ OUTCOME = _operation_value("outcome")
 
 # -- submissions -----------------------------------------------------------------------------------------
 
-_SUBMISSIONS = """
-SELECT s.run, s.scope, s.node, s.item, s.attempt, s.chain, s.number, s.submission, scopes.path, s.fate, s.handle,
+_SUBMISSION_COLUMNS = """
+    s.run, s.scope, s.node, s.item, s.attempt, s.chain, s.number, s.submission, scopes.path, s.fate, s.handle,
     s.token, s.source, s.sent_at, s.updated_at, s.error, s.usage
+"""
+
+_SUBMISSIONS = f"""
+SELECT {_SUBMISSION_COLUMNS}
 FROM submissions AS s LEFT JOIN scopes ON scopes.run = s.run AND scopes.number = s.scope
 """
 
@@ -288,6 +301,20 @@ STRAYS = f"""
 {_SUBMISSIONS}
 WHERE s.run IN (SELECT value FROM json_each(?)) AND s.fate = 'stray'
 ORDER BY s.run, s.rowid
+"""
+
+# CROSS JOIN keeps the order of the tables: few activations are unfinished.
+SUBMISSIONS_TO_GO_ON_WITH = f"""
+SELECT {_SUBMISSION_COLUMNS}
+FROM activations AS a
+CROSS JOIN operations AS o
+    ON o.run = a.run AND o.scope = a.scope AND o.node = a.node AND o.item = a.item AND o.attempt = a.attempt
+CROSS JOIN submissions AS s
+    ON s.run = o.run AND s.scope = o.scope AND s.node = o.node AND s.item = o.item AND s.attempt = o.attempt
+    AND s.chain = o.chain AND s.number = o.number
+LEFT JOIN scopes ON scopes.run = s.run AND scopes.number = s.scope
+WHERE {_IN_OPEN_SCOPES} AND (a.state <> 'succeeded' OR {_OPEN}) AND s.handle IS NOT NULL
+ORDER BY s.scope, s.node, s.item, s.attempt, s.chain, s.number, s.submission
 """
 
 # -- scopes, events, plans -------------------------------------------------------------------------------

@@ -149,6 +149,9 @@ class SQLiteView(View):
     def unfinished(self) -> list[RunRecord]:
         return rows.readable_runs(self._all(tuple, queries.UNFINISHED_RUNS))
 
+    def unsettled(self) -> list[RunRecord]:
+        return rows.readable_runs(self._all(tuple, queries.UNSETTLED_RUNS))
+
     def runs_by_key(self, keys: Sequence[int]) -> list[RunRecord]:
         return self._all(rows.run_from, queries.RUNS_BY_KEY, (_list(keys),))
 
@@ -186,6 +189,7 @@ class SQLiteView(View):
             scopes=self._all(rows.scope_from, queries.SCOPES_TO_GO_ON_WITH, of_run),
             activations=self._all(rows.activation_from, queries.ACTIVATIONS_OF_OPEN_SCOPES, of_run),
             operations=self._all(rows.operation_from, queries.OPERATIONS_TO_GO_ON_WITH, of_run),
+            handles=self._all(rows.submission_from, queries.SUBMISSIONS_TO_GO_ON_WITH, of_run),
             strays=strays,
         )
 

@@ -5,9 +5,17 @@ Each function checks first and changes afterwards, so that an event that is refu
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Literal, assert_never
 
-from ...checkpoints.records import Fate, RunStatus, State, SubmissionColumns, SubmissionKey
+from ...checkpoints.records import (
+    Fate,
+    OperationKey,
+    RunStatus,
+    Source,
+    State,
+    SubmissionColumns,
+    SubmissionKey,
+)
 from . import policy as policies
 from ._flow import Step
 from ._table import OPERATIONS, Move
@@ -24,7 +32,7 @@ from .commands import (
 )
 from .errors import IllegalEventError
 from .events import (
-    Answered,
+    FateDecided,
     Fetched,
     FetchStarted,
     GivenUp,
@@ -40,7 +48,8 @@ from .events import (
     Submitted,
     TokenAdvanced,
 )
-from .state import Activation, Operation, Scope
+from .handles import meaning
+from .state import Activation, Operation, Scope, place
 
 S = State
 
@@ -56,7 +65,7 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
             scope, activation, operation = _expect(step, event, Move.ACCEPT)
             if operation.state is not S.SUBMITTING:
                 raise _illegal(event, operation.state)
-            _save_submission(step, event.operation, operation.submission, "accepted", source="reply")
+            _save_handle(step, event.operation, operation.submission, "accepted", "reply", event.handle)
             _accepted(step, scope, activation, event.operation, event.at, event.poll_after)
         case SubmissionRefused():
             _refused(step, event)
@@ -73,8 +82,8 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
                     f"StrayCancelled of {event.operation} is impossible: it has no such submission."
                 )
             step.commands.append(SaveSubmission(key, {"fate": "stray_cancelled"}))
-        case Answered():
-            _answered(step, event)
+        case FateDecided():
+            _decided(step, event)
         case TokenAdvanced():
             activation, operation = _going_on(step, event)
             if (
@@ -312,33 +321,34 @@ def _nothing_found(step: Step, event: NothingFound) -> None:
 
 
 def _handle_found(step: Step, event: HandleFound) -> None:
-    """Adopt the handle where it is wanted; else it is a run that nobody needs, to be cancelled at its provider."""
-    address = event.operation
-    scope, activation = step.locate(event, address.address)
-    operation = step.state.operation(address)
-    if operation is None:  # of an earlier attempt, or of what has succeeded: these are not kept here
-        made = address.attempt < activation.attempt or (
-            address.attempt == activation.attempt and activation.own is S.SUCCEEDED
-        )
-    elif event.source == "found" and operation.state is not S.SUBMIT_UNKNOWN:
-        made = True  # a provider may have made several of one sending: those beside the adopted one count on
-    else:
-        made = event.submission <= operation.submission
-    if not made or event.submission < 1:
-        raise IllegalEventError(f"HandleFound of {address} is impossible: it has no such submission.")
-    if operation is not None and operation.state is S.SUBMIT_UNKNOWN:
-        _save_submission(step, address, event.submission, "accepted", source=event.source)
-        _accepted(step, scope, activation, address, event.at, 0.0)
-        return
-    if operation is not None and operation.state is S.SUBMITTING and event.submission == operation.submission:
-        raise _illegal(event, operation.state)
-    key = SubmissionKey(step.state.operation_key(address), event.submission)
-    step.state.strays[address, event.submission] = key
-    step.commands.append(SaveSubmission(key, {"fate": "stray", "source": event.source}))
-    step.commands.append(CancelStray(address, event.submission))
+    """Adopt the handle where it is wanted; one that nobody needs is to be cancelled at its provider."""
+    address, submission = event.operation, event.submission
+    match meaning(step.state, event):
+        case "adopt":
+            scope, activation = step.locate(event, address.address)
+            _save_handle(step, address, submission, "accepted", event.source, event.handle)
+            _accepted(step, scope, activation, address, event.at, 0.0)
+        case "same":
+            operation = step.state.operation(address)
+            if (
+                operation is not None
+                and submission <= operation.submission
+                and submission not in operation.handles
+            ):
+                _save_handle(step, address, submission, "accepted", event.source, event.handle)
+        case "stray":
+            operation = step.state.operation(address)
+            if operation is not None and submission in operation.handles:  # that one is another
+                submission = 1 + max(operation.submission, *operation.handles)
+            _save_handle(step, address, submission, "stray", event.source, event.handle, event.scope)
+            step.commands.append(CancelStray(address, submission))
+        case None:
+            raise IllegalEventError(
+                f"HandleFound of {address} is impossible: what it means is said when its submission is settled."
+            )
 
 
-def _answered(step: Step, event: Answered) -> None:
+def _decided(step: Step, event: FateDecided) -> None:
     scope, activation, _ = _expect(step, event, Move.LOOK)
     if event.reply == "fail":
         _fail(step, scope, activation, event.operation)
@@ -415,9 +425,33 @@ def _illegal(event: OperationEvent, state: State) -> IllegalEventError:
     return IllegalEventError(f"{type(event).__name__} of {event.operation} is impossible: it is {state}.")
 
 
-def _save_submission(
-    step: Step, address: OperationAddress, number: int, fate: Fate, **columns: object
-) -> None:
+def _save_submission(step: Step, address: OperationAddress, number: int, fate: Fate) -> None:
     key = SubmissionKey(step.state.operation_key(address), number)
-    changed: SubmissionColumns = {"fate": fate, **columns}  # pyright: ignore[reportAssignmentType]  # names are the record's
-    step.commands.append(SaveSubmission(key, changed))
+    step.commands.append(SaveSubmission(key, {"fate": fate}))
+
+
+def _save_handle(
+    step: Step,
+    address: OperationAddress,
+    number: int,
+    fate: Literal["accepted", "stray"],
+    source: Source,
+    handle: str,
+    scope: int | None = None,
+) -> None:
+    """The handle of a submission is known. Of an operation that is gone `scope` says where its row is."""
+    operation = step.state.operation(address)
+    if operation is not None:
+        key = operation.key
+        if handle:
+            operation.handles[number] = handle
+    else:
+        assert scope is not None, f"{address} is gone, and nobody said where its row is"
+        key = OperationKey(scope, *place(address.address), *address[1:])
+    saved = SubmissionKey(key, number)
+    if fate == "stray":
+        step.state.strays[address, number] = saved
+    columns: SubmissionColumns = {"fate": fate, "source": source}
+    if handle:
+        columns["handle"] = handle
+    step.commands.append(SaveSubmission(saved, columns))

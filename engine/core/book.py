@@ -16,6 +16,7 @@ from ...checkpoints.records import (
     OperationKey,
     RunStatus,
     ScopeRecord,
+    State,
     SubmissionColumns,
     SubmissionKey,
     Value,
@@ -130,7 +131,7 @@ class Book:
             address = operation.address
         # Asked for before, because a scope may close in this very step.
         key = self._key_of(address) if change.activation or change.operation or change.submission else None
-        number = self._submission_of(event, operation) if change.submission else 0
+        submission = self._submission_of(operation) if change.submission else None
         waits: float | None = None
         for command in advance(self.state, event):
             if isinstance(command, SaveActivation):
@@ -139,6 +140,7 @@ class Book:
                 _save(page.operations, *command)
             elif isinstance(command, SaveSubmission):
                 _save(page.submissions, *command)
+                submission = command.key
             elif isinstance(command, SaveScope):
                 page.scopes[command.scope.number] = _scope_record(command.scope, command.open)
             else:
@@ -146,7 +148,9 @@ class Book:
                     waits = command.at
                 page.effects.append(command)
         if key is not None:
-            _add_payloads(page, change, key, operation, number)
+            _add_payloads(page, change, key, operation)
+        if submission is not None and change.submission:
+            page.submissions.setdefault(submission, {"fate": "accepted"}).update(change.submission)
         if undecided and self.state.outcome is RunStatus.FAILED and change.failure is not None:
             self.cause = change.cause
             self.error = change.failure if address is None else {**change.failure, "node": str(address)}
@@ -158,11 +162,13 @@ class Book:
             return None
         return self.state.key(address)
 
-    def _submission_of(self, event: Event, operation: OperationAddress | None) -> int:
-        if isinstance(event, events.HandleFound | events.StrayCancelled):
-            return event.submission
+    def _submission_of(self, operation: OperationAddress | None) -> SubmissionKey | None:
+        """The operation's submission that counts: the newest, or the one whose handle was adopted."""
         known = None if operation is None else self.state.operation(operation)
-        return 0 if known is None else known.submission
+        if known is None or not known.submission:
+            return None
+        adopted = bool(known.handles) and known.submission not in known.handles
+        return SubmissionKey(known.key, next(iter(known.handles)) if adopted else known.submission)
 
     def _entry(self, change: Change, waits: float | None) -> Entry:
         kind, node, path, data = to_journal(change.event)
@@ -183,16 +189,20 @@ class Book:
             self.error = self.cause = None
         elif self.error is None:
             plan = self.state.plan
-            self.error = {
-                "type": "EndSkipped",
-                "message": f"node {plan.end}, the end of workflow {plan.workflow}, was skipped: "
-                + deciding_edges(self.state),
-            }
+            end = self.state.find(Address(plan.end))
+            if end is not None and end.state is State.SKIPPED:
+                self.error = {
+                    "type": "EndSkipped",
+                    "message": f"node {plan.end}, the end of workflow {plan.workflow}, was skipped: "
+                    + deciding_edges(self.state),
+                }
+            else:
+                failed = next(self.state.addresses([State.FAILED]), None)
+                where = {} if failed is None else {"node": str(failed)}
+                self.error = {"type": "Error", "message": "no reason was recorded", **where}
 
 
-def _add_payloads(
-    page: Page, change: Change, key: ActivationKey, operation: OperationAddress | None, number: int
-) -> None:
+def _add_payloads(page: Page, change: Change, key: ActivationKey, operation: OperationAddress | None) -> None:
     if change.activation and key in page.activations:
         page.activations[key].update(change.activation)
         result = change.activation.get("result")
@@ -203,9 +213,6 @@ def _add_payloads(
     row = OperationKey(*key, operation.attempt, operation.chain, operation.number)
     if change.operation and row in page.operations:
         page.operations[row].update(change.operation)
-    if change.submission and number:
-        submission = page.submissions.setdefault(SubmissionKey(row, number), {"fate": "accepted"})
-        submission.update(change.submission)
 
 
 def _save(rows: dict[Any, Any], key: Any, columns: Any) -> None:

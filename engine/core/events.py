@@ -175,6 +175,7 @@ class Submitted(NamedTuple):
     at: float
     operation: OperationAddress
     poll_after: float = 0.0
+    handle: str = ""
 
 
 @distinct
@@ -188,12 +189,19 @@ class Opened(NamedTuple):
 
 @distinct
 class HandleFound(NamedTuple):
-    """A handle that was not known came by another way than the reply."""
+    """A handle came by another way than the reply. What it means is said by `handles.meaning`.
+
+    Of an operation that the state does not hold any more only its rows know: `scope` is the number of the scope instance
+    in which they are, `known` whether one of its submissions has this very handle.
+    """
 
     at: float
     operation: OperationAddress
     submission: int
     source: Source
+    handle: str = ""
+    scope: int | None = None
+    known: bool = False
 
 
 @distinct
@@ -206,7 +214,7 @@ class StrayCancelled(NamedTuple):
 
 
 @distinct
-class Answered(NamedTuple):
+class FateDecided(NamedTuple):
     """A person has decided a submission of unknown fate."""
 
     at: float
@@ -272,7 +280,7 @@ OperationEvent: TypeAlias = (
     | Opened
     | HandleFound
     | StrayCancelled
-    | Answered
+    | FateDecided
     | TokenAdvanced
     | FetchStarted
     | Fetched

@@ -33,7 +33,7 @@ NAMES: Mapping[type[Any], str] = {
     events.Opened: "opened",
     events.HandleFound: "handle_found",
     events.StrayCancelled: "stray_cancelled",
-    events.Answered: "answered",
+    events.FateDecided: "fate_decided",
     events.TokenAdvanced: "token_advanced",
     events.FetchStarted: "fetch_started",
     events.Fetched: "fetched",

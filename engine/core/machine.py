@@ -28,6 +28,7 @@ from .events import (
     EdgesDecided,
     EdgesFailed,
     Event,
+    HandleFound,
     PoliciesChanged,
     RunRetried,
     RunStarted,
@@ -41,8 +42,8 @@ from .state import RunState, Scope
 def advance(state: RunState, event: Event) -> list[Command]:
     """Apply one event. Raises `IllegalEventError`, leaving the state as it was, if it can't happen now."""
     step = Step(state)
-    ended = state.outcome is not None and not state.live
-    if ended and not isinstance(event, RunRetried | StrayCancelled):
+    ended = state.ended
+    if ended and not isinstance(event, RunRetried | HandleFound | StrayCancelled):
         raise IllegalEventError(f"{type(event).__name__} is impossible: the run is {state.status}.")
     if not state.scopes and not isinstance(event, RunStarted):
         raise IllegalEventError(f"{type(event).__name__} is impossible: the run has not started.")
@@ -76,7 +77,7 @@ def advance(state: RunState, event: Event) -> list[Command]:
         case _:
             advance_operation(step, event)
     step.drain()
-    if not isinstance(event, StrayCancelled):  # the run does not wait for it, and may have ended before
+    if not ended or isinstance(event, RunRetried):  # else it is about what outlives the run
         step.finish()
     return step.commands
 

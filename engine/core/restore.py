@@ -13,6 +13,7 @@ from ...checkpoints.records import (
     ScopeRecord,
     State,
     SubmissionKey,
+    SubmissionRecord,
 )
 from ._flow import fires
 from .addresses import Address, OperationAddress
@@ -34,8 +35,10 @@ def restore(plan: Plan, policies: Policies, loaded: Loaded) -> RunState:
         _add_activation(state, activation_record)
     for operation_record in loaded.operations:
         _add_operation(state, operation_record)
+    for submission in sorted(loaded.handles, key=lambda record: record.fate != "accepted"):
+        _add_handle(state, submission)  # the one that counts first
     for stray in loaded.strays:
-        state.strays[_stray(stray.key, stray.path)] = stray.key
+        state.strays[_submission(stray.key, stray.path)] = stray.key
     for scope in state.scopes.values():
         scope.unresolved += scope.size - scope.next
         if scope.parent is not None:
@@ -70,7 +73,7 @@ def operation_of(record: OperationRecord) -> Operation:
     )
 
 
-def _stray(key: SubmissionKey, path: tuple[int, ...]) -> tuple[OperationAddress, int]:
+def _submission(key: SubmissionKey, path: tuple[int, ...]) -> tuple[OperationAddress, int]:
     operation = key.operation
     address = Address(operation.node, path)
     return OperationAddress(address, operation.attempt, operation.chain, operation.number), key.submission
@@ -131,6 +134,13 @@ def _add_operation(state: RunState, record: OperationRecord) -> None:
     if activation.operations is None:
         activation.operations = {}
     activation.operations[record.key.chain, record.key.number] = operation_of(record)
+
+
+def _add_handle(state: RunState, record: SubmissionRecord) -> None:
+    address, number = _submission(record.key, record.path)
+    operation = state.operation(address)
+    if operation is not None and record.handle is not None:
+        operation.handles[number] = record.handle
 
 
 def _awaited(state: RunState) -> list[Address]:

@@ -43,6 +43,8 @@ class Operation:
     wake_at: float | None = None
     detail: Detail | None = None
     has_outcome: bool = False
+    handles: dict[int, str] = field(default_factory=dict[int, str])
+    """The handles that are known, opaque texts, by submission; that of the one that counts is the first."""
 
 
 _MOVING = (S.RUNNING, S.SUBMITTING, S.WAITING, S.BACKOFF, S.CANCELLING)
@@ -180,6 +182,11 @@ class RunState:
             return live
         live += self.counts[S.SUBMIT_UNKNOWN] + self.remaining[S.SUBMIT_UNKNOWN]
         return live + self.undecided if self.outcome is None else live
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has ended. Submissions that do not count may still be cancelled then."""
+        return self.outcome is not None and not self.live
 
     @property
     def status(self) -> RunStatus:

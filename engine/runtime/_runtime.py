@@ -18,13 +18,20 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...checkpoints.errors import StaleFenceError
-from ...checkpoints.records import Loaded, OperationKey, OperationRecord, RunRecord, State
+from ...checkpoints.records import (
+    Loaded,
+    OperationKey,
+    OperationRecord,
+    RunRecord,
+    State,
+    SubmissionKey,
+)
 from ...checkpoints.store import Store
 from ...nodes.errors import OperationError
 from ..core import events
 from ..core.addresses import Address
 from ..core.book import Change
-from ..core.commands import Poll
+from ..core.commands import CancelStray, Poll
 from ..core.pending import due
 from ..core.plan import Plan
 from ..core.policy import NO_POLICIES, Policies
@@ -33,6 +40,7 @@ from ..errors import ExecutorStoppedError
 from ..graph.plan_form import decode_plan
 from ._driver import Driver, interrupted
 from ._driver_cache import DriverCache
+from ._ended_runs import EndedRuns
 from ._exclusive import Exclusive
 from ._policies import policies_of, stored_policies
 from ._reading import read_runs, unreadable
@@ -56,12 +64,15 @@ class Runtime:
             clock=clock,
             random=Random() if random is None else random,  # noqa: S311  # jitter, not a secret
             wake_queue=WakeQueue(clock, self._due),
+            create_task=self.create_task,
+            see_off=lambda run: self.ended_runs.see_off(run),
         )
         self.workflows: dict[str, AnyWorkflow] = {}  # by signature
         self.plans: dict[str, Plan] = {}
         self._policies: WeakKeyDictionary[AnyWorkflow, Policies] = WeakKeyDictionary()
         self.drivers: dict[int, Driver] = {}
         self.owned: dict[int, OwnedRun] = {}
+        self.ended_runs = EndedRuns(self)
         self.tasks: asyncio.TaskGroup | None = None
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, asyncio.Future[None]] = {}  # runs that are being loaded
@@ -144,8 +155,14 @@ class Runtime:
 
     def own(self, record: RunRecord) -> OwnedRun:
         """A run that was claimed is ours to drive. Its plan is known (`plan`)."""
+        owned = self.known_run(record)
+        self.keep(owned)
+        return owned
+
+    def known_run(self, record: RunRecord) -> OwnedRun:
+        """What performers know of a stored run. Its plan is known (`plan`)."""
         workflow = self.workflows.get(record.signature)
-        owned = OwnedRun(
+        return OwnedRun(
             shared=self.shared,
             run=record.key,
             run_id=record.id,
@@ -155,17 +172,16 @@ class Runtime:
             policies=stored_policies(record) if workflow is None else self.policies(workflow),
             load=self.work,
         )
-        self.keep(owned)
-        return owned
 
     def keep(self, owned: OwnedRun) -> None:
         """The run is ours to drive."""
         self.shared.waiters.driven(owned.run)
+        self.ended_runs.retried(owned.run)
         self.owned[owned.run] = owned
 
     async def work(self, run: int) -> Work | None:
         """What performers know of a run in memory, loaded if it was evicted; None when it is not ours any more."""
-        driver = await self.driver(run)
+        driver = self.ended_runs.driver(run) or await self.driver(run)
         return None if driver is None else driver.work
 
     async def driver(self, run: int) -> Driver | None:
@@ -254,6 +270,7 @@ class Runtime:
 
     def idle(self, driver: Driver) -> None:
         """Nothing of the run is busy: forget all but that it is ours, unless it is too large to be read again."""
+        self.ended_runs.idle(driver)
         if self.drivers.get(driver.run) is not driver:
             return
         given_up = self._cache.keep(driver.run, driver.size)
@@ -263,23 +280,25 @@ class Runtime:
                 self._unload(run)
 
     def ended(self, driver: Driver) -> None:
-        """The run has ended."""
+        """The run has ended. What is still to be cancelled of it is followed."""
         if self.owned.get(driver.run) is driver.owned:
             self._forget(driver.run)
+        self.ended_runs.keep(driver)
 
     def aborted(self, driver: Driver, error: BaseException, place: object) -> None:
         """The run can't be driven on here, because of something at that place in it; it stays as it was committed."""
-        owned = self.owned.get(driver.run)
-        if owned is not None and owned is not driver.owned:
-            log.debug("run %s: a driver of it that had ended stops: %s", driver.run_id, error)
-            return  # the run was taken again since, and is none of this one's business
+        owned = driver.owned
+        if self.owned.get(driver.run) is not owned:  # it has ended, or was taken again since
+            log.info("run %s, which has ended, is not followed on here: %s", driver.run_id, error)
+            self.ended_runs.leave(driver)
+            return
         self._forget(driver.run)
         if isinstance(error, StaleFenceError):
             log.warning("run %s: %s", driver.run_id, error)
         else:
             log.error("run %s is not driven on: %s: %s", driver.run_id, type(error).__name__, error)
         self.shared.waiters.stopped(driver.run, not_driven(error, driver.run_id, place))
-        if owned is not None and not self.shared.stopping:
+        if not self.shared.stopping:
             self._leave(owned, driver)
 
     def _forget(self, run: int) -> None:
@@ -368,9 +387,11 @@ class Runtime:
             return
         operations: list[tuple[int, OperationKey]] = []
         for run, key in woken:
-            if run not in self.owned:
+            if isinstance(key, SubmissionKey):
+                self.create_task(self._cancel_stray(run, key))
+            elif run not in self.owned:
                 continue
-            if isinstance(key, OperationKey):
+            elif isinstance(key, OperationKey):
                 operations.append((run, key))
             else:
                 self._create_task_of(run, self._end_backoff(run, key.scope, key.node, key.item))
@@ -434,6 +455,17 @@ class Runtime:
         driver = await self.driver(owned.run)
         if driver is not None:
             await driver.abort_on_error(driver.carry_out(change))
+
+    async def _cancel_stray(self, run: int, key: SubmissionKey) -> None:
+        try:
+            driver = self.ended_runs.driver(run) or await self.driver(run)
+        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
+            self.stop_driving(run, error)
+            return
+        strays = {} if driver is None else driver.state.strays
+        stray = next((stray for stray, known in strays.items() if known == key), None)
+        if driver is not None and stray is not None:
+            await driver.abort_on_error(driver.carry_out(CancelStray(*stray)))
 
     async def _end_backoff(self, run: int, scope: int, node: str, item: int) -> None:
         try:

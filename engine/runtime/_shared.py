@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from ...checkpoints.records import (
-    ActivationKey,
     OperationKey,
     OperationRecord,
 )
@@ -27,7 +26,7 @@ from ..graph import Workflow
 from ._values import Budget, Values
 from ._views import Views
 from ._waiters import Waiters
-from ._wake_queue import WakeQueue
+from ._wake_queue import Waiting, WakeQueue
 
 T = TypeVar("T")
 AnyWorkflow: TypeAlias = Workflow[Any, Any]
@@ -135,6 +134,10 @@ class Shared:
     clock: Callable[[], float]
     random: Random
     wake_queue: WakeQueue
+    create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    """A task of the executor, which a stop cancels."""
+    see_off: Callable[[int], Awaitable[None]]
+    """Cancel what was left of a run, where it has ended, for some seconds, also while the executor stops."""
     waiters: Waiters = field(default_factory=Waiters)
     budget: Budget = field(default_factory=Budget)
     threads: Threads = field(default_factory=Threads)
@@ -203,6 +206,6 @@ class OwnedRun:
         found = await self.shared.store.read(lambda view: view.operations_by_key([(self.run, key)]))
         return found[0] if found else None
 
-    def wake(self, delay: float, key: ActivationKey | OperationKey) -> None:
+    def wake(self, delay: float, key: Waiting) -> None:
         """Have it looked at again after so many seconds."""
         self.shared.wake_queue.add(self.shared.clock() + delay, self.run, key)

@@ -1,4 +1,7 @@
-"""`SignalWatch`: looks for signals while anything is driven. Each run has a queue of its own, so none holds another."""
+"""`SignalWatch`: looks for signals of the runs that are driven here, and for late handles of runs that have ended.
+
+Each run has a queue of its own, so none holds another.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ import logging
 import time
 
 from ...checkpoints.errors import DatabaseCorruptError, StoreError
-from ...checkpoints.records import Signal
+from ...checkpoints.records import RunRecord, Signal
+from ...checkpoints.view import View
 from . import _signals
 from ._reading import read_runs
 from ._runtime import Runtime
+from ._signals import Left
 
 log = logging.getLogger("perdure")
 
@@ -35,8 +40,6 @@ class SignalWatch:
         while True:
             due = time.monotonic() + INTERVAL
             await asyncio.sleep(INTERVAL)
-            if not runtime.owned:
-                continue
             try:
                 if time.monotonic() > due + STALL:
                     # What waits for a person moves by no commit that could be refused.
@@ -45,6 +48,7 @@ class SignalWatch:
                     if run in runtime.owned and runtime.acting.under_way(run) is None:
                         ended = runtime.acting.begin(run)
                         runtime.create_task(self._act_aside(run), lambda _, ended=ended: ended())
+                await self._look_at_ended_runs()
             except StoreError as error:
                 log.warning("the signals could not be read: %s", error)
 
@@ -78,6 +82,16 @@ class SignalWatch:
             log.error("%s Its signals are not acted on.", error)
         return [signal for part in parts for signal in part]
 
+    async def _look_at_ended_runs(self) -> None:
+        ended = await self._runtime.shared.store.read(self._with_late_handles)
+        self._left |= await self._runtime.ended_runs.follow(ended)
+
+    def _with_late_handles(self, view: View) -> list[RunRecord]:
+        ended = [run for run in view.unsettled() if run.signature in self._runtime.workflows]
+        signals = view.signals([run.key for run in ended]) if ended else []
+        late = {signal.run for signal in signals if signal.kind == "handle" and signal.id not in self._left}
+        return [run for run in ended if run.key in late]
+
     async def _act_aside(self, run: int) -> None:
         try:
             await self._act(run)
@@ -106,8 +120,8 @@ class SignalWatch:
                 except StoreError as error:
                     driver.abort(error)
                     return False
-                if effects is None:
+                if effects is Left.FOR_GOOD:
                     self._left.add(signal.id)
-                else:
+                elif effects is not Left.FOR_NOW:
                     driver.perform(effects)
         return True

@@ -7,6 +7,7 @@ they are.
 from __future__ import annotations
 
 import logging
+from enum import Enum, auto
 from typing import Any, cast
 
 from ...checkpoints.codec import pack, unpack
@@ -20,12 +21,11 @@ from ..core import events
 from ..core.addresses import Address, OperationAddress
 from ..core.book import Change
 from ..core.commands import Effect
-from ..core.errors import IllegalEventError
+from ..core.handles import meaning
 from ..errors import AnswerError
 from ..failures import describe
 from ._driver import Driver
 from ._shared import OwnedRun, ends_the_task
-from .performers._cancel import until_acknowledged
 
 log = logging.getLogger("perdure")
 
@@ -33,8 +33,17 @@ _COUNTS = 2**31
 """More attempts, operations or submissions than there can be of one activation."""
 
 
-async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
-    """Commit what the signal leads to; what follows is the caller's to begin. None: it stays where it is.
+class Left(Enum):
+    """That a signal stays where it is."""
+
+    FOR_NOW = auto()
+    """What it means can't be said yet: act on it again."""
+    FOR_GOOD = auto()
+    """It can't be acted on here."""
+
+
+async def act(driver: Driver, signal: Signal) -> list[Effect] | Left:
+    """Commit what the signal leads to; what follows is the caller's to begin.
 
     A signal that can't be acted on stops no run: that is logged, and the signal is kept for a person to look at. Where
     the recovery of a run and the watch have both read one, it is acted on once.
@@ -50,10 +59,10 @@ async def act(driver: Driver, signal: Signal) -> list[Effect] | None:
         if ends_the_task(error):
             raise
         log.exception("run %s: signal %d can't be acted on and is left", driver.run_id, signal.id)
-        return None
+        return Left.FOR_GOOD
 
 
-async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
+async def _act(driver: Driver, signal: Signal) -> list[Effect] | Left:
     address = None if signal.node is None else Address(signal.node, signal.path)
     match signal.kind:
         case "cancel":
@@ -61,9 +70,9 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
         case "handle" if address is not None:
             operation, submission, token = _read_handle(address, unpack(signal.data))
             return await _late_handle(driver, operation, submission, token, signal.id)
-        case "answer" if address is not None:
+        case "fate" if address is not None:
             try:
-                return await answer(driver, address, _read_answer(unpack(signal.data)), (signal.id,))
+                return await decide_fate(driver, address, _read_fate(unpack(signal.data)), (signal.id,))
             except AnswerError as error:  # it came too late
                 log.warning("%s", error)
                 if signal.id in driver.shared.answers:
@@ -75,7 +84,7 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | None:
                 driver.run_id,
                 signal.kind,
             )
-            return None
+            return Left.FOR_GOOD
 
 
 def _read_handle(address: Address, data: object) -> tuple[OperationAddress, int, ContinuationToken]:
@@ -101,12 +110,12 @@ def _read_handle(address: Address, data: object) -> tuple[OperationAddress, int,
             raise ValueError(f"this is no handle of {address}: {data!r}")
 
 
-def _read_answer(data: object) -> str:
+def _read_fate(data: object) -> str:
     match data:
-        case {"answer": str() as reply}:
+        case {"reply": str() as reply}:
             return reply
         case _:
-            raise ValueError(f"this is no answer: {data!r}")
+            raise ValueError(f"this decides no fate: {data!r}")
 
 
 async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[Effect]:
@@ -117,10 +126,12 @@ async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[
     return await driver.commit(Change(events.CancelRequested(driver.shared.clock())), signals=signals)
 
 
-async def answer(driver: Driver, address: Address, reply: str, signals: tuple[int, ...] = ()) -> list[Effect]:
+async def decide_fate(
+    driver: Driver, address: Address, reply: str, signals: tuple[int, ...] = ()
+) -> list[Effect]:
     """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
-    Raises `AnswerError` when nothing waits for an answer there.
+    Raises `AnswerError` when no fate is unknown there any more.
     """
     operation = driver.state.open_operation(address)
     known = None if operation is None else driver.state.operation(operation)
@@ -131,31 +142,25 @@ async def answer(driver: Driver, address: Address, reply: str, signals: tuple[in
             f"Run {driver.run_id}: {address} waits for no answer any more, it is {now}.", run_id=driver.run_id
         )
     at = driver.shared.clock()
-    note = {"answer": reply}
     if reply == "resubmit":
-        return await driver.commit(Change(events.Answered(at, operation, reply), note=note), signals=signals)
+        return await driver.commit(Change(events.FateDecided(at, operation, reply)), signals=signals)
     if reply == "fail":
-        error = SubmissionUnknownError(_FAILED.format(known.unknown), code="answered")
+        error = SubmissionUnknownError(_FAILED.format(known.unknown), code="decided")
         failure = describe(error)
         packed = pack(failure)
         change = Change(
-            events.Answered(at, operation, reply),
+            events.FateDecided(at, operation, reply),
             {"error": packed},
             {"error": packed},
-            note=note,
             failure=failure,
             cause=error,
         )
         return await driver.commit(change, signals=signals)
     token = _adopted(driver.owned, operation, reply)
+    found = events.HandleFound(at, operation, known.submission, "person", token.handle_text)
+    data = token.to_dict()
     return await driver.commit(
-        Change(
-            events.HandleFound(at, operation, known.submission, "person"),
-            operation={"token": pack(token.to_dict())},
-            submission={"handle": token.handle_text},
-            note={**note, "token": token.to_dict()},
-        ),
-        signals=signals,
+        Change(found, operation={"token": pack(data)}, note={"token": data}), signals=signals
     )
 
 
@@ -175,34 +180,42 @@ def _adopted(owned: OwnedRun, operation: OperationAddress, handle: str) -> Conti
 
 async def _late_handle(
     driver: Driver, operation: OperationAddress, submission: int, token: ContinuationToken, signal: int
-) -> list[Effect]:
-    """A handle that a former owner got too late: what it means is the core's to say."""
-    if await _in_use(driver, operation, token):  # the provider knew the key
-        return await driver.commit(signals=(signal,))
-    data = token.to_dict()
-    known = driver.state.operation(operation)
-    wanted = known is not None and known.state is State.SUBMIT_UNKNOWN
+) -> list[Effect] | Left:
+    """A handle that a former owner got too late: what it means is the core's to say.
+
+    Raises `IllegalEventError` where the operation has no such submission.
+    """
+    handle, data = token.handle_text, token.to_dict()
+    found = events.HandleFound(driver.shared.clock(), operation, submission, "former_owner", handle)
+    if driver.state.operation(operation) is None:  # for good, so its rows say the same when this is committed
+        found = await _of_rows(driver, found)
     packed = pack(data)
-    change = Change(
-        events.HandleFound(driver.shared.clock(), operation, submission, "former_owner"),
-        operation={"token": packed} if wanted else None,
-        submission={"handle": token.handle_text}
-        if wanted
-        else {"handle": token.handle_text, "token": packed},
-        note={"token": data},
-    )
-    try:
-        return await driver.commit(change, signals=(signal,))
-    except IllegalEventError:  # its activation is gone, or the run has ended
-        await until_acknowledged(driver.owned, operation, token)
-        log.warning("run %s: the late handle of %s was cancelled at its provider", driver.run_id, operation)
-        return await driver.commit(signals=(signal,))
+    match meaning(driver.state, found):
+        case None:
+            driver.signals.discard(signal)
+            return Left.FOR_NOW
+        case "adopt":
+            change = Change(found, operation={"token": packed}, note={"token": data})
+        case "same":
+            change = Change(found)
+        case "stray":
+            change = Change(found, submission={"token": packed}, note={"token": data})
+    return await driver.commit(change, signals=(signal,))
 
 
-async def _in_use(driver: Driver, operation: OperationAddress, token: ContinuationToken) -> bool:
-    if driver.state.operation(operation) is None:
-        return False
-    record = await driver.owned.record(driver.state.operation_key(operation))
-    if record is None or record.token is None:
-        return False
-    return dict(unpack(record.token)["handle"]) == dict(token.handle)
+async def _of_rows(driver: Driver, found: events.HandleFound) -> events.HandleFound:
+    """The event with what the rows of its operation say, which the state does not hold any more."""
+    address, attempt, chain, number = found.operation
+    rows = [
+        row
+        for row in await driver.shared.store.read(lambda view: view.submissions(driver.run))
+        if (row.key.operation.node, row.path) == address and row.key.operation[3:] == (attempt, chain, number)
+    ]
+    row = next((row for row in rows if row.key.submission == found.submission), None)
+    if row is None:
+        return found
+    submission = found.submission
+    if row.handle not in (None, found.handle):  # that one is another
+        submission = 1 + max(row.key.submission for row in rows)
+    known = any(row.handle == found.handle for row in rows)
+    return found._replace(submission=submission, scope=row.key.operation.scope, known=known)

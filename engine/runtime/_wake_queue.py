@@ -1,4 +1,4 @@
-"""`WakeQueue`: one heap over everything that waits. No task and no state per waiting activation or operation.
+"""`WakeQueue`: one heap over everything that waits. No task and no state per thing that waits.
 
 An entry says what is due when; each has one time, the last that was given. All that are due together are handed over in
 one batch, so that their rows are read in one call.
@@ -13,10 +13,11 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ...checkpoints.records import ActivationKey, OperationKey
+from ...checkpoints.records import ActivationKey, OperationKey, SubmissionKey
 
-Due: TypeAlias = tuple[int, ActivationKey | OperationKey]
-"""A run's key, and an activation or operation in it."""
+Waiting: TypeAlias = ActivationKey | OperationKey | SubmissionKey
+Due: TypeAlias = tuple[int, Waiting]
+"""A run's key, and an activation or operation in it, or a submission that is to be cancelled."""
 
 LONGEST_SLEEP = 30.0
 """Seconds after which the wall clock is looked at again, in case it was set."""
@@ -28,7 +29,7 @@ class WakeQueue:
     def __init__(self, clock: Callable[[], float], wake: Callable[[list[Due]], None]) -> None:
         self._clock = clock
         self._wake = wake
-        self._heap: list[tuple[float, int, int, ActivationKey | OperationKey]] = []
+        self._heap: list[tuple[float, int, int, Waiting]] = []
         self._times: dict[Due, float] = {}  # an entry of the heap with another time is out of date
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -39,7 +40,7 @@ class WakeQueue:
     def __len__(self) -> int:
         return len(self._times)
 
-    def add(self, at: float, run: int, key: ActivationKey | OperationKey) -> None:
+    def add(self, at: float, run: int, key: Waiting) -> None:
         """Wake this at that time, and not at a time that was given before."""
         if math.isnan(at):  # neither before nor after any other time: it would hold up the whole queue
             at = self._clock()

@@ -10,19 +10,19 @@ import click
 from ...checkpoints.records import RunRecord
 from ...checkpoints.sqlite import SQLiteStore
 from ...checkpoints.view import View
-from ...engine.answers import answer_data, waiting_for_answer
 from ...engine.core.addresses import Address
 from ...engine.errors import AnswerError
+from ...engine.fates import fate_data, undecided_address
 from ..commands import HANDLE, REPLIES, drive_command
 from ..exits import Exit
 from ..read.database import find_run
-from ..read.signals import kept_answers, kept_signals
+from ..read.signals import kept_fates, kept_signals
 from ..render.output import say, write_entry
 from ..settings import Settings
 
 
 def answer_run(settings: Settings, name: str, node: str, reply: str) -> Exit:
-    """Leave the answer for whoever drives the run. Raises `AnswerError` when nothing waits for one there."""
+    """Leave the decision for whoever drives the run. Raises `AnswerError` when no fate is unknown there."""
     reply = reply.strip()
     if reply == HANDLE:
         raise click.BadParameter(
@@ -44,9 +44,9 @@ async def _answer(settings: Settings, run_id: str, node: str, reply: str) -> Exi
                 f"{drive_command(settings, 'resume', run.id)}",
                 run_id=run.id,
             )
-        await store.signal(run.key, "answer", address.node, address.path, answer_data(reply))
+        await store.signal(run.key, "fate", address.node, address.path, fate_data(reply))
         holder = await store.read(lambda view: view.holder(run))
-    entry = {"run": run.id, "activation": str(address), "answer": reply, "driven_by": holder}
+    entry = {"run": run.id, "activation": str(address), "fate": reply, "driven_by": holder}
     write_entry(settings, entry, ())
     if holder is not None:
         say(f"The answer for {address} of run {run.id} is left to {holder}, which drives it.")
@@ -60,6 +60,6 @@ def _read(view: View, run_id: str, node: str) -> tuple[RunRecord, Address, str |
     """The run, the activation that is meant, and the answer that it has already."""
     with view.snapshot():
         run = view.run(run_id)
-        address = waiting_for_answer(view, run, node)
-        answers = kept_answers(kept_signals(view.signals([run.key])))
+        address = undecided_address(view, run, node)
+        answers = kept_fates(kept_signals(view.signals([run.key])))
     return run, address, answers.get(address)

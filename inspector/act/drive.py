@@ -236,8 +236,8 @@ class _Driving:
                     f"Run {end.run.id} waits for you: the provider may have accepted the submission of {wait.address}. "
                     f"Decide with one of:{commands}"
                 )
-            elif wait.answer is not None:
-                say(f"Run {end.run.id}: the answer for {wait.address} ({wait.answer}) is kept.")
+            elif wait.fate is not None:
+                say(f"Run {end.run.id}: what you decided for {wait.address} ({wait.fate}) is kept.")
         away = [wait for wait in end.waits if wait.on in ("provider", "time")]
         if away:
             names = ", ".join(f"{wait.address} ({wait.provider or 'a later time'})" for wait in away[:4])

@@ -12,7 +12,7 @@ from ...checkpoints.view import View
 from ...engine.core.plan import Plan
 from ...engine.graph.plan_form import decode_plan
 from .activations import Activation, activations_of, add_up
-from .signals import KeptSignal, kept_answers, kept_signals
+from .signals import KeptSignal, kept_fates, kept_signals
 from .waits import Wait, waits_of
 
 
@@ -42,7 +42,7 @@ class RunDetails:
         """What it waits on, the person first; nothing once it has ended."""
         if self.run.status.finished:
             return []
-        return waits_of(self.activations, holder=self.holder, answers=kept_answers(self.signals))
+        return waits_of(self.activations, holder=self.holder, fates=kept_fates(self.signals))
 
 
 def read_run(view: View, name: str) -> RunDetails:
@@ -85,5 +85,5 @@ def read_waits(view: View, run: RunRecord, *, holder: str | None) -> list[Wait]:
     return waits_of(
         activations_of(read_plan(view, run), activations, operations),
         holder=holder,
-        answers=kept_answers(kept_signals(view.signals([run.key]))),
+        fates=kept_fates(kept_signals(view.signals([run.key]))),
     )

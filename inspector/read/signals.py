@@ -38,16 +38,16 @@ def kept_signals(signals: Iterable[Signal]) -> list[KeptSignal]:
     ]
 
 
-def kept_answers(signals: Iterable[KeptSignal]) -> Mapping[Address, str]:
-    """The answers that were given and not acted on yet. Of several the first counts."""
-    answers: dict[Address, str] = {}
+def kept_fates(signals: Iterable[KeptSignal]) -> Mapping[Address, str]:
+    """What persons have decided of submissions, where nobody has acted on it yet. Of several the first counts."""
+    fates: dict[Address, str] = {}
     for signal in signals:
         match signal:
-            case KeptSignal(kind="answer", address=Address() as address, data={"answer": str() as reply}):
-                answers.setdefault(address, reply)
+            case KeptSignal(kind="fate", address=Address() as address, data={"reply": str() as reply}):
+                fates.setdefault(address, reply)
             case _:
                 pass
-    return answers
+    return fates
 
 
 def _data(data: bytes) -> Any:

@@ -29,28 +29,28 @@ class Wait:
     """When something is due, seconds since the epoch."""
     undecided: bool = False
     """Whether a person may decide what becomes of a submission of unknown fate."""
-    answer: str | None = None
+    fate: str | None = None
     """What a person has decided, where nobody has acted on it yet."""
 
 
 def waits_of(
-    activations: Iterable[Activation], *, holder: str | None, answers: Mapping[Address, str]
+    activations: Iterable[Activation], *, holder: str | None, fates: Mapping[Address, str]
 ) -> list[Wait]:
     """What the activations of an unfinished run wait on, the person first.
 
-    `holder` is who drives the run, `answers` are those that were given and not acted on yet.
+    `holder` is who drives the run, `fates` are what persons have decided and nobody has acted on yet.
     """
     found = [
         wait
         for activation in activations
-        if (wait := _wait(activation, holder, answers.get(activation.address))) is not None
+        if (wait := _wait(activation, holder, fates.get(activation.address))) is not None
     ]
     if holder is None:
         found.append(Wait(on="driver"))
     return sorted(found, key=lambda wait: _ORDER.index(wait.on))
 
 
-def _wait(activation: Activation, holder: str | None, answer: str | None) -> Wait | None:
+def _wait(activation: Activation, holder: str | None, fate: str | None) -> Wait | None:
     address, operation = activation.address, activation.open
     if operation is None:
         if activation.state is S.BACKOFF:
@@ -64,14 +64,14 @@ def _wait(activation: Activation, holder: str | None, answer: str | None) -> Wai
             return Wait(on="provider", address=address, provider=str(operation.token["provider"]), at=at)
         case S.BACKOFF:
             return Wait(on="time", address=address, at=at)
-        case S.SUBMIT_UNKNOWN if answer is not None:
-            return Wait(on="driver", address=address, answer=answer)
+        case S.SUBMIT_UNKNOWN if fate is not None:
+            return Wait(on="driver", address=address, fate=fate)
         case S.SUBMIT_UNKNOWN if operation.held:
             return Wait(on="person", address=address, undecided=True)
         case S.SUBMIT_UNKNOWN if at is not None:
             return Wait(on="time", address=address, at=at)
         case S.SUBMITTING if holder is None:  # its process ended before the handle was known
-            return Wait(on="driver", address=address, undecided=answer is None, answer=answer)
+            return Wait(on="driver", address=address, undecided=fate is None, fate=fate)
         case _:
             return None
 

@@ -113,7 +113,7 @@ def _wait(settings: Settings, run_id: str, wait: Wait) -> Entry:
         "provider": wait.provider,
         "at": iso_or_none(wait.at),
         "commands": list(wait_commands(settings, run_id, wait)),
-        "answer": wait.answer,
+        "fate": wait.fate,
     }
 
 

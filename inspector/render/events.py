@@ -56,8 +56,8 @@ def detail_of(data: Mapping[str, Any]) -> str:
             return f"{rest.get('type', 'Error')}: {message}"
         case {"token": {"handle": handle}}:
             return " ".join(map(str, handle.values()))
-        case {"answer": str() as answer}:
-            return answer
+        case {"reply": str() as reply}:
+            return reply
         case {"reason": str() as reason}:
             return reason
         case {"items": int() as items}:

@@ -163,7 +163,7 @@ class _Page:
     def _signal(self, signal: KeptSignal) -> str:
         ago = f"{span(self._now - signal.at)} ago"
         match signal:
-            case KeptSignal(kind="answer", data={"answer": str() as reply}):
+            case KeptSignal(kind="fate", data={"reply": str() as reply}):
                 return f"answered {ago}: {reply} for {signal.address}."
             case KeptSignal(kind="cancel"):
                 return f"asked to cancel {ago}."

@@ -233,6 +233,11 @@ _OF_RUN = "sqlite_autoindex_activations_1 (run=?)"
         (queries.SUBMISSIONS, "sqlite_autoindex_submissions_1 (run=?)"),
         (queries.SUBMISSIONS_BY_HANDLE, "submissions_handle (handle=?)"),
         (queries.STRAYS, "submissions_stray (run=?)"),
+        (
+            queries.SUBMISSIONS_TO_GO_ON_WITH,
+            "sqlite_autoindex_submissions_1 (run=? AND scope=? AND node=? AND item=?",
+        ),
+        (queries.UNSETTLED_RUNS, "SCAN submissions USING COVERING INDEX submissions_stray"),
         (queries.SIGNALS_OF_RUNS, "signals_run (run=?)"),
         (queries.SIGNALS_OF_OWNER, "SCAN signals"),
         (queries.END_CLAIM, "PRIMARY KEY (run=? AND fence=?)"),
@@ -256,7 +261,7 @@ def test_a_query_finds_its_rows_by_an_index(query: str, index: str) -> None:
     found = asyncio.run(plan())
     assert index in found, found
     # Nothing reads a whole table; a partial index holds what is unfinished alone, and signals are few.
-    partial = ("runs_unfinished", "operations_open")
+    partial = ("runs_unfinished", "operations_open", "submissions_stray")
     allowed = ("SCAN signals", "SCAN CONSTANT ROW", "SCAN json_each VIRTUAL TABLE INDEX 1:")
     whole = [line for line in found.splitlines() if line.startswith("SCAN") and not line.endswith(partial)]
     assert [line for line in whole if line not in allowed] == []

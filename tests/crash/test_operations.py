@@ -112,12 +112,12 @@ CASES: dict[str, Case] = {
     **around("an unknown fate", "submission_unknown", small=LOST, unknown=(1, 1, 1), accepted=(2, 2, 2)),
     **around(
         "a person's answer",
-        "answered",
+        "fate_decided",
         small=HELD,
         unknown=(1, 1, 1),
         accepted=(2, 2, 2),
         asks_after=0,
-        events=(("answered", 1),),
+        events=(("fate_decided", 1),),
     ),
     # under a key that is honoured
     "sent under a key": Case(

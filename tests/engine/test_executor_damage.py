@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ from perdure.checkpoints import DatabaseCorruptError, PerdureError
 from perdure.engine import Executor, RunFailedError, Workflow
 
 from .batches import Works, batch_node
-from .bench import Stores, chain, first, perform, raises, second, third, until
+from .bench import Stores, chain, first, perform, raises, record, second, third, until
 
 DAMAGE = {
     "activation's state": "UPDATE activations SET state = 'odd' WHERE run = {run} AND node = 'print'",
@@ -144,6 +145,8 @@ def test_a_damaged_run_that_is_retried_is_given_back(files: Stores, tmp_path: Pa
             await until(lambda: not executor.drives("r"))
             again = await other.start(workflow, "x", run_id="r")
             assert not again.driven_here
+            while (await record(other)).owner is not None:
+                await asyncio.sleep(0.002)
             assert await (await other.retry("r")).result() == "done: x1"
 
     perform(test())

@@ -447,7 +447,8 @@ def test_a_late_handle_that_two_have_read_is_adopted_once(stores: Stores, works:
             assert driver is not None
             with driver.pinned():
                 for effects in await asyncio.gather(*(act(driver, signal) for _ in range(2))):
-                    driver.perform(effects or [])
+                    assert isinstance(effects, list)
+                    driver.perform(effects)
             works.hold = False
             return await run.result()
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 from perdure.checkpoints import Signal, pack
-from perdure.engine import Executor, RunCancelledError, RunFailedError, Workflow
+from perdure.engine import Executor, RunCancelledError, RunFailedError
 from perdure.engine.runtime import _signal_watch
-from perdure.nodes import ContinuationToken, node
+from perdure.nodes import ContinuationToken, SubmissionUnknownError, node
 from perdure.nodes.operations import Outcome
 
 from .batches import BatchOperation, Works, batch_node
@@ -33,10 +33,10 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 POISON: dict[str, tuple[str, str | None, bytes]] = {
     "no msgpack": ("handle", "print", b"\xc1"),
     "no dict": ("handle", "print", pack([])),
-    "an answer without an address": ("answer", None, pack({"answer": "fail"})),
-    "no answer": ("answer", "print", pack({})),
-    "an answer that is a number": ("answer", "print", pack({"answer": 7})),
-    "an answer for a node that is not there": ("answer", "nobody", pack({"answer": "fail"})),
+    "a fate without an address": ("fate", None, pack({"reply": "fail"})),
+    "no fate": ("fate", "print", pack({})),
+    "a fate that is a number": ("fate", "print", pack({"reply": 7})),
+    "a fate for a node that is not there": ("fate", "nobody", pack({"reply": "fail"})),
     "a handle without an address": ("handle", None, pack(GOOD_HANDLE)),
     "a handle for a node that is not there": ("handle", "nobody", pack(GOOD_HANDLE)),
     "no token": ("handle", "print", pack({**GOOD_HANDLE, "token": {"provider": 7}})),
@@ -142,36 +142,38 @@ class SlowToCancel(BatchOperation):
         return await super().cancel(token)
 
 
-def test_signals_of_one_run_do_not_wait_for_the_provider_of_another(stores: Stores, works: Works) -> None:
-    """A late handle of run a is to be cancelled at a slow provider; run b is cancelled meanwhile."""
+def test_no_signal_waits_for_the_provider_that_cancels_a_late_handle(stores: Stores, works: Works) -> None:
+    """Neither those of another run, nor those behind it in its own."""
     works.hold = True
-
-    def later(slow: SlowToCancel) -> Workflow[str, str]:
-        last = batch_node("later", works)
-        last.operation = slow
-        return chain("w", first, batch_node("print", works), last)
+    works.after = [SubmissionUnknownError("The reply is lost.", retry_after=0.0)]
 
     async def test() -> None:
         slow = SlowToCancel(works)
-        workflow = later(slow)
+        print_ = batch_node("print", works)
+        workflow = chain("w", first, print_)
         async with Executor(stores()) as executor:
             runs = [await executor.start(workflow, name, run_id=name) for name in "ab"]
-            await until(lambda: len(works.batches) == 2)
+            await until(lambda: len(works.batches) == 3)
+            await executor.settled()
+            print_.operation = slow
             one, other = [(await record(executor, run.id)).key for run in runs]
-            lost = works.accept({"text": "lost"}, "lost")
-            late: Mapping[str, object] = {**GOOD_HANDLE, "token": slow.adopt(lost.id).to_dict()}
+            late: Mapping[str, object] = {**GOOD_HANDLE, "token": slow.adopt("batch-1").to_dict()}
             store = store_of(executor)
-            await store.signal(one, "handle", "later", (), pack(late))  # of a node that has not begun
-            await store.signal(one, "cancel", None, (), pack({}))
+            await store.signal(one, "handle", "print", (), pack(late))
             await slow.asked.wait()
+            await store.signal(one, "cancel", None, (), pack({}))
             await store.signal(other, "cancel", None, (), pack({}))
-            with pytest.raises(RunCancelledError):
-                await runs[1].result()
-            assert len(await signals(executor, one)) == 2  # in order: its own cancel waits
+
+            async def dealt_with() -> bool:
+                return await signals(executor, one) == await signals(executor, other) == []
+
+            await until(dealt_with)
+            assert works.batches["batch-1"].cancels == 0
             slow.answer.set()
-            with pytest.raises(RunCancelledError):
-                await runs[0].result()
-            assert await signals(executor, one) == []
+            for run in runs:
+                with pytest.raises(RunCancelledError):
+                    await run.result()
+            await until(lambda: works.batches["batch-1"].status == "cancelled")
 
     perform(test())
 
@@ -190,9 +192,9 @@ def test_a_retry_holds_no_other_verb_while_a_provider_is_asked(stores: Stores, w
         nonlocal broken
         later = batch_node("later", works)
         later.operation = slow = SlowToCancel(works)
-        works.accept({"text": "q"}, "key")
+        works.after = [SubmissionUnknownError("The reply is lost.", retry_after=0.0)]
         async with Executor(stores()) as executor:
-            run = await executor.start(chain("w", breaks, later), "x", run_id="r")
+            run = await executor.start(chain("w", later, breaks), "x", run_id="r")
             with pytest.raises(RunFailedError):
                 await run.result()
             broken = False

@@ -60,7 +60,7 @@ def test_fail_fails_the_run_and_nothing_is_submitted(
 def test_a_handle_is_adopted(console: Console, lost: str, simulator: Simulator) -> None:
     (accepted,) = simulator.ledger().accepted()
     answered = console.run("answer", lost, "look", accepted.id, "-o", "json")
-    assert answered.json == {"run": lost, "activation": "look", "answer": accepted.id, "driven_by": None}
+    assert answered.json == {"run": lost, "activation": "look", "fate": accepted.id, "driven_by": None}
     assert console.run("resume", lost).code == 0
     assert len(simulator.ledger().submissions()) == 1
 
@@ -90,13 +90,13 @@ def test_an_answer_that_does_not_fit_is_refused(
 def test_an_answer_that_was_given_is_shown_and_not_asked_for_again(console: Console, lost: str) -> None:
     assert console.run("answer", lost, "look", "fail").code == 0
     run = console.run("show", lost, "-o", "json").json
-    assert [(wait["on"], wait["activation"], wait["answer"]) for wait in run["waits_on"]] == [
+    assert [(wait["on"], wait["activation"], wait["fate"]) for wait in run["waits_on"]] == [
         ("driver", "look", "fail"),
         ("driver", None, None),
     ]
     (signal_,) = run["signals"]
     assert list(signal_) == ["id", "at", "kind", "activation", "data"]
-    assert (signal_["kind"], signal_["activation"], signal_["data"]) == ("answer", "look", {"answer": "fail"})
+    assert (signal_["kind"], signal_["activation"], signal_["data"]) == ("fate", "look", {"reply": "fail"})
     text = console.run("show", lost).out
     assert "fail for look. Kept for whoever drives the run next." in " ".join(text.split())
     assert "waits for you" not in text

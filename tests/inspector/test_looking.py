@@ -283,7 +283,7 @@ def test_show_gives_the_commands_that_decide_a_submission_of_unknown_fate(viewer
     run = viewer.run("show", "asking-1", "-o", "json").json
     commands = [f"perdure answer asking-1 look {reply}" for reply in ("resubmit", "fail", "HANDLE")]
     assert run["waits_on"][0] == {
-        "on": "person", "activation": "look", "provider": None, "at": None, "commands": commands, "answer": None,
+        "on": "person", "activation": "look", "provider": None, "at": None, "commands": commands, "fate": None,
     }  # fmt: skip
     look = next(activation for activation in run["activations"] if activation["node"] == "look")
     assert (look["state"], look["submissions"], look["unknown_submissions"]) == ("submit_unknown", 1, 1)

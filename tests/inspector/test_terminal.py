@@ -115,7 +115,7 @@ def hostile(gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute("UPDATE operations SET token = ?, error = ?", (token, error))
         connection.execute("UPDATE submissions SET handle = ?, error = ?", (STEERING, error))
         connection.execute("UPDATE events SET type = type || ? WHERE position > 1", (STEERING,))
-        connection.execute("UPDATE events SET data = ? WHERE position > 1", (pack({"answer": STEERING}),))
+        connection.execute("UPDATE events SET data = ? WHERE position > 1", (pack({"reply": STEERING}),))
         connection.execute(
             "INSERT INTO signals (run, at, kind, node, path, data) SELECT key, 1.0, ?, ?, '', ? FROM runs",
             (STEERING, STEERING, pack({STEERING: STEERING})),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -12,7 +11,7 @@ from ....nodes.errors import OperationCancelledError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations import operation_for
 from ....nodes.operations.capabilities import Cancellable, Local, has_capability
-from ....nodes.operations.outcomes import Asks, Outcome, Running, Usage
+from ....nodes.operations.outcomes import Asks, Cancelled, Outcome, Running, Usage
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -24,7 +23,7 @@ from ...core.replies import Again, after_cancel, cancelled
 from ...errors import OperationUnknownError
 from .._changes import failed
 from .._replies import change_of, reply_of
-from .._shared import Commit, OwnedRun, Work
+from .._shared import Commit, OwnedRun, Work, ends_the_task
 
 log = logging.getLogger("perdure")
 
@@ -110,46 +109,67 @@ _GIVEN_UP: Mapping[str | None, tuple[str, str]] = {
 
 
 async def stray(owned: OwnedRun, command: CancelStray, _: Commit) -> Change | None:
-    """Cancel a submission that does not count, until that is acknowledged."""
+    """Send the cancel of a submission that does not count once; if it is not acknowledged, have it sent again.
+
+    Whatever keeps it from that stops the driving of no run.
+    """
     work = await owned.work()
     if work is None:
         return None
     record = await _submission(owned, work, command)
     if record is None or record.token is None:
         return None
-    token = ContinuationToken.from_dict(unpack(record.token))
-    outcome = await until_acknowledged(owned, command.operation, token)
-    usage: Usage = {} if outcome is None or isinstance(outcome, Asks | Running) else outcome.usage
-    what = "was cancelled at its provider"
-    if outcome is None:
-        what = "can't be cancelled at its provider and runs on there"
-    log.warning(
-        "run %s: a second submission of %s (%s) %s", owned.run_id, command.operation, record.handle, what
-    )
+    operation = command.operation
+    try:
+        outcome = await _cancel_once(owned, operation, ContinuationToken.from_dict(unpack(record.token)))
+    except BaseException as error:  # the boundary of one submission
+        if ends_the_task(error):
+            raise
+        return _cancel_again(owned, operation, record, None, f"{type(error).__name__}: {error}")
+    if isinstance(outcome, Running):
+        return _cancel_again(owned, operation, record, outcome.retry_after, outcome.problem)
+    match outcome:
+        case None:
+            what = "can't be cancelled at its provider and runs on there"
+        case Cancelled():
+            what = "was cancelled at its provider"
+        case _:
+            what = f"had ended at its provider: {type(outcome).__name__.lower()}"
+    log.warning("run %s: a second submission of %s (%s) %s", owned.run_id, operation, record.handle, what)
+    usage: Usage = {} if outcome is None or isinstance(outcome, Asks) else outcome.usage
     return Change(
-        events.StrayCancelled(owned.shared.clock(), command.operation, command.submission),
-        submission=_counted(usage),
+        events.StrayCancelled(owned.shared.clock(), operation, command.submission), submission=_counted(usage)
     )
 
 
-async def until_acknowledged(
+async def _cancel_once(
     owned: OwnedRun, operation: OperationAddress, token: ContinuationToken
 ) -> Outcome | None:
-    """Send the cancel of a token that nobody needs until the provider has acknowledged it: how it ended there.
-
-    None: its adapter can't cancel.
-    """
+    """What the provider says to the cancel. None: its adapter can't cancel."""
     adapter = _adapter(owned, operation, token)
-    if not has_capability(adapter, Cancellable):
-        return None
-    began = owned.shared.clock()
-    while isinstance(outcome := await adapter.cancel(token), Running):
-        wait = outcome.retry_after
-        if wait is None:
-            age = owned.shared.clock() - began
-            wait = poll_interval(owned.policy(operation.address.node), age, owned.shared.random.random())
-        await asyncio.sleep(wait)
-    return outcome
+    return await adapter.cancel(token) if has_capability(adapter, Cancellable) else None
+
+
+def _cancel_again(
+    owned: OwnedRun,
+    operation: OperationAddress,
+    record: SubmissionRecord,
+    wait: float | None,
+    problem: str | None,
+) -> None:
+    """Have it sent again, the more seldom the longer it takes."""
+    if problem is not None:
+        log.warning(
+            "run %s: cancelling a second submission of %s (%s): %s",
+            owned.run_id,
+            operation,
+            record.handle,
+            problem,
+        )
+    if wait is None:
+        age = owned.shared.clock() - record.updated_at
+        wait = poll_interval(owned.policy(operation.address.node), age, owned.shared.random.random())
+    owned.wake(wait, record.key)
 
 
 def _counted(usage: Usage) -> SubmissionColumns | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import Request, SubmissionColumns
+from ....checkpoints.records import Request
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Findable, Found, Unavailable, has_capability
 from ....nodes.operations.tokens import ContinuationToken
@@ -65,14 +65,11 @@ def _found(
     for token, number in zip(tokens, numbers, strict=False):
         data = token.to_dict()
         packed = pack(data)
-        submission: SubmissionColumns = {"handle": token.handle_text}
-        if changes:
-            submission["token"] = packed
         changes.append(
             Change(
-                events.HandleFound(at, operation, number, "found"),
+                events.HandleFound(at, operation, number, "found", token.handle_text),
                 operation=None if changes else {"token": packed},
-                submission=submission,
+                submission={"token": packed} if changes else None,
                 note={"token": data},
             )
         )

@@ -79,9 +79,8 @@ async def _send(owned: OwnedRun, work: Work, operation: OperationAddress, intent
     at = owned.shared.clock()
     poll_after = _first_poll(node.operation, token, owned.policy(node.name), owned)
     return Change(
-        events.Submitted(at, operation, poll_after),
+        events.Submitted(at, operation, poll_after, token.handle_text),
         operation={"token": packed},
-        submission={"handle": token.handle_text},
         note={"token": data},
     )
 

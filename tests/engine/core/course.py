@@ -16,6 +16,7 @@ from perdure.engine.core._attempts import at_work
 from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.commands import Effect
 from perdure.engine.core.events import Event
+from perdure.engine.core.handles import meaning
 from perdure.engine.core.plan import EdgeKind, Plan
 from perdure.engine.core.policy import RESUBMISSIONS, Policies, Policy
 from perdure.engine.core.state import Activation
@@ -172,19 +173,37 @@ class Course:
         if jobs and self.choices.chance(50):
             self._found(jobs[-1], "person")
         elif self._failure(30):
-            self.driver.apply(events.Answered(self.play.now, operation, "fail"))
+            self.driver.apply(events.FateDecided(self.play.now, operation, "fail"))
         else:
-            self.driver.apply(events.Answered(self.play.now, operation, "resubmit"))
+            self.driver.apply(events.FateDecided(self.play.now, operation, "resubmit"))
 
     def _handle_turns_up(self) -> None:
-        jobs = [job for job in self.provider.jobs if self.provider.handle.get(job.operation) is not job]
+        jobs = self.provider.jobs
         if jobs:
             self._found(self.choices.one(jobs), "former_owner")
 
     def _found(self, job: Job, source: Source) -> None:
-        event = events.HandleFound(self.play.now, job.operation, job.submission, source)
-        known = self.play.state.operation(job.operation)
-        if known is not None and known.state is S.SUBMIT_UNKNOWN:
+        rows = self.play.stored
+        (row,) = (
+            key
+            for key, row in rows.operations.items()
+            if (key.node, row.path, *key[3:]) == (*job.operation.address, *job.operation[1:])
+        )
+        event = events.HandleFound(
+            self.play.now,
+            job.operation,
+            job.submission,
+            source,
+            job.handle,
+            row.scope,
+            any(
+                each.key.operation == row and each.handle == job.handle for each in rows.submissions.values()
+            ),
+        )
+        means = meaning(self.play.state, event)
+        if means is None:  # it stays until that can be said
+            return
+        if means == "adopt":
             self.provider.handle[job.operation] = job
         self.driver.apply(event)
 
@@ -233,7 +252,7 @@ class Course:
                 return self._ended(self._poll(operation, row))
             case c.Fetch(operation):
                 return self._ended(self._poll(operation, self._row(operation)))
-            case c.Decode(operation) if operation in self.turns:
+            case c.Decode(operation) if operation in self.turns and self._row(operation).state is S.SUCCEEDED:
                 return self._next_turn(operation)
             case c.Decode(operation):
                 if self._failure(20):
@@ -246,6 +265,14 @@ class Course:
             case c.CancelRemote(operation):
                 return self._ended(self._cancel(operation))
             case c.CancelStray(operation, submission):
+                rows = self.play.stored.submissions
+                stray = rows[self.play.state.strays[operation, submission]]
+                counting = {
+                    row.handle
+                    for row in rows.values()
+                    if row.key.operation == stray.key.operation and row.fate == "accepted"
+                }
+                assert stray.handle not in counting, "what is waited for is cancelled"
                 return events.StrayCancelled(now, operation, submission)
             case c.Wake() | c.Hold() | c.Finish():
                 raise AssertionError(effect)
@@ -342,7 +369,7 @@ class Course:
         if self._detour(30):
             return events.SubmissionUnknown(now, operation, retry_after=self.choices.one([None, 50.0]))
         self.provider.handle[operation] = job
-        return events.Submitted(now, operation, 0.3)
+        return events.Submitted(now, operation, 0.3, job.handle)
 
     def _find(self, operation: OperationAddress) -> Event | None:
         row, now = self._row(operation), self.play.now
@@ -356,7 +383,7 @@ class Course:
         if not jobs:
             return events.NothingFound(now, operation)
         self.provider.handle[operation] = jobs[0]
-        return events.HandleFound(now, operation, row.submission, "found")
+        return events.HandleFound(now, operation, row.submission, "found", jobs[0].handle)
 
     def _poll(self, operation: OperationAddress, row: OperationRecord) -> Event | None:
         now, address = self.play.now, operation.address

@@ -109,7 +109,9 @@ class Play:
         self.commands.append(commands)
         self.stored.write(commands, status=self.state.status, outcome=self.state.outcome)
         self._write(event)
-        if not isinstance(event, events.StrayCancelled):
+        if not isinstance(
+            event, events.HandleFound | events.StrayCancelled
+        ):  # these happen to ended runs too
             self.finished = None
         for command in commands:
             self._look_at(command)

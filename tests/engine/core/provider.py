@@ -14,6 +14,7 @@ class Job:
 
     operation: OperationAddress
     submission: int
+    handle: str
     accepted_at: float
     consumed: bool = False
     cancelled: bool = False
@@ -37,7 +38,7 @@ class Provider:
         known = self.of(operation)
         if known and now < first + honours:
             return known[-1]
-        job = Job(operation, submission, now)
+        job = Job(operation, submission, f"job-{len(self.jobs) + 1}", now)
         self.jobs.append(job)
         return job
 

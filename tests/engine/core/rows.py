@@ -232,6 +232,12 @@ class Rows:
                     and not (key.activation in over and row.state.terminal)
                 )
             ],
+            handles=[
+                row
+                for row in self.submissions.values()
+                if row.handle is not None
+                and (not open_only or attempts.get(row.key.operation.activation) == row.key.operation.attempt)
+            ],
             strays=[row for row in self.submissions.values() if row.fate == "stray"],
         )
 

@@ -58,7 +58,7 @@ def test_an_activation_is_what_is_most_urgent_of_it_also_after_a_crash() -> None
     for chain in ("one", "two", "four"):
         play.end("b", chain)
     assert play.of("b") == "submit_unknown"
-    play.apply(events.Answered(play.now, play.operation("b", "three"), "fail"))
+    play.apply(events.FateDecided(play.now, play.operation("b", "three"), "fail"))
     assert play.of("b") == "running"
 
 
@@ -254,7 +254,7 @@ def test_a_failure_whose_operation_is_of_unknown_fate_is_tried_again_once_that_i
     play.crash()
     play.retry()
     assert (play.of("b"), play.last(Wake), play.last(Call)) == ("backoff", ['b (ask "lost")'], ["c"])
-    play.apply(events.Answered(play.now, play.operation("b", "lost"), "fail"))
+    play.apply(events.FateDecided(play.now, play.operation("b", "lost"), "fail"))
     assert play.last(Wake) == ["b"]
     play.apply(events.BackoffEnded(play.now, at("b")))
     assert play.last(Call) == ["b"]

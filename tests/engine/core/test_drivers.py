@@ -215,7 +215,7 @@ SCENARIOS: dict[str, Scenario] = {
         agent(),
         replies=["lost", "lost", "lost"],
         answers=["resubmit"],
-        expected=["submission_unknown b"] * 3 + ["answered b", "submission_intended b", "submitted b"],
+        expected=["submission_unknown b"] * 3 + ["fate_decided b", "submission_intended b", "submitted b"],
     ),
     "a handle that a person knows": Scenario(
         agent(on_unknown_submit="hold"),
@@ -228,7 +228,7 @@ SCENARIOS: dict[str, Scenario] = {
         replies=["lost"],
         answers=["fail"],
         status=RunStatus.FAILED,
-        expected=["submission_unknown b", "answered b"],
+        expected=["submission_unknown b", "fate_decided b"],
     ),
     "a busy provider": Scenario(
         agent(retries=0),
@@ -339,7 +339,7 @@ def _answer(driver: Driver, shop: Workshop, reply: str) -> None:
     known = driver.play.state.operation(operation)
     assert known is not None
     if reply == "resubmit" or reply == "fail":
-        driver.apply(events.Answered(now, operation, reply))
+        driver.apply(events.FateDecided(now, operation, reply))
         return
     node_ = shop.workflow.node(operation.address.node)
     assert isinstance(node_, OperationNode)

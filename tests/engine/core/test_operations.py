@@ -20,6 +20,7 @@ from perdure.engine.core.commands import (
     Submit,
     Wake,
 )
+from perdure.engine.core.handles import meaning
 from perdure.engine.core.pending import due, idle_wakes, pending
 from perdure.engine.core.plan import OnFailure
 
@@ -70,7 +71,7 @@ def found(
 
 
 def answer(play: Play, reply: Literal["resubmit", "fail"]) -> None:
-    play.apply(events.Answered(play.now, play.operation("b"), reply))
+    play.apply(events.FateDecided(play.now, play.operation("b"), reply))
 
 
 # -- the way of a submission -----------------------------------------------------------------------------
@@ -562,8 +563,11 @@ def test_a_handle_of_an_earlier_attempt_is_a_second_one() -> None:
     play.submit("b")
     play.back_off("b")
     play.apply(events.BackoffEnded(play.now, at("b")))
-    play.apply(events.HandleFound(play.now, operation, 1, "former_owner"))
+    refused(play, events.HandleFound(play.now, operation, 1, "former_owner", "job-1"))  # which rows say so?
+    play.apply(events.HandleFound(play.now, operation, 1, "former_owner", "job-1", scope=0))
     assert CancelStray(operation, 1) in pending(play.state)
+    play.apply(events.HandleFound(play.now, operation, 1, "former_owner", "job-1", scope=0, known=True))
+    assert play.commands[-1] == []
 
 
 def test_a_handle_of_a_submission_that_was_never_made_is_refused() -> None:
@@ -579,3 +583,76 @@ def test_the_handle_of_a_submission_under_way_comes_with_its_reply() -> None:
     play = one()
     play.intend("b")
     refused(play, events.HandleFound(play.now, play.operation("b"), 1, "webhook"))
+
+
+def test_what_a_handle_means_is_said_when_the_reply_of_a_later_submission_is_there() -> None:
+    """A provider that honours the key gives the same handle again; another one gives another."""
+    for reply, means in (("job-1", "same"), ("job-2", "stray")):
+        play = one(idempotent_for=60.0)
+        play.lose("b")
+        play.intend("b")
+        late = events.HandleFound(play.now, play.operation("b"), 1, "former_owner", "job-1")
+        assert meaning(play.state, late) is None
+        refused(play, late)
+        play.apply(events.Submitted(play.now, play.operation("b"), handle=reply))
+        assert meaning(play.state, late) == means
+        play.apply(late)
+        assert (play.of("b"), len(play.state.strays)) == ("waiting", means == "stray")
+        assert [row.handle for row in play.stored.submissions.values()] == ["job-1", reply]
+        play.crash()
+        assert meaning(play.state, late) == "same"
+
+
+def test_a_handle_that_comes_before_the_next_try_is_adopted() -> None:
+    """The first submission's fate is unknown, the second was refused: nothing is paid for twice."""
+    play = one()
+    play.lose("b")
+    play.intend("b")
+    play.refuse("b", passing=True)
+    play.apply(events.HandleFound(play.now, play.operation("b"), 1, "former_owner", "job-1"))
+    assert (play.of("b"), play.state.strays) == ("waiting", {})
+    play.succeed("b")
+    assert [row.fate for row in play.stored.submissions.values()] == ["accepted", "refused"]
+
+
+def test_another_handle_of_a_submission_whose_handle_is_known_has_a_row_of_its_own() -> None:
+    """A person had adopted something else for it."""
+    play = one()
+    play.lose("b")
+    operation = play.operation("b")
+    play.apply(events.HandleFound(play.now, operation, 1, "person", "job-9"))
+    play.apply(events.HandleFound(play.now, operation, 1, "former_owner", "job-1"))
+    assert play.state.strays.keys() == {(operation, 2)}
+    assert {row.handle: row.fate for row in play.stored.submissions.values()} == {
+        "job-9": "accepted",
+        "job-1": "stray",
+    }
+
+
+def test_a_late_handle_of_a_run_that_has_ended_is_cancelled() -> None:
+    play = one(on_failure="finish")
+    play.lose("b")
+    operation = play.operation("b")
+    play.submit("b")
+    play.succeed("b", "c", "z")
+    assert play.finished is RunStatus.SUCCEEDED
+    play.apply(events.HandleFound(play.now, operation, 1, "former_owner", "job-1", scope=0))
+    assert play.commands[-1][1:] == [CancelStray(operation, 1)]
+    assert play.stored.status is RunStatus.SUCCEEDED
+    play.crash()
+    assert CancelStray(operation, 1) in pending(play.state)
+    play.apply(events.StrayCancelled(play.now, operation, 1))
+    assert [row.fate for row in play.stored.submissions.values()] == ["stray_cancelled", "accepted"]
+
+
+def test_a_late_handle_of_what_a_failed_run_has_not_settled_waits_for_the_retry() -> None:
+    play = one(on_failure="finish")
+    play.lose("b")
+    play.fail("c")
+    assert play.finished is RunStatus.FAILED
+    late = events.HandleFound(play.now, play.operation("b"), 1, "former_owner", "job-1")
+    assert meaning(play.state, late) is None
+    refused(play, late)
+    play.retry()
+    play.apply(late)
+    assert (play.of("b"), play.state.strays) == ("waiting", {})

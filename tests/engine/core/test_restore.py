@@ -297,13 +297,12 @@ def test_a_second_submission_is_cancelled_after_a_crash_too_also_when_its_scopes
     play.succeed("a", items=1)
     play.succeed("b[0]", items=1)
     play.lose("c[0, 0]")
-    play.intend("c[0, 0]")
+    play.submit("c[0, 0]")
     operation = play.operation("c[0, 0]")
-    play.apply(events.HandleFound(play.now, operation, 1, "former_owner"))
-    stray = CancelStray(operation, 1)
-    play.accept("c[0, 0]")
     play.succeed("c[0, 0]")
     assert sorted(play.state.scopes) == [0]
+    play.apply(events.HandleFound(play.now, operation, 1, "former_owner", "job-1", scope=2))
+    stray = CancelStray(operation, 1)
     assert stray in pending(crashed(play).state)
     play.succeed("z")
     assert play.finished is RunStatus.SUCCEEDED

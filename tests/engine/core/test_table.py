@@ -12,6 +12,7 @@ from perdure.engine.core._table import ACTIVATIONS, OPERATIONS, Move
 from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.events import Event
 from perdure.engine.core.journal import NAMES
+from perdure.engine.core.restore import operation_address
 
 from ..graphs import Sketch
 from .play import Play, at
@@ -227,10 +228,10 @@ TAKEN: dict[str, Taken] = {
     "unknown": {
         events.SubmissionIntended: S.SUBMITTING,
         events.NothingFound: S.SUBMIT_UNKNOWN,
-        events.Answered: S.SUBMIT_UNKNOWN,
+        events.FateDecided: S.SUBMIT_UNKNOWN,
     },
-    "held": {events.Answered: S.SUBMIT_UNKNOWN},
-    "looked for": {events.NothingFound: S.SUBMIT_UNKNOWN, events.Answered: S.SUBMIT_UNKNOWN},
+    "held": {events.FateDecided: S.SUBMIT_UNKNOWN},
+    "looked for": {events.NothingFound: S.SUBMIT_UNKNOWN, events.FateDecided: S.SUBMIT_UNKNOWN},
     "waiting": {
         **OPERATION_ENDS,
         events.TokenAdvanced: S.WAITING,
@@ -320,7 +321,7 @@ HANDLES: dict[str, State | None] = {
     "unknown": S.WAITING,
     "held": S.WAITING,
     "looked for": S.WAITING,
-    "refused": None,
+    "refused": S.WAITING,
     "waiting": None,
     "fetching": None,
     "fetched": None,
@@ -342,7 +343,7 @@ ABOUT_ONE = sorted(
 MORE: dict[type[Any], dict[str, Any]] = {
     events.SubmissionRefused: {"passing": True},
     events.GivenUp: {"reason": "deadline"},
-    events.Answered: {"reply": "resubmit"},
+    events.FateDecided: {"reply": "resubmit"},
     events.HandleFound: {"submission": 1, "source": "found"},
     events.StrayCancelled: {"submission": 1},
     events.OperationEnded: {"ending": "succeeded"},
@@ -357,6 +358,9 @@ def make(kind: type[Any], play: Play, operation: OperationAddress, *, of_operati
         about["address"] = operation.address
     if "operation" in names and ("address" not in names or of_operation):
         about["operation"] = operation
+    if kind is events.HandleFound and play.state.operation(operation) is None:  # its rows alone know it
+        stored = [key for key, row in play.stored.operations.items() if operation_address(row) == operation]
+        about["scope"] = stored[0].scope if stored else None
     return kind(at=play.now, **about, **MORE.get(kind, {}))
 
 
@@ -438,7 +442,12 @@ def test_nothing_happens_in_a_scope_that_is_closed(kind: type[Any]) -> None:
     play.submit("b[0]")
     operation = play.operation("b[0]")
     play.succeed("b[0]")
-    refused(play, make(kind, play, operation, of_operation=True))
+    event = make(kind, play, operation, of_operation=True)
+    if kind is events.HandleFound:  # but that it was paid for in vain turns up
+        play.apply(event)
+        assert play.state.strays.keys() == {(operation, 1)}
+    else:
+        refused(play, event)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in NAMES if kind is not events.RunRetried])
@@ -546,7 +555,7 @@ def roads() -> Iterator[None]:
             case "submitting":
                 play.refuse("b")
             case "unknown" | "held":
-                play.apply(events.Answered(play.now, operation, "fail"))
+                play.apply(events.FateDecided(play.now, operation, "fail"))
             case "undecodable" | "waiting":
                 play.apply(events.AttemptFailed(play.now, at("b"), ending="undecodable", operation=operation))
             case "fetching":

@@ -1,6 +1,6 @@
-"""Answers of people to submissions of unknown fate: which activation one is for, and how it is stored.
+"""Submissions of unknown fate that a person decides: which activation is meant, and how the decision is stored.
 
-An answer is left as a signal of kind `answer`; whoever drives the run acts on it (`runtime/_signals.py`).
+It is left as a signal of kind `fate`; whoever drives the run acts on it (`runtime/_signals.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .errors import AnswerError
 from .graph import Workflow
 
 
-def waiting_for_answer(view: View, run: RunRecord, text: str) -> Address:
-    """The activation that is meant. Raises `AnswerError` when it waits for no answer.
+def undecided_address(view: View, run: RunRecord, text: str) -> Address:
+    """The activation that is meant. Raises `AnswerError` when no fate is unknown there.
 
     A node's bare name will do when only one of its activations waits. A submission that was under way when its
     process ended waits as well: whoever takes the run up finds its fate unknown.
@@ -49,6 +49,6 @@ def require_possible(workflow: Workflow[Any, Any], run_id: str, address: Address
         )
 
 
-def answer_data(reply: str) -> bytes:
-    """The data of an answer's signal."""
-    return pack({"answer": reply})
+def fate_data(reply: str) -> bytes:
+    """The data of the signal: `resubmit`, `fail`, or the provider's handle to adopt."""
+    return pack({"reply": reply})
