@@ -237,7 +237,7 @@ _OF_RUN = "sqlite_autoindex_activations_1 (run=?)"
             queries.SUBMISSIONS_TO_GO_ON_WITH,
             "sqlite_autoindex_submissions_1 (run=? AND scope=? AND node=? AND item=?",
         ),
-        (queries.UNSETTLED_RUNS, "SCAN submissions USING COVERING INDEX submissions_stray"),
+        (queries.UNSETTLED_RUNS, "SCAN submissions USING INDEX submissions_stray"),
         (queries.SIGNALS_OF_RUNS, "signals_run (run=?)"),
         (queries.SIGNALS_OF_OWNER, "SCAN signals"),
         (queries.END_CLAIM, "PRIMARY KEY (run=? AND fence=?)"),
