@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,7 @@ from perdure.checkpoints import DatabaseCorruptError, PerdureError
 from perdure.engine import Executor, RunFailedError, Workflow
 
 from .batches import Works, batch_node
-from .bench import Stores, chain, first, perform, raises, record, second, third, until
+from .bench import Stores, chain, first, perform, raises, second, third, until
 
 DAMAGE = {
     "activation's state": "UPDATE activations SET state = 'odd' WHERE run = {run} AND node = 'print'",
@@ -24,7 +23,7 @@ DAMAGE = {
     "policies' content": "UPDATE runs SET policies = x'81a57072696e7401' WHERE key = {run}",
     "status": "UPDATE runs SET status = 'odd' WHERE key = {run}",
     "signal's path": (
-        "INSERT INTO signals (run, at, kind, node, path, data) VALUES ({run}, 0, 'answer', 'print', 'x', x'80')"
+        "INSERT INTO signals (run, at, kind, node, path, data) VALUES ({run}, 0, 'fate', 'print', 'x', x'80')"
     ),
 }
 
@@ -35,6 +34,12 @@ def overwrite(file: Path, run_id: str, statement: str) -> None:
         (run,) = connection.execute("SELECT key FROM runs WHERE id = ?", (run_id,)).fetchone()
         changed = connection.execute(statement.format(run=run))
         assert changed.rowcount > 0
+
+
+def owner(file: Path, run_id: str) -> object:
+    """Who has the run."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("SELECT owner FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
 
 
 async def leave_four(files: Stores, workflow: Workflow[str, str], works: Works) -> None:
@@ -145,8 +150,7 @@ def test_a_damaged_run_that_is_retried_is_given_back(files: Stores, tmp_path: Pa
             await until(lambda: not executor.drives("r"))
             again = await other.start(workflow, "x", run_id="r")
             assert not again.driven_here
-            while (await record(other)).owner is not None:
-                await asyncio.sleep(0.002)
+            await until(lambda: owner(file, "r") is None)
             assert await (await other.retry("r")).result() == "done: x1"
 
     perform(test())
