@@ -86,7 +86,7 @@ class Health(Enum):
 
     WELL = "well"
     STUCK = "stuck"
-    """Its process lives, but its lease ran out. Its runs may be taken, itself must not be forgotten."""
+    """Its process lives, but its lease ran out. Its runs may be taken, it must itself stay registered."""
     DEAD = "dead"
 
 

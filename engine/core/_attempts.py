@@ -10,7 +10,7 @@ from typing import assert_never
 from ...checkpoints.records import ActivationColumns, State
 from . import policy as policies
 from ._flow import Step
-from ._operations import settle
+from ._submissions import settle
 from ._table import OPERATIONS, Move
 from .addresses import Address, OperationAddress
 from .commands import Call, Decode, EvaluateEdges, Save, Wake

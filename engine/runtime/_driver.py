@@ -50,7 +50,7 @@ def interrupted(run_id: str, error: BaseException) -> DrivingInterruptedError:
     """What is told of a run whose task was ended by code that it ran."""
     told = DrivingInterruptedError(
         f"Run {run_id}: a node or an adapter ended by itself what was done for it ({type(error).__name__}). Everything is "
-        "committed: when that is mended, resume the run."
+        "committed: when that is repaired, resume the run."
     )
     told.__cause__ = error
     return told

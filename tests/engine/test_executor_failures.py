@@ -1,4 +1,4 @@
-"""What can go wrong in the user's code: every message names the run, the node and the mend, and a retry goes on."""
+"""What can go wrong in the user's code: every message names the run, the node and the fix, and a retry goes on."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ async def beside(executor: Executor, run: Run[Any]) -> BaseException:
 def test_whatever_an_adapter_raises_stops_its_own_run_alone(
     where: str, error: type[BaseException], files: Stores, works: Works
 ) -> None:
-    """Whoever waits is told, the run is given back, and goes on once the adapter is mended."""
+    """Whoever waits is told, the run is given back, and goes on once the adapter is repaired."""
     works.hold = True
     asked = batch_node("asked", works)
     asked.operation = unruly = Unruly(works, where, error)
@@ -186,14 +186,14 @@ def test_a_node_that_cancels_its_task_leaves_nobody_waiting(
     behind: str, files: Stores, works: Works, quick_backoff: None
 ) -> None:
     """Wherever the task comes from that runs it: from the start, a poll or the end of a backoff."""
-    mended = asyncio.Event()
+    repaired = asyncio.Event()
     failures = [ValueError("not yet")] if behind == "a backoff" else []
 
     @node(retries=1)
     async def itself(text: str) -> str:
         if failures:
             raise failures.pop()
-        if not mended.is_set():
+        if not repaired.is_set():
             task = asyncio.current_task()
             assert task is not None
             task.cancel()
@@ -206,7 +206,7 @@ def test_a_node_that_cancels_its_task_leaves_nobody_waiting(
         async with Executor(files()) as executor:
             told = await beside(executor, await executor.start(chain("w", *nodes), "x", run_id="r"))
             assert isinstance(told, DrivingInterruptedError)
-            mended.set()
+            repaired.set()
             await (await executor.resume("r")).result()
 
     perform(main())
