@@ -1,4 +1,4 @@
-"""`Runtime`: the runs of one executor. It loads and evicts them, wakes what is due, and gives up what it may not drive.
+"""`Runtime`: the runs of one executor. It loads and evicts them, and gives up what it may not drive.
 
 It keeps per run that it owns one small entry, per waiting activation or operation one entry of the wake queue's heap,
 and a driver only for runs in which something is busy now.
@@ -10,49 +10,32 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from itertools import chain
 from random import Random
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...checkpoints.errors import StaleFenceError
-from ...checkpoints.records import (
-    Loaded,
-    OperationKey,
-    OperationRecord,
-    RunRecord,
-    State,
-    SubmissionKey,
-)
+from ...checkpoints.records import Loaded, RunRecord
 from ...checkpoints.store import Store
-from ...nodes.errors import OperationError
-from ..core import events
-from ..core.addresses import Address
-from ..core.book import Change
-from ..core.commands import CancelStray, Poll
-from ..core.pending import due
 from ..core.plan import Plan
 from ..core.policy import NO_POLICIES, Policies
-from ..core.restore import operation_address, operation_of, restore
+from ..core.restore import restore
 from ..errors import ExecutorStoppedError
 from ..graph.plan_form import decode_plan
-from ._driver import Driver, interrupted
+from ._driver import Driver
 from ._driver_cache import DriverCache
 from ._ended_runs import EndedRuns
 from ._exclusive import Exclusive
 from ._policies import policies_of, stored_policies
 from ._reading import read_runs, unreadable
-from ._shared import AnyWorkflow, OwnedRun, Shared, Work, ends_the_task
+from ._shared import AnyWorkflow, OwnedRun, Shared, Work
 from ._stop_errors import not_driven, taken_over
-from ._wake_queue import Due, WakeQueue
-from .performers import ask
+from ._wake_queue import WakeQueue
+from ._waking import Waking
 
 log = logging.getLogger("perdure")
-
-BATCH = 256
-"""How many operations that are due are read from the store in one call."""
 
 
 class Runtime:
@@ -63,7 +46,7 @@ class Runtime:
             store=store,
             clock=clock,
             random=Random() if random is None else random,  # noqa: S311  # jitter, not a secret
-            wake_queue=WakeQueue(clock, self._due),
+            wake_queue=WakeQueue(clock, Waking(self).due),
             create_task=self.create_task,
             see_off=lambda run: self.ended_runs.see_off(run),
         )
@@ -379,111 +362,3 @@ class Runtime:
                 self._lost(run, owned.run_id)
             else:
                 driver.abort(taken_over(owned.run_id))
-
-    # -- waking ------------------------------------------------------------------------------------------
-
-    def _due(self, woken: list[Due]) -> None:
-        if self.shared.stopping:
-            return
-        operations: list[tuple[int, OperationKey]] = []
-        for run, key in woken:
-            if isinstance(key, SubmissionKey):
-                self.create_task(self._cancel_stray(run, key))
-            elif run not in self.owned:
-                continue
-            elif isinstance(key, OperationKey):
-                operations.append((run, key))
-            else:
-                self._create_task_of(run, self._end_backoff(run, key.scope, key.node, key.item))
-        for start in range(0, len(operations), BATCH):
-            self.create_task(self._wake(operations[start : start + BATCH]))
-
-    async def _wake(self, woken: Sequence[tuple[int, OperationKey]]) -> None:
-        due: dict[int, list[tuple[int, OperationKey]]] = {}
-        for run, key in woken:
-            due.setdefault(run, []).append((run, key))
-        parts, errors = await read_runs(
-            [self.owned[run] for run in due if run in self.owned],
-            lambda view, runs: view.operations_by_key([entry for run in runs for entry in due[run]]),
-        )
-        for run, error in errors.items():
-            self.stop_driving(run, error)
-        for record in chain.from_iterable(parts):
-            owned = self.owned.get(record.run)
-            if owned is not None and not self.shared.stopping:
-                self._create_task_of(record.run, self._woken(owned, record))
-
-    def _create_task_of(self, run: int, work: Coroutine[Any, Any, None]) -> None:
-        """A task that wakes a run. Nothing but a stop cancels it, except code that it comes to run."""
-
-        def done(task: asyncio.Task[None]) -> None:
-            owned = self.owned.get(run)
-            if task.cancelled() and owned is not None and not self.shared.stopping:
-                self.stop_driving(run, interrupted(owned.run_id, asyncio.CancelledError()))
-
-        self.create_task(work, done)
-
-    async def _woken(self, owned: OwnedRun, record: OperationRecord) -> None:
-        """What is due for an operation, done without its run in memory where that is possible."""
-        try:
-            effect = due(operation_of(record), operation_address(record), owned.policy(record.key.node))
-            match effect:
-                case None:
-                    await self.check_ownership([record.run])  # an old entry, or somebody else moved it
-                case Poll() if not owned.policy(record.key.node).once:
-                    change = await ask(owned, record)
-                    if change is not None:
-                        await self._carry_out(owned, change)
-                case _:
-                    driver = await self.driver(owned.run)
-                    if driver is not None and _same(driver, record):
-                        await driver.abort_on_error(driver.carry_out(effect))
-        except BaseException as error:  # the boundary: whoever waits for the run gets the error
-            if ends_the_task(error):
-                raise
-            told = error
-            if not isinstance(error, Exception):
-                told = OperationError(
-                    f"Asking after {operation_address(record)} was cancelled by its own adapter, not by us "
-                    f"({type(error).__name__}). Resume the run to ask again.",
-                    code="cancelled_by_adapter",
-                )
-                told.__cause__ = error
-            self.stop_driving(record.run, told, operation_address(record))
-
-    async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
-        driver = await self.driver(owned.run)
-        if driver is not None:
-            await driver.abort_on_error(driver.carry_out(change))
-
-    async def _cancel_stray(self, run: int, key: SubmissionKey) -> None:
-        try:
-            driver = self.ended_runs.driver(run) or await self.driver(run)
-        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
-            self.stop_driving(run, error)
-            return
-        strays = {} if driver is None else driver.state.strays
-        stray = next((stray for stray, known in strays.items() if known == key), None)
-        if driver is not None and stray is not None:
-            await driver.abort_on_error(driver.carry_out(CancelStray(*stray)))
-
-    async def _end_backoff(self, run: int, scope: int, node: str, item: int) -> None:
-        try:
-            driver = await self.driver(run)
-            if driver is None:
-                return
-            instance = driver.state.scopes.get(scope)
-            activation = None if instance is None else instance.activations.get((node, item))
-            if instance is None or activation is None or activation.state is not State.BACKOFF:
-                return  # an old entry
-            address = Address(node, (*instance.path, item) if instance.scope else ())
-            change = Change(events.BackoffEnded(self.shared.clock(), address))
-            await driver.abort_on_error(driver.carry_out(change))
-        except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
-            self.stop_driving(run, error)
-
-
-def _same(driver: Driver, record: OperationRecord) -> bool:
-    """Whether the operation is still as its row was read."""
-    known = driver.state.operation(operation_address(record))
-    return known is not None and known.state is record.state and known.submission == record.submission
