@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Generic, TypeVar
 
 from ..checkpoints.codec import unpack
-from ..checkpoints.errors import StaleFenceError
+from ..checkpoints.errors import StaleFenceError, ValueUnreadableError
 from ..checkpoints.records import ActivationKey, RunRecord, RunStatus
 from .errors import RunCancelledError, RunFailedError
 from .event import Event
@@ -78,7 +78,14 @@ class Run(Generic[Out]):
                     key = ActivationKey(scope=0, node=end, item=0)
                     value = await self._runtime.shared.store.read(lambda view: view.value(self._key, key))
                 assert value is not None, f"run {self._id} succeeded without a result"
-                return self._workflow.node(end).output_codec.decode(value.data)
+                try:
+                    return self._workflow.node(end).output_codec.decode(value.data)
+                except ValueUnreadableError as error:
+                    raise ValueUnreadableError(
+                        f"Run {self._id}: the output of {end}: {error}. "
+                        f"`perdure show {self._id}` shows it where its bytes are sound.",
+                        error.path,
+                    ) from error
             case RunStatus.CANCELLED:
                 raise RunCancelledError(f"Run {self._id} was cancelled.", run_id=self._id)
             case _:

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ...checkpoints.codec import unpack
 from ...checkpoints.records import RunRecord, RunStatus
 from ...checkpoints.sqlite import SQLiteStore
 from ...checkpoints.view import View
@@ -21,7 +20,7 @@ from ...engine.run import Run
 from ..commands import drive_command
 from ..exits import Exit
 from ..read.database import find_run, open_view
-from ..read.run import read_plan, read_result, read_waits
+from ..read.run import read_plan, read_result, read_waits, unpacked
 from ..read.waits import Wait
 from ..render import states
 from ..render.entries import run_entry, wait_commands
@@ -220,8 +219,13 @@ class _Driving:
 
     async def _result(self, run: RunRecord) -> Any:
         """The output as plain data, None where there is none."""
-        data = await self._store.read(lambda view: read_result(view, run, read_plan(view, run)))
-        return None if data is None else unpack(data)
+
+        def read(view: View) -> Any:
+            plan = read_plan(view, run)
+            data = read_result(view, run, plan)
+            return None if data is None else unpacked(run, f"output of {plan.end}", data)
+
+        return await self._store.read(read)
 
     def _tell(self, end: _End) -> None:
         """Say how it ended and what to do next, where that is not plain."""

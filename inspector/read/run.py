@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...checkpoints.codec import unpack
+from ...checkpoints.errors import ValueUnreadableError
 from ...checkpoints.records import ActivationKey, ClaimRecord, RunRecord, RunStatus
 from ...checkpoints.view import View
 from ...engine.core.plan import Plan
@@ -60,10 +61,20 @@ def read_run(view: View, name: str) -> RunDetails:
             plan, view.activations(run.key), view.operations(run.key), view.submissions(run.key)
         ),
         signals=kept_signals(view.signals([run.key])),
-        input=None if given is None else unpack(given.data),
-        result=None if result is None else unpack(result),
+        input=None if given is None else unpacked(run, "input", given.data),
+        result=None if result is None else unpacked(run, f"output of {plan.end}", result),
         has_result=result is not None,
     )
+
+
+def unpacked(run: RunRecord, what: str, data: bytes) -> Any:
+    """A value of the run as plain data. Raises `ValueUnreadableError`, which names the run and what of it that is."""
+    try:
+        return unpack(data)
+    except ValueUnreadableError as error:
+        raise ValueUnreadableError(
+            f"Run {run.id}: its {what}: {error}. `perdure events {run.id}` shows how it went.", error.path
+        ) from error
 
 
 def read_plan(view: View, run: RunRecord) -> Plan:

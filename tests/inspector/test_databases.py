@@ -192,6 +192,20 @@ def test_damage_names_the_run(console: Console, db: Path, damage: str, line: str
     assert any(line in found for found in done.lines), done.out
 
 
+def test_a_damaged_output_is_told_with_its_run_and_node(console: Console, db: Path) -> None:
+    make(db, apps.echoing, "otters", "otters-1")
+    connection = sqlite3.connect(db)
+    connection.execute("UPDATE activations SET result = x'c1' WHERE result IS NOT NULL")
+    connection.commit()
+    connection.close()
+    for words in (("show", "otters-1"), ("resume", "otters-1", "--app", "apps:ALL")):
+        done = console.run(*words)
+        assert (done.code, "Traceback" in done.err) == (1, False)
+        assert "Run otters-1: " in done.err
+        assert f"output of {apps.echoing.plan.end}: " in done.err
+        assert "bytes are damaged" in done.err
+
+
 def test_damaged_pages_are_said(console: Console, db: Path) -> None:
     make(db, apps.briefing, "otters", "otters-1", until=two_wait)
     connection = sqlite3.connect(db)
