@@ -58,9 +58,8 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
             submissions.fate_decided(step, event)
         case TokenAdvanced():
             activation, operation = _going_on(step, event)
-            if (
-                operation.state is S.CANCELLING
-            ):  # the cancel is sent until it is acknowledged, with this token now
+            if operation.state is S.CANCELLING:
+                # The cancel is sent until it is acknowledged, with this token from now on.
                 step.save_operation(activation, event.operation, Move.GO_ON, detail=operation.detail)
                 return
             wake_at = event.at + event.poll_after

@@ -38,7 +38,7 @@ S = State
 
 
 class Sibling:
-    """A node beside the one that is tried: it fails until it is mended."""
+    """A node beside the one that is tried: it fails until it is repaired."""
 
     def __init__(self, after: float = 0.1) -> None:
         self.broken = True
