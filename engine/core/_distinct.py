@@ -1,6 +1,7 @@
 """Named tuples of different kinds are never equal here, whatever their fields.
 
-They are made and imported several times faster than frozen dataclasses; a run makes dozens, the core has forty kinds.
+A frozen dataclass takes six times as long to define, which is felt at import with forty kinds, and nearly twice as long
+to make.
 """
 
 from __future__ import annotations
