@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     )
     from .memory import MemoryStore
     from .records import (
-        ActivationChange,
         ActivationColumns,
         ActivationKey,
         ActivationRecord,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
         Fate,
         Loaded,
         NewRun,
-        OperationChange,
         OperationColumns,
         OperationKey,
         OperationRecord,
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
         Signal,
         Source,
         State,
-        SubmissionChange,
         SubmissionColumns,
         SubmissionKey,
         SubmissionRecord,
@@ -72,9 +69,9 @@ else:
         ),
         "memory": "MemoryStore",
         "records": (
-            "ActivationChange ActivationColumns ActivationKey ActivationRecord ClaimEnd ClaimRecord EventRecord "
-            "Fate Loaded NewRun OperationChange OperationColumns OperationKey OperationRecord Outcome PlanRecord "
-            "Request RunRecord RunStatus ScopeRecord Signal Source State SubmissionChange SubmissionColumns "
+            "ActivationColumns ActivationKey ActivationRecord ClaimEnd ClaimRecord EventRecord "
+            "Fate Loaded NewRun OperationColumns OperationKey OperationRecord Outcome PlanRecord "
+            "Request RunRecord RunStatus ScopeRecord Signal Source State SubmissionColumns "
             "SubmissionKey SubmissionRecord Transition Value ValueRef"
         ),
         "sqlite": "SQLiteStore SQLiteView",
@@ -94,7 +91,6 @@ else:
 
 __all__ = [
     "STORE_CHECKS",
-    "ActivationChange",
     "ActivationColumns",
     "ActivationKey",
     "ActivationRecord",
@@ -113,7 +109,6 @@ __all__ = [
     "Loaded",
     "MemoryStore",
     "NewRun",
-    "OperationChange",
     "OperationColumns",
     "OperationKey",
     "OperationRecord",
@@ -137,7 +132,6 @@ __all__ = [
     "StoreCheck",
     "StoreError",
     "StoreFactory",
-    "SubmissionChange",
     "SubmissionColumns",
     "SubmissionKey",
     "SubmissionRecord",

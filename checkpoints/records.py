@@ -11,9 +11,10 @@ Times are seconds since the Unix epoch (float). Payloads are msgpack of plain da
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Literal, NamedTuple, TypeAlias, TypedDict
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict
 
 INLINE_LIMIT = 1024
 """Values of at most this many bytes are stored in their row, larger ones once in `blobs`."""
@@ -220,27 +221,6 @@ class SubmissionColumns(TypedDict, total=False):
     usage: bytes | None  # msgpack {"input_tokens", "output_tokens", ...} and what else the provider counted
 
 
-class ActivationChange(NamedTuple):
-    """An insert or update of one activation row."""
-
-    key: ActivationKey
-    columns: ActivationColumns
-
-
-class OperationChange(NamedTuple):
-    """An insert or update of one operation row."""
-
-    key: OperationKey
-    columns: OperationColumns
-
-
-class SubmissionChange(NamedTuple):
-    """An insert or update of one submission row."""
-
-    key: SubmissionKey
-    columns: SubmissionColumns
-
-
 class ActivationRecord(NamedTuple):
     """One activation as it is stored. `path` is filled in by the store from the scope's parent path."""
 
@@ -358,6 +338,9 @@ class RunRecord(NamedTuple):
     policies: bytes | None  # msgpack of the nodes' policies; None: all of them are the default
 
 
+_NO_ROWS: Mapping[Any, Any] = MappingProxyType({})
+
+
 class Transition(NamedTuple):
     """One step of one run: written whole or not at all, and only if `fence` and `position` still hold."""
 
@@ -369,9 +352,10 @@ class Transition(NamedTuple):
     outcome: RunStatus | None = None
     error: bytes | None = None
     events: Sequence[EventRecord] = ()
-    activations: Sequence[ActivationChange] = ()
-    operations: Sequence[OperationChange] = ()
-    submissions: Sequence[SubmissionChange] = ()
+    activations: Mapping[ActivationKey, ActivationColumns] = _NO_ROWS
+    operations: Mapping[OperationKey, OperationColumns] = _NO_ROWS
+    submissions: Mapping[SubmissionKey, SubmissionColumns] = _NO_ROWS
+    """Rows that are inserted or updated, in this order."""
     scopes: Sequence[ScopeRecord] = ()
     signals: Sequence[int] = ()  # ids of the signals that this transition has dealt with; they are deleted
     policies: bytes | None = None  # the nodes' policies, where this transition sets them

@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 from ..errors import RunNotFoundError, StaleFenceError, StoreError
-from ..records import ActivationChange, ActivationKey, EventRecord, RunStatus, State
+from ..records import EventRecord, RunStatus, State
 from .examples import StoreFactory, look, make_change, make_run, make_step, raises, same
 
 _NONE = type(None)
@@ -90,11 +90,8 @@ async def one_bad_transition_harms_no_other(factory: StoreFactory) -> None:
         await store.register()
         runs = [await make_run(store, f"run-{number}") for number in range(3)]
         steps = [make_step(run.key, position=run.position) for run in runs]
-        bad = ActivationChange(
-            key=ActivationKey(scope=0, node="a", item=0),
-            columns={"state": State.READY, "attempt": 2**80},  # more than 64 bits
-        )
-        steps[1] = steps[1]._replace(activations=(bad,))
+        bad = make_change("a", state=State.READY, attempt=2**80)  # more than 64 bits
+        steps[1] = make_step(runs[1].key, position=runs[1].position, activations=(bad,))
         steps.append(make_step(runs[1].key, position=runs[1].position, events=()))
         outcomes = await asyncio.gather(*map(store.commit, steps), return_exceptions=True)
         same(

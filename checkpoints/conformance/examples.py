@@ -8,19 +8,16 @@ from typing import TypeAlias, TypeVar, Unpack
 from ..errors import PerdureError
 from ..records import (
     INLINE_LIMIT,
-    ActivationChange,
     ActivationColumns,
     ActivationKey,
     EventRecord,
     NewRun,
-    OperationChange,
     OperationColumns,
     OperationKey,
     PlanRecord,
     RunRecord,
     RunStatus,
     ScopeRecord,
-    SubmissionChange,
     SubmissionColumns,
     SubmissionKey,
     Transition,
@@ -79,21 +76,23 @@ async def look_raises(
 
 def make_change(
     node: str, *, scope: int = 0, item: int = 0, **columns: Unpack[ActivationColumns]
-) -> ActivationChange:
+) -> tuple[ActivationKey, ActivationColumns]:
     """A change of an activation."""
-    return ActivationChange(key=ActivationKey(scope=scope, node=node, item=item), columns=columns)
+    return ActivationKey(scope=scope, node=node, item=item), columns
 
 
-def make_operation(key: OperationKey, **columns: Unpack[OperationColumns]) -> OperationChange:
+def make_operation(
+    key: OperationKey, **columns: Unpack[OperationColumns]
+) -> tuple[OperationKey, OperationColumns]:
     """A change of an operation."""
-    return OperationChange(key=key, columns=columns)
+    return key, columns
 
 
 def make_submission(
     operation: OperationKey, submission: int = 1, /, **columns: Unpack[SubmissionColumns]
-) -> SubmissionChange:
+) -> tuple[SubmissionKey, SubmissionColumns]:
     """A change of a submission."""
-    return SubmissionChange(key=SubmissionKey(operation, submission), columns=columns)
+    return SubmissionKey(operation, submission), columns
 
 
 def make_scope(
@@ -113,9 +112,9 @@ def make_step(
     outcome: RunStatus | None = None,
     error: bytes | None = None,
     events: Sequence[str] = ("step",),
-    activations: Sequence[ActivationChange] = (),
-    operations: Sequence[OperationChange] = (),
-    submissions: Sequence[SubmissionChange] = (),
+    activations: Sequence[tuple[ActivationKey, ActivationColumns]] = (),
+    operations: Sequence[tuple[OperationKey, OperationColumns]] = (),
+    submissions: Sequence[tuple[SubmissionKey, SubmissionColumns]] = (),
     scopes: Sequence[ScopeRecord] = (),
     signals: Sequence[int] = (),
     policies: bytes | None = None,
@@ -133,9 +132,9 @@ def make_step(
             EventRecord(position=position + number, at=at, type=type_, node=None, path=(), data=b"\x80")
             for number, type_ in enumerate(events, start=1)
         ],
-        activations=activations,
-        operations=operations,
-        submissions=submissions,
+        activations=dict(activations),
+        operations=dict(operations),
+        submissions=dict(submissions),
         scopes=scopes,
         signals=signals,
         policies=policies,
@@ -151,9 +150,9 @@ async def make_run(
     nonce: str = "nonce",
     input: Value = SMALL,  # noqa: A002 the record's name
     events: Sequence[str] = ("run_created",),
-    activations: Sequence[ActivationChange] = (),
-    operations: Sequence[OperationChange] = (),
-    submissions: Sequence[SubmissionChange] = (),
+    activations: Sequence[tuple[ActivationKey, ActivationColumns]] = (),
+    operations: Sequence[tuple[OperationKey, OperationColumns]] = (),
+    submissions: Sequence[tuple[SubmissionKey, SubmissionColumns]] = (),
     policies: bytes | None = None,
 ) -> RunRecord:
     """Make a run of `PLAN` that is under way."""

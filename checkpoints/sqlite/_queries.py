@@ -175,20 +175,33 @@ SIGNALS_OF_OWNER = f"""
 
 # -- activations -----------------------------------------------------------------------------------------
 
-_ACTIVATIONS = """
-SELECT a.run, a.scope, a.node, a.item, scopes.path, a.state, a.attempt, a.failures, a.wake_at, a.started_at,
-    a.updated_at, a.taken, a.items, a.error, a.result IS NOT NULL OR a.result_digest IS NOT NULL
-FROM activations AS a LEFT JOIN scopes ON scopes.run = a.run AND scopes.number = a.scope
+_ACTIVATION_COLUMNS = """
+    a.run, a.scope, a.node, a.item, place.path, a.state, a.attempt, a.failures, a.wake_at, a.started_at, a.updated_at,
+    a.taken, a.items, a.error, a.result IS NOT NULL OR a.result_digest IS NOT NULL
 """
 
-_IN_OPEN_SCOPES = """
-a.run = :run
-AND a.scope IN (SELECT 0 UNION ALL SELECT number FROM scopes WHERE scopes.run = :run AND open = 1)
+_ACTIVATIONS = f"""
+SELECT {_ACTIVATION_COLUMNS}
+FROM activations AS a LEFT JOIN scopes AS place ON place.run = a.run AND place.number = a.scope
 """
+
+# CROSS JOIN keeps the order of the tables: the runs are named, and few of their scopes are open.
+_OPEN_SCOPES = """(
+    SELECT value AS run, 0 AS number, '' AS path FROM json_each(:runs)
+    UNION ALL
+    SELECT scopes.run, scopes.number, scopes.path
+    FROM json_each(:runs) CROSS JOIN scopes ON scopes.run = value AND scopes.open = 1
+) AS place"""
 
 ACTIVATIONS = f"{_ACTIVATIONS} WHERE a.run = ? ORDER BY a.scope, a.node, a.item"
 
-ACTIVATIONS_OF_OPEN_SCOPES = f"{_ACTIVATIONS} WHERE {_IN_OPEN_SCOPES} ORDER BY a.scope, a.node, a.item"
+_IN_OPEN_SCOPES = (
+    f"{_OPEN_SCOPES} CROSS JOIN activations AS a ON a.run = place.run AND a.scope = place.number"
+)
+
+ACTIVATIONS_OF_OPEN_SCOPES = f"""
+SELECT {_ACTIVATION_COLUMNS} FROM {_IN_OPEN_SCOPES} ORDER BY a.run, a.scope, a.node, a.item
+"""
 
 LIVE_ACTIVATIONS = f"""
 {_ACTIVATIONS}
@@ -213,14 +226,14 @@ ORDER BY a.item
 # -- operations ------------------------------------------------------------------------------------------
 
 _OPERATION_COLUMNS = """
-    o.run, o.scope, o.node, o.item, o.attempt, o.chain, o.number, scopes.path, o.state, o.submission, o.unknown,
+    o.run, o.scope, o.node, o.item, o.attempt, o.chain, o.number, place.path, o.state, o.submission, o.unknown,
     o.refused, o.trying_since, o.sent_at, o.accepted_at, o.wake_at, o.detail, o.started_at, o.updated_at, o.token, o.error,
     o.outcome IS NOT NULL OR o.outcome_digest IS NOT NULL
 """
 
 _OPERATIONS = f"""
 SELECT {_OPERATION_COLUMNS}
-FROM operations AS o LEFT JOIN scopes ON scopes.run = o.run AND scopes.number = o.scope
+FROM operations AS o LEFT JOIN scopes AS place ON place.run = o.run AND place.number = o.scope
 """
 
 _BY_KEY = "o.scope, o.node, o.item, o.attempt, o.chain, o.number"
@@ -241,7 +254,7 @@ WHERE o.run = ? AND o.scope = ? AND o.node = ? AND o.item = ? AND o.attempt = ? 
 OPEN_OPERATIONS = f"""
 SELECT {_OPERATION_COLUMNS}
 FROM operations AS o INDEXED BY operations_open
-LEFT JOIN scopes ON scopes.run = o.run AND scopes.number = o.scope
+LEFT JOIN scopes AS place ON place.run = o.run AND place.number = o.scope
 WHERE {_OPEN}
 ORDER BY o.started_at, o.rowid
 """
@@ -249,21 +262,19 @@ ORDER BY o.started_at, o.rowid
 LIVE_OPERATIONS = f"""
 SELECT {_OPERATION_COLUMNS}
 FROM operations AS o INDEXED BY operations_open
-LEFT JOIN scopes ON scopes.run = o.run AND scopes.number = o.scope
+LEFT JOIN scopes AS place ON place.run = o.run AND place.number = o.scope
 WHERE o.run IN (SELECT value FROM json_each(?)) AND {_OPEN}
 ORDER BY o.run, {_BY_KEY}
 """
 
-# CROSS JOIN keeps the order of the tables: few activations are unfinished.
-OPERATIONS_TO_GO_ON_WITH = f"""
-SELECT {_OPERATION_COLUMNS}
-FROM activations AS a
+_TO_GO_ON_WITH = f"""
+{_IN_OPEN_SCOPES}
 CROSS JOIN operations AS o
     ON o.run = a.run AND o.scope = a.scope AND o.node = a.node AND o.item = a.item AND o.attempt = a.attempt
-LEFT JOIN scopes ON scopes.run = o.run AND scopes.number = o.scope
-WHERE {_IN_OPEN_SCOPES} AND (a.state <> 'succeeded' OR {_OPEN})
-ORDER BY {_BY_KEY}
+    AND (a.state <> 'succeeded' OR {_OPEN})
 """
+
+OPERATIONS_TO_GO_ON_WITH = f"SELECT {_OPERATION_COLUMNS} FROM {_TO_GO_ON_WITH} ORDER BY o.run, {_BY_KEY}"
 
 
 def _operation_value(name: str) -> str:
@@ -282,13 +293,13 @@ OUTCOME = _operation_value("outcome")
 # -- submissions -----------------------------------------------------------------------------------------
 
 _SUBMISSION_COLUMNS = """
-    s.run, s.scope, s.node, s.item, s.attempt, s.chain, s.number, s.submission, scopes.path, s.fate, s.handle,
+    s.run, s.scope, s.node, s.item, s.attempt, s.chain, s.number, s.submission, place.path, s.fate, s.handle,
     s.token, s.source, s.sent_at, s.updated_at, s.error, s.usage
 """
 
 _SUBMISSIONS = f"""
 SELECT {_SUBMISSION_COLUMNS}
-FROM submissions AS s LEFT JOIN scopes ON scopes.run = s.run AND scopes.number = s.scope
+FROM submissions AS s LEFT JOIN scopes AS place ON place.run = s.run AND place.number = s.scope
 """
 
 SUBMISSIONS = f"""
@@ -299,41 +310,38 @@ SUBMISSIONS_BY_HANDLE = f"{_SUBMISSIONS} WHERE s.handle = ? ORDER BY s.rowid"
 
 STRAYS = f"""
 {_SUBMISSIONS}
-WHERE s.run IN (SELECT value FROM json_each(?)) AND s.fate = 'stray'
+WHERE s.run IN (SELECT value FROM json_each(:runs)) AND s.fate = 'stray'
 ORDER BY s.run, s.rowid
 """
 
-# CROSS JOIN keeps the order of the tables: few activations are unfinished.
 SUBMISSIONS_TO_GO_ON_WITH = f"""
 SELECT {_SUBMISSION_COLUMNS}
-FROM activations AS a
-CROSS JOIN operations AS o
-    ON o.run = a.run AND o.scope = a.scope AND o.node = a.node AND o.item = a.item AND o.attempt = a.attempt
+FROM {_TO_GO_ON_WITH}
 CROSS JOIN submissions AS s
     ON s.run = o.run AND s.scope = o.scope AND s.node = o.node AND s.item = o.item AND s.attempt = o.attempt
-    AND s.chain = o.chain AND s.number = o.number
-LEFT JOIN scopes ON scopes.run = s.run AND scopes.number = s.scope
-WHERE {_IN_OPEN_SCOPES} AND (a.state <> 'succeeded' OR {_OPEN}) AND s.handle IS NOT NULL
-ORDER BY s.scope, s.node, s.item, s.attempt, s.chain, s.number, s.submission
+    AND s.chain = o.chain AND s.number = o.number AND s.handle IS NOT NULL
+ORDER BY s.run, s.scope, s.node, s.item, s.attempt, s.chain, s.number, s.submission
 """
 
 # -- scopes, events, plans -------------------------------------------------------------------------------
 
-_SCOPES = "SELECT number, scope, parent, path, size, open FROM scopes"
+_SCOPES = "SELECT run, number, scope, parent, path, size, open FROM scopes"
 
 SCOPES = f"{_SCOPES} WHERE run = ? ORDER BY number"
 
 # What is needed to go on: the open ones, those that an open one or the root may still collect, the newest.
 SCOPES_TO_GO_ON_WITH = f"""
 {_SCOPES}
-WHERE run = :run
+WHERE run IN (SELECT value FROM json_each(:runs))
 AND (
     open = 1
     OR parent = 0
-    OR parent IN (SELECT number FROM scopes AS others WHERE others.run = :run AND others.open = 1)
-    OR number = (SELECT max(number) FROM scopes AS others WHERE others.run = :run)
+    OR EXISTS (
+        SELECT 1 FROM scopes AS others WHERE others.run = scopes.run AND others.number = scopes.parent AND others.open = 1
+    )
+    OR number = (SELECT max(number) FROM scopes AS others WHERE others.run = scopes.run)
 )
-ORDER BY number
+ORDER BY run, number
 """
 
 EVENTS = """

@@ -173,9 +173,9 @@ def value_from(row: Row | None) -> Value | None:
 
 
 def scope_from(row: Row) -> ScopeRecord:
-    """A row of `SCOPES`."""
+    """A row of any of the `SCOPES…` queries."""
     return ScopeRecord(
-        number=row[0], scope=row[1], parent=row[2], path=path_from(row[3]), size=row[4], open=bool(row[5])
+        number=row[1], scope=row[2], parent=row[3], path=path_from(row[4]), size=row[5], open=bool(row[6])
     )
 
 

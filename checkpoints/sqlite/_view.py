@@ -177,21 +177,22 @@ class SQLiteView(View):
 
     def load(self, keys: Sequence[int]) -> list[Loaded]:
         with self._one_moment():
-            strays: dict[int, list[SubmissionRecord]] = {}
-            for stray in self._all(rows.submission_from, queries.STRAYS, (_list(keys),)):
-                strays.setdefault(stray.run, []).append(stray)
-            return [self._loaded(run, strays.get(run.key, ())) for run in self.runs_by_key(keys)]
-
-    def _loaded(self, run: RunRecord, strays: Sequence[SubmissionRecord]) -> Loaded:
-        of_run = {"run": run.key}
-        return Loaded(
-            run=run,
-            scopes=self._all(rows.scope_from, queries.SCOPES_TO_GO_ON_WITH, of_run),
-            activations=self._all(rows.activation_from, queries.ACTIVATIONS_OF_OPEN_SCOPES, of_run),
-            operations=self._all(rows.operation_from, queries.OPERATIONS_TO_GO_ON_WITH, of_run),
-            handles=self._all(rows.submission_from, queries.SUBMISSIONS_TO_GO_ON_WITH, of_run),
-            strays=strays,
-        )
+            scopes = self._by_run(rows.scope_from, queries.SCOPES_TO_GO_ON_WITH, keys)
+            activations = self._by_run(rows.activation_from, queries.ACTIVATIONS_OF_OPEN_SCOPES, keys)
+            operations = self._by_run(rows.operation_from, queries.OPERATIONS_TO_GO_ON_WITH, keys)
+            handles = self._by_run(rows.submission_from, queries.SUBMISSIONS_TO_GO_ON_WITH, keys)
+            strays = self._by_run(rows.submission_from, queries.STRAYS, keys)
+            return [
+                Loaded(
+                    run=run,
+                    scopes=scopes.get(run.key, ()),
+                    activations=activations.get(run.key, ()),
+                    operations=operations.get(run.key, ()),
+                    handles=handles.get(run.key, ()),
+                    strays=strays.get(run.key, ()),
+                )
+                for run in self.runs_by_key(keys)
+            ]
 
     def live(self, keys: Sequence[int]) -> tuple[list[ActivationRecord], list[OperationRecord]]:
         with self._one_moment():
@@ -312,6 +313,13 @@ class SQLiteView(View):
         except sqlite3.Error as error:
             raise self._database.explain(error) from error
         return [make(row) for row in found]
+
+    def _by_run(self, make: Callable[[Row], T], query: str, keys: Sequence[int]) -> dict[int, list[T]]:
+        """The rows of these runs, whose keys are the rows' first column."""
+        found: dict[int, list[T]] = {}
+        for row in self._all(tuple[Any, ...], query, {"runs": _list(keys)}):
+            found.setdefault(row[0], []).append(make(row))
+        return found
 
     def _number(self, query: str) -> int:
         row = self._row(query)

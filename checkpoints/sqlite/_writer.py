@@ -225,11 +225,11 @@ def _write_parts(
         (run, event.position, event.at, event.type, event.node, rows.path_text(event.path), event.data)
         for event in transition.events
     ]
-    for key, columns in transition.activations:
+    for key, columns in transition.activations.items():
         put(cursor, ACTIVATIONS, (run, *key), columns, at)
-    for key, columns in transition.operations:
+    for key, columns in transition.operations.items():
         put(cursor, OPERATIONS, (run, *key), columns, at)
-    for key, columns in transition.submissions:
+    for key, columns in transition.submissions.items():
         put(cursor, SUBMISSIONS, (run, *key.operation, key.submission), columns, at)
     for scope in transition.scopes:
         cursor.execute(

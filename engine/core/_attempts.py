@@ -89,7 +89,7 @@ def retry(step: Step, at: float) -> None:
                     step.move(scope, activation, address, Move.BACK_OFF, {"failures": 0, "wake_at": at})
                 else:
                     _start_again(step, scope, activation, address)
-            case S.RUNNING if state.open_operation(address) is None:  # it waited for those of other chains
+            case S.RUNNING if activation.open_in() is None:  # it waited for those of other chains
                 step.commands.append(at_work(activation, address))
             case S.READY:
                 step.move(scope, activation, address, Move.START)
@@ -124,9 +124,9 @@ def _succeeded(step: Step, event: Succeeded) -> None:
     address = event.address
     scope, activation = step.locate(event, address)
     step.check(Move.SUCCEED, event, activation, address)
-    _require_end(step, event)
+    _require_end(event, activation)
     if event.operation is not None:
-        operation = _operation(step, event, event.operation, Move.SUCCEED, Move.DECIDE)
+        operation = _operation(event, activation, event.operation, Move.SUCCEED, Move.DECIDE)
         step.save_operation(activation, event.operation, _ended_well(operation))
     step.abandon(scope, activation, address)
     if event.taken is None:
@@ -145,11 +145,11 @@ def _failed(step: Step, event: AttemptFailed) -> None:
     address = event.address
     scope, activation = step.locate(event, address)
     step.check(Move.FAIL, event, activation, address)
-    _require_end(step, event)
+    _require_end(event, activation)
     retryable = event.retryable
     if event.operation is not None:
         moves = (Move.MISS,) if event.ending == "lost" else (Move.GO_ON, Move.DECIDE)
-        operation = _operation(step, event, event.operation, *moves)
+        operation = _operation(event, activation, event.operation, *moves)
         detail, was = operation.detail, operation.state
         if event.ending == "undecodable" or was is S.SUCCEEDED:
             step.save_operation(activation, event.operation, _ended_well(operation), has_outcome=True)
@@ -214,11 +214,11 @@ def _cancelled(step: Step, event: Cancelled) -> None:
     address = event.address
     scope, activation = step.locate(event, address)
     step.check(Move.ACKNOWLEDGE, event, activation, address)
-    _require_end(step, event)
+    _require_end(event, activation)
     if event.operation is None and activation.own is S.RUNNING:
         raise IllegalEventError(f"Cancelled of {address} is impossible: nobody has cancelled it.")
     if event.operation is not None:
-        operation = _operation(step, event, event.operation, Move.ACKNOWLEDGE)
+        operation = _operation(event, activation, event.operation, Move.ACKNOWLEDGE)
         if operation.has_outcome:
             raise IllegalEventError(f"Cancelled of {event.operation} is impossible: its result is there.")
         if operation.detail in ("deadline", "queue") and not step.ending:
@@ -230,9 +230,9 @@ def _cancelled(step: Step, event: Cancelled) -> None:
     step.move(scope, activation, address, Move.ACKNOWLEDGE)
 
 
-def _require_end(step: Step, event: Succeeded | AttemptFailed | Cancelled) -> None:
+def _require_end(event: Succeeded | AttemptFailed | Cancelled, activation: Activation) -> None:
     """Raise where the event is about the activation alone, and its own chain's operation has not ended."""
-    if event.operation is None and step.state.open_operation(event.address) is not None:
+    if event.operation is None and activation.open_in() is not None:
         raise IllegalEventError(
             f"{type(event).__name__} of {event.address} is impossible: its operation has not ended."
         )
@@ -247,11 +247,13 @@ def _undecided(step: Step, event: EdgesDecided | EdgesFailed) -> tuple[Scope, Ac
 
 
 def _operation(
-    step: Step, event: Succeeded | AttemptFailed | Cancelled, address: OperationAddress, *moves: Move
+    event: Succeeded | AttemptFailed | Cancelled,
+    activation: Activation,
+    address: OperationAddress,
+    *moves: Move,
 ) -> Operation:
     """The newest of its own chain, if one of these moves is possible. Raises `IllegalEventError`."""
-    operation = step.state.operation(address)
-    _, activation = step.locate(event, event.address)
+    operation = activation.operation(address)
     if (
         operation is None
         or address.address != event.address

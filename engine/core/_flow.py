@@ -298,18 +298,21 @@ class Step:
             movable |= {S.READY, S.SUBMIT_UNKNOWN}
         for address in list(self.state.addresses(S)):
             scope, activation = self.locate(self, address)
-            open_chain = self.state.open_operation(address) is not None
+            # Where its own chain has an open operation, that says what becomes of it. Else it stops before the others,
+            # whose ends would tell it to go on.
+            if activation.own in movable and activation.open_in() is None:
+                self._stop_one(scope, activation, address)
             for open_, operation in list(self.state.open_operations(address)):
                 if operation.state in movable:
                     self.cancel_operation(scope, activation, open_)
-            if open_chain or activation.own not in movable:
-                continue  # its own chain's operation says what becomes of it
-            if activation.own is S.RUNNING:
-                self.move(scope, activation, address, Move.CANCEL)
-                self.commands.append(CancelCall(address))
-            else:
-                activation.wake_at = None
-                self.move(scope, activation, address, Move.CANCEL, {"wake_at": None})
+
+    def _stop_one(self, scope: Scope, activation: Activation, address: Address) -> None:
+        if activation.own is S.RUNNING:
+            self.move(scope, activation, address, Move.CANCEL)
+            self.commands.append(CancelCall(address))
+        else:
+            activation.wake_at = None
+            self.move(scope, activation, address, Move.CANCEL, {"wake_at": None})
 
     def unwanted(self, activation: Activation) -> bool:
         """Whether nobody waits for its operations any more: the run ends, or it has succeeded without them."""
@@ -353,7 +356,7 @@ class Step:
 
     def create_operation(
         self, activation: Activation, address: OperationAddress, move: Move, **columns: object
-    ) -> None:
+    ) -> Operation:
         """A new operation of the activation, with these of its fields."""
         if activation.operations is None:
             activation.operations = {}
@@ -363,6 +366,7 @@ class Step:
         operation = activation.operations[address.chain, address.number] = Operation(to, key)
         self.state.count_moved(activation, was)
         self._save_fields(operation, to, columns)
+        return operation
 
     def save_operation(
         self, activation: Activation, address: OperationAddress, move: Move, **changed: object

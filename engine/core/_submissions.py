@@ -91,11 +91,11 @@ def intended(step: Step, event: SubmissionIntended) -> None:
     """Send it. Where the time in which that was safe has passed meanwhile, the policy decides instead."""
     address = event.operation
     scope, activation = step.locate(event, address.address)
-    operation = step.state.operation(address)
+    operation = activation.operation(address)
     if operation is None:
         require_new(step, event, activation)
         submission = 1
-        step.create_operation(
+        operation = step.create_operation(
             activation, address, Move.INTEND, submission=submission, trying_since=event.at, sent_at=event.at
         )
     else:
@@ -111,7 +111,7 @@ def intended(step: Step, event: SubmissionIntended) -> None:
             return
         submission = operation.submission + 1
         step.save_operation(activation, address, Move.INTEND, submission=submission, sent_at=event.at)
-    _save_submission(step, address, submission, "sent")
+    _save_submission(step, operation, submission, "sent")
     step.commands.append(Submit(address))
 
 
@@ -134,7 +134,7 @@ def submitted(step: Step, event: Submitted) -> None:
     scope, activation, operation = expect(step, event, Move.ACCEPT)
     if operation.state is not S.SUBMITTING:
         raise illegal(event, operation.state)
-    _save_handle(step, event.operation, operation.submission, "accepted", "reply", event.handle)
+    _save_handle(step, event.operation, operation, operation.submission, "accepted", "reply", event.handle)
     _accepted(step, scope, activation, event.operation, event.at, event.poll_after)
 
 
@@ -160,7 +160,7 @@ def refused(step: Step, event: SubmissionRefused) -> None:
     scope, activation, operation = expect(step, event, Move.REFUSE)
     address = event.operation
     policy = step.state.policy(address.address.node)
-    _save_submission(step, address, operation.submission, "refused")
+    _save_submission(step, operation, operation.submission, "refused")
     refused = operation.refused + 1
     if step.unwanted(activation):
         step.save_operation(activation, address, Move.REFUSE, refused=refused)
@@ -183,7 +183,7 @@ def unknown(step: Step, event: SubmissionUnknown) -> None:
     scope, activation, operation = expect(step, event, Move.LOSE)
     address = event.operation
     unknown = operation.unknown + 1
-    _save_submission(step, address, operation.submission, "unknown")
+    _save_submission(step, operation, operation.submission, "unknown")
     step.save_operation(activation, address, Move.LOSE, unknown=unknown)
     if step.state.outcome is RunStatus.CANCELLED or activation.own is S.SUCCEEDED:
         step.cancel_operation(scope, activation, address)
@@ -233,7 +233,8 @@ def handle_found(step: Step, event: HandleFound) -> None:
     match meaning(step.state, event):
         case "adopt":
             scope, activation = step.locate(event, address.address)
-            _save_handle(step, address, submission, "accepted", event.source, event.handle)
+            operation = activation.operation(address)
+            _save_handle(step, address, operation, submission, "accepted", event.source, event.handle)
             _accepted(step, scope, activation, address, event.at, 0.0)
         case "same":
             operation = step.state.operation(address)
@@ -242,12 +243,14 @@ def handle_found(step: Step, event: HandleFound) -> None:
                 and submission <= operation.submission
                 and submission not in operation.handles
             ):
-                _save_handle(step, address, submission, "accepted", event.source, event.handle)
+                _save_handle(step, address, operation, submission, "accepted", event.source, event.handle)
         case "stray":
             operation = step.state.operation(address)
             if operation is not None and submission in operation.handles:  # that one is another
                 submission = 1 + max(operation.submission, *operation.handles)
-            _save_handle(step, address, submission, "stray", event.source, event.handle, event.scope)
+            _save_handle(
+                step, address, operation, submission, "stray", event.source, event.handle, event.scope
+            )
             step.commands.append(CancelStray(address, submission))
         case None:
             raise IllegalEventError(
@@ -289,7 +292,7 @@ def require_new(step: Step, event: SubmissionIntended | Opened, activation: Acti
         activation.own is not S.RUNNING
         or activation.attempt != address.attempt
         or step.ending
-        or step.state.open_operation(address.address, address.chain) is not None
+        or activation.open_in(address.chain) is not None
     ):
         raise illegal(event, activation.state)
     if address.number != (0 if newest is None else newest + 1):
@@ -314,14 +317,14 @@ def _fail(
     step.fail(scope, activation, address.address, Move.FAIL, {"failures": activation.failures})
 
 
-def _save_submission(step: Step, address: OperationAddress, number: int, fate: Fate) -> None:
-    key = SubmissionKey(step.state.operation_key(address), number)
-    step.commands.append(SaveSubmission(key, {"fate": fate}))
+def _save_submission(step: Step, operation: Operation, number: int, fate: Fate) -> None:
+    step.commands.append(SaveSubmission(SubmissionKey(operation.key, number), {"fate": fate}))
 
 
 def _save_handle(
     step: Step,
     address: OperationAddress,
+    operation: Operation | None,
     number: int,
     fate: Literal["accepted", "stray"],
     source: Source,
@@ -329,7 +332,6 @@ def _save_handle(
     scope: int | None = None,
 ) -> None:
     """The handle of a submission is known. Of an operation that is gone `scope` says where its row is."""
-    operation = step.state.operation(address)
     if operation is not None:
         key = operation.key
         if handle:

@@ -46,13 +46,13 @@ _TYPES = {name: kind for kind, name in NAMES.items()}
 _REQUIRED = object()
 _PLAIN = {
     kind: tuple(
-        (field, kind._field_defaults.get(field, _REQUIRED))
-        for field in kind._fields
+        (index, field, kind._field_defaults.get(field, _REQUIRED))
+        for index, field in enumerate(kind._fields)
         if field not in ("at", "address", "operation", "policies")
     )
     for kind in NAMES
 }
-"""The fields of each event that are plain data, with their defaults."""
+"""The fields of each event that are plain data, with their places and defaults."""
 _AT_ADDRESS = frozenset(kind for kind in NAMES if "address" in kind._fields)
 _AT_OPERATION = frozenset(kind for kind in NAMES if "operation" in kind._fields)
 _NO_DATA: Mapping[str, Any] = {}
@@ -71,8 +71,8 @@ def to_journal(event: Event) -> JournalForm:
     """The event's entry. Fields that have their default are left out."""
     kind = type(event)
     data: dict[str, Any] = {}
-    for name, default in _PLAIN[kind]:
-        value = getattr(event, name)
+    for place, name, default in _PLAIN[kind]:
+        value: Any = event[place]
         if value != default or default is _REQUIRED:
             data[name] = list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType]  # of numbers
     address: Address | None = getattr(event, "address", None)
@@ -97,7 +97,7 @@ def from_journal(
     """The event that was journaled so. Raises `KeyError` for a word that this version does not know."""
     kind = _TYPES[name]
     given: dict[str, Any] = {"at": at}
-    for field, default in _PLAIN[kind]:
+    for _, field, default in _PLAIN[kind]:
         if field in data:
             value = data[field]
             given[field] = tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]  # of numbers

@@ -47,11 +47,21 @@ class Operation:
     """The handles that are known, opaque texts, by submission; that of the one that counts is the first."""
 
 
-_MOVING = (S.RUNNING, S.SUBMITTING, S.WAITING, S.BACKOFF, S.CANCELLING)
 _URGENCY = {
     state: place
     for place, state in enumerate((S.SUBMITTING, S.CANCELLING, S.WAITING, S.BACKOFF, S.SUBMIT_UNKNOWN))
 }
+
+
+def _moving(counts: Mapping[State, int]) -> int:
+    """How many of these move by themselves."""
+    return (
+        counts[S.RUNNING]
+        + counts[S.SUBMITTING]
+        + counts[S.WAITING]
+        + counts[S.BACKOFF]
+        + counts[S.CANCELLING]
+    )
 
 
 def derived(own: State, operations: Mapping[tuple[str, int], Operation] | None) -> State:
@@ -112,7 +122,16 @@ class Activation:
 
     def newest(self, chain: str = "") -> int | None:
         """The number of the newest operation of a chain (default: its own), None where it has none."""
-        return max((number for of, number in self.operations or () if of == chain), default=None)
+        if self.operations is None:
+            return None
+        return max((number for of, number in self.operations if of == chain), default=None)
+
+    def open_in(self, chain: str = "") -> int | None:
+        """The number of the operation of a chain (default: its own) that has not ended; there is one at most."""
+        number = self.newest(chain)
+        if number is None or self.operations is None or self.operations[chain, number].state.terminal:
+            return None
+        return number
 
 
 @dataclass(slots=True)
@@ -177,7 +196,9 @@ class RunState:
 
         A run that fails waits neither for submissions of unknown fate nor for edges that can't be evaluated.
         """
-        live = sum(map(self.counts.__getitem__, _MOVING)) + sum(map(self.remaining.__getitem__, _MOVING))
+        live = _moving(self.counts)
+        if self.remaining != NONE:
+            live += _moving(self.remaining)
         if self.outcome is RunStatus.FAILED:
             return live
         live += self.counts[S.SUBMIT_UNKNOWN] + self.remaining[S.SUBMIT_UNKNOWN]
@@ -230,14 +251,8 @@ class RunState:
     def open_operation(self, address: Address, chain: str = "") -> OperationAddress | None:
         """The operation of a chain (default: the activation's own) that has not ended; there is one at most."""
         activation = self.find(address)
-        if activation is None:
-            return None
-        number = activation.newest(chain)
-        if (
-            number is None
-            or activation.operations is None
-            or activation.operations[chain, number].state.terminal
-        ):
+        number = None if activation is None else activation.open_in(chain)
+        if activation is None or number is None:
             return None
         return OperationAddress(address, activation.attempt, chain, number)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from ...checkpoints.records import RunRecord
 from ...checkpoints.store import Claim
@@ -24,11 +23,9 @@ class Claims:
         self._runs = Exclusive[str]()  # those that are being started or taken, by their ids
         self._all: asyncio.Future[None] | None = None
 
-    @contextmanager
-    def starting(self, run_id: str) -> Generator[None]:
+    def starting(self, run_id: str) -> AbstractContextManager[None]:
         """The run is being inserted meanwhile: whoever wants to take it waits."""
-        with self._runs.held(run_id):
-            yield
+        return self._runs.held(run_id)
 
     async def take(self, record: RunRecord, *, failed: bool = False) -> Claim | None:
         """Claim the run and drive it on, a failed one too if `failed` is set. None: it is driven here already.

@@ -17,14 +17,11 @@ from typing import Any, Protocol
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.records import (
-    ActivationChange,
     ActivationKey,
     EventRecord,
-    OperationChange,
     OperationKey,
     RunRecord,
     RunStatus,
-    SubmissionChange,
     Transition,
     Value,
 )
@@ -200,9 +197,9 @@ class Driver:
             events=[
                 EventRecord(*entry[:5], pack(entry.data) if entry.data else NO_DATA) for entry in page.entries
             ],
-            activations=[ActivationChange(*row) for row in page.activations.items()],
-            operations=[OperationChange(*row) for row in page.operations.items()],
-            submissions=[SubmissionChange(*row) for row in page.submissions.items()],
+            activations=page.activations,
+            operations=page.operations,
+            submissions=page.submissions,
             scopes=list(page.scopes.values()),
             signals=signals,
             policies=self._policies_of(page),
@@ -273,8 +270,12 @@ class Driver:
         except IllegalEventError as stale:  # it came too late: the first end has won
             log.debug("run %s: %s", self.run_id, stale)
             return False
-        self.perform(effect for effect in effects if effect != then)
-        return then is None or then in effects
+        if then is None or then not in effects:
+            self.perform(effects)
+            return then is None
+        effects.remove(then)
+        self.perform(effects)
+        return True
 
     def _next(self, effects: list[Effect]) -> Effect | None:
         """The one thing that follows, to be done in the same task: a chain then needs no new task for each node."""

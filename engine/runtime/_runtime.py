@@ -58,7 +58,7 @@ class Runtime:
         self.ended_runs = EndedRuns(self)
         self.tasks: asyncio.TaskGroup | None = None
         self.working: set[asyncio.Task[None]] = set()
-        self._loading: dict[int, asyncio.Future[None]] = {}  # runs that are being loaded
+        self._loading: dict[int, list[asyncio.Future[None]]] = {}  # those who wait for runs to be loaded
         self._wanted: list[int] = []  # those of them whose load has not begun
         self.acting = Exclusive[int]()
         """Runs of which somebody acts on the signals now: they are acted on in order, each once."""
@@ -107,9 +107,13 @@ class Runtime:
             )
         task = self.tasks.create_task(work, context=variables)
         self.working.add(task)
-        task.add_done_callback(self.working.discard)
-        if done is not None:
-            task.add_done_callback(done)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self.working.discard(task)
+            if done is not None:
+                done(task)
+
+        task.add_done_callback(ended)
         return task
 
     def busy(self) -> set[asyncio.Task[Any]]:
@@ -176,14 +180,15 @@ class Runtime:
             driver = self.drivers.get(run)
             if driver is not None:
                 return driver
-            loaded = self._loading.get(run)
-            if loaded is None:
-                loop = asyncio.get_running_loop()
-                loaded = self._loading[run] = loop.create_future()
+            loop = asyncio.get_running_loop()
+            loaded: asyncio.Future[None] = loop.create_future()
+            waiting = self._loading.setdefault(run, [])
+            waiting.append(loaded)
+            if len(waiting) == 1:
                 if not self._wanted:
                     loop.call_soon(self._load_wanted)
                 self._wanted.append(run)
-            await asyncio.shield(loaded)
+            await loaded
         return None
 
     def _load_wanted(self) -> None:
@@ -213,14 +218,14 @@ class Runtime:
         return None
 
     def _loaded(self, run: int, error: Exception | None) -> None:
-        future = self._loading.pop(run, None)
-        if future is None or future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-            future.exception()  # retrieved: whoever asked may be gone
+        for future in self._loading.pop(run, ()):
+            if future.done():  # whoever asked was cancelled
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+                future.exception()  # retrieved: whoever asked may be cancelled in this very turn
 
     def _not_loaded(self, wanted: Iterable[int]) -> None:
         """Whoever still waits after a load waits for nothing: the executor stops."""

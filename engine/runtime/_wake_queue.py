@@ -19,6 +19,8 @@ Waiting: TypeAlias = ActivationKey | OperationKey | SubmissionKey
 Due: TypeAlias = tuple[int, Waiting]
 """A run's key, and an activation or operation in it, or a submission that is to be cancelled."""
 
+SLOT = 0.02
+"""Seconds. What falls due within one is woken together at its end, so that a crowd is read, loaded and written in few calls."""
 LONGEST_SLEEP = 30.0
 """Seconds after which the wall clock is looked at again, in case it was set."""
 
@@ -71,7 +73,10 @@ class WakeQueue:
         if not self._heap or self._closed:
             return
         self._timer_at = self._heap[0][0]
-        delay = min(max(0.0, self._timer_at - self._clock()), LONGEST_SLEEP)
+        now = self._clock()
+        delay = min(max(0.0, self._timer_at - now), LONGEST_SLEEP)
+        if delay:
+            delay += -(now + delay) % SLOT
         self._timer = asyncio.get_running_loop().call_later(delay, self._fire, context=self._variables)
 
     def _fire(self) -> None:

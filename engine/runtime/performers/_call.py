@@ -172,9 +172,9 @@ async def _request(
     if activation is None or activation.state is not State.RUNNING:
         return None
     operation = OperationAddress(address, activation.attempt)
-    at = owned.shared.clock()
     adapter = node.operation
     if has_capability(adapter, Local):
+        at = owned.shared.clock()
         try:
             token = adapter.open(plain, submission_key(work.nonce, operation), at)
         except BaseException as error:  # the boundary, as above
@@ -188,9 +188,5 @@ async def _request(
             operation={"request": request, "token": pack(data)},
             note={"token": data},
         )
-    intent = Change(
-        events.SubmissionIntended(at, operation),
-        operation={"request": request},
-        note={"key": submission_key(work.nonce, operation)},
-    )
-    return await submit(owned, work, intent, commit)
+    await submit(owned, work, operation, commit, request)
+    return None

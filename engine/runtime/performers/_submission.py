@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import Request
+from ....checkpoints.records import Request, Value
 from ....nodes.errors import SubmissionRejectedError, SubmissionUnknownError
 from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Paced, has_capability
@@ -32,42 +32,48 @@ from .._shared import Commit, OwnedRun, Work, ends_the_task
 log = logging.getLogger("perdure")
 
 
-async def submit(owned: OwnedRun, work: Work, intent: Change, commit: Commit) -> Change | None:
+async def submit(
+    owned: OwnedRun, work: Work, operation: OperationAddress, commit: Commit, request: Value | None = None
+) -> None:
     """Commit the intent, send the request, commit the token: not interrupted by cancellation.
 
-    Holds one of the executor's places until the provider has replied. Returns what is to be committed where it did not
-    give a handle.
+    Without a `request` the one that is stored is sent again. Holds one of the executor's places until the provider has
+    replied.
     """
-    assert isinstance(intent.event, events.SubmissionIntended)
-    operation = intent.event.operation
+    key = submission_key(work.nonce, operation)
     async with owned.shared.place() as place:
+        intent = Change(
+            events.SubmissionIntended(owned.shared.clock(), operation),
+            operation=None if request is None else {"request": request},
+            note={"key": key},
+        )
         with owned.shared.shield():  # from before the intent's commit, so that nobody cancels in between
             if not await commit(intent, then=Submit(operation)):
-                return None
-            reply = await _send(owned, work, operation, intent)
+                return
+            reply = await _send(owned, work, operation, key, request)
             place.leave()
             if not isinstance(reply.event, events.Submitted):
                 await commit(reply)
-                return None
+                return
             try:
                 await commit(reply, tell=False)
             except Exception as error:  # whatever it is, the handle must not be lost with it
                 known = work.state.operation(operation)
                 number = 1 if known is None else known.submission
                 raise await leave_handle(owned, reply, number, error) from error
-    return None
 
 
-async def _send(owned: OwnedRun, work: Work, operation: OperationAddress, intent: Change) -> Change:
+async def _send(
+    owned: OwnedRun, work: Work, operation: OperationAddress, key: str, request: Value | None
+) -> Change:
     """Send the request once: what is known of it then."""
     node = owned.node(operation.address.node)
     assert isinstance(node, OperationNode)
-    request = None if intent.operation is None else intent.operation.get("request")
     if request is None:
         request = await work.values.stored(Request(work.state.operation_key(operation)))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
     try:
-        token = await node.operation.submit(unpack(request.data), submission_key(work.nonce, operation))
+        token = await node.operation.submit(unpack(request.data), key)
         data = token.to_dict()
         packed = pack(data)  # what can't be kept is no handle
     except SubmissionRejectedError as error:

@@ -225,13 +225,24 @@ def test_a_cancel_ends_the_call_and_everything_it_asked() -> None:
     play = asking("one", "two")
     lose(play, "lost")
     play.cancel()
-    assert play.last(CancelCall, CancelRemote) == ['b (ask "one")', 'b (ask "two")', "b", "c"]
+    assert play.last(CancelCall, CancelRemote) == ["b", 'b (ask "one")', 'b (ask "two")', "c"]
     play.cancelled("b", "c")
     play.end("b", "one", "cancelled")
     assert play.finished is None
     play.end("b", "two")  # it was done meanwhile
     assert play.finished is RunStatus.CANCELLED
     assert play.stored.operation(play.operation("b", "two")).state is S.SUCCEEDED
+
+
+def test_what_waited_for_another_try_and_its_ask_too_is_not_told_to_go_on_by_the_end_of_that_ask() -> None:
+    play = asking(retries=1)
+    one = play.operation("b", "one")
+    play.apply(events.SubmissionIntended(play.now, one))
+    play.apply(events.SubmissionRefused(play.now, one, passing=True))
+    play.fail("b", retryable=True)
+    play.fail("c")
+    assert (play.of("b"), play.last(Wake), play.last(CancelCall)) == ("cancelled", [], [])
+    assert play.finished is RunStatus.FAILED
 
 
 def test_what_only_waits_for_an_unknown_fate_is_parked_in_a_run_that_fails_and_called_by_a_retry() -> None:
