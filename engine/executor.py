@@ -7,6 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from types import TracebackType
@@ -180,6 +181,10 @@ class Executor:
             for task in list(runtime.working):
                 task.cancel()
             runtime.shared.threads.close()
+        with suppress(TimeoutError):  # a handle that can't be stored has been told
+            async with asyncio.timeout(self._grace):
+                for store_handle in list(runtime.shared.late_handles):
+                    await store_handle()
 
     # -- runs --------------------------------------------------------------------------------------------
 

@@ -26,54 +26,81 @@ LONGEST_WAIT = 30.0
 async def leave_handle(owned: OwnedRun, reply: Change, submission: int, error: Exception) -> Exception:
     """Leave the handle that came with this reply to others. The error to tell to those who wait.
 
-    Where it can't be left that is tried again for as long as the executor is entered.
+    Where it can't be left that is tried again for as long as the executor is entered, and once more when it stops.
     """
     assert isinstance(reply.event, events.Submitted)
     assert reply.note is not None
     operation = reply.event.operation
     token = ContinuationToken.from_dict(reply.note["token"])
+    late = _LateHandle(owned, reply.event, submission, token)
     try:
-        await _leave(owned, reply.event, submission, token)
-    except Exception as late:  # noqa: BLE001  # the boundary: then a person must keep the handle too
+        await late.store()
+    except Exception as refused:  # noqa: BLE001  # the boundary: then a person must keep the handle too
         told = HandleNotCommittedError(
-            f"Run {owned.run_id}: the handle of {operation} could not be committed: {late} The provider knows it "
+            f"Run {owned.run_id}: the handle of {operation} could not be committed: {refused} The provider knows it "
             f"as {dict(token.handle)}. When the database can be written again: perdure answer {owned.run_id} "
-            f"'{operation}' {token.handle.get('id', '')}"
+            f"'{operation}' {token.handle_text}"
         )
         told.__cause__ = error
         log.error("%s", told)  # those who wait may have got another error of this run already
-        _try_again(owned, reply.event, submission, token, 1)
+        late.keep()
         return told
     await owned.shared.see_off(owned.run)
     return error
 
 
-async def _leave(owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken) -> None:
-    operation = event.operation
-    store = owned.shared.store
-    run = await store.read(lambda view: view.run(owned.run_id))
-    data = {"token": token.to_dict(), "operation": list(operation[1:]), "submission": submission}
-    await store.signal(run.key, "handle", operation.address.node, operation.address.path, pack(data))
-    log.warning("run %s: the late handle of %s is left to whoever drives the run", run.id, operation)
+class _LateHandle:
+    """A handle that is on its way to the store. Nothing waits for that, so it holds nothing up."""
 
+    def __init__(
+        self, owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken
+    ) -> None:
+        self._owned = owned
+        self._operation = event.operation
+        self._data = pack(
+            {"token": token.to_dict(), "operation": list(event.operation[1:]), "submission": submission}
+        )
+        self._tries = 0
 
-def _try_again(
-    owned: OwnedRun, event: events.Submitted, submission: int, token: ContinuationToken, tries: int
-) -> None:
-    """Leave it later. Nothing waits for that, so it holds nothing up."""
+    async def store(self) -> None:
+        """Leave it as a signal. Raises what the store raises."""
+        store, address = self._owned.shared.store, self._operation.address
+        run = await store.read(lambda view: view.run(self._owned.run_id))
+        await store.signal(run.key, "handle", address.node, address.path, self._data)
+        log.warning(
+            "run %s: the late handle of %s is left to whoever drives the run", run.id, self._operation
+        )
 
-    async def leave() -> None:
+    def keep(self) -> None:
+        """Have it tried again until it is stored."""
+        self._owned.shared.late_handles.add(self.try_to_store)
+        self._wait()
+
+    async def try_to_store(self) -> None:
+        """Store it, or say why it is still kept."""
+        kept = self._owned.shared.late_handles
         try:
-            await _leave(owned, event, submission, token)
+            await self.store()
         except Exception as error:  # noqa: BLE001  # the boundary: it has been told
             log.info(
-                "run %s: the late handle of %s can't be left yet: %s", owned.run_id, event.operation, error
+                "run %s: the late handle of %s can't be left yet: %s",
+                self._owned.run_id,
+                self._operation,
+                error,
             )
-            _try_again(owned, event, submission, token, tries + 1)
+        else:
+            kept.discard(self.try_to_store)
 
-    def begin() -> None:
-        if not owned.shared.stopping:
-            owned.shared.create_task(leave())
+    def _wait(self) -> None:
+        self._tries += 1
+        wait = backoff(self._tries, self._owned.shared.random.random(), LONGEST_WAIT)
+        asyncio.get_running_loop().call_later(wait, self._begin)
 
-    wait = backoff(tries, owned.shared.random.random(), LONGEST_WAIT)
-    asyncio.get_running_loop().call_later(wait, begin)
+    def _begin(self) -> None:
+        if not self._owned.shared.stopping:
+            self._owned.shared.create_task(self._try_again())
+
+    async def _try_again(self) -> None:
+        await self.try_to_store()
+        if self.try_to_store in self._owned.shared.late_handles:
+            self._wait()

@@ -145,6 +145,10 @@ class Shared:
     polls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POLLS))
     shielded: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     """Tasks between the commit of an intent and that of its token, and verbs of the executor: a stop waits for them."""
+    late_handles: set[Callable[[], Awaitable[None]]] = field(
+        default_factory=set[Callable[[], Awaitable[None]]]
+    )
+    """Tries to store handles that could not be committed; each takes itself out once that is done."""
     answers: dict[int, AnswerError | None] = field(default_factory=dict[int, "AnswerError | None"])
     """Answers of which somebody here waits for what they lead to, by their signals: why one was refused."""
     views: Views = field(init=False)

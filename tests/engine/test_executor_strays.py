@@ -252,3 +252,24 @@ def test_a_handle_that_can_not_be_written_is_tried_again_for_as_long_as_the_proc
 
     perform(main())
     assert works.one.status == "completed"
+
+
+def test_a_handle_that_could_not_be_written_is_written_by_the_stop_where_it_can_be(works: Works) -> None:
+    works.gate = asyncio.Event()
+    workflow = asking(works)
+
+    async def main() -> None:
+        store = Unwritable()
+        async with Executor(store) as executor:
+            assert works.gate is not None
+            run = await executor.start(workflow, "x", run_id="r")
+            await until(lambda: bool(works.batches))
+            store.broken = True
+            works.gate.set()
+            with pytest.raises(HandleNotCommittedError, match="batch-1"):
+                await run.result()
+            store.broken = False
+        async with store:
+            assert [signal.kind for signal in await store.read(lambda view: view.signals())] == ["handle"]
+
+    perform(main())
