@@ -131,7 +131,7 @@ class CancelStray(NamedTuple):
 
 @distinct
 class Wake(NamedTuple):
-    """Look at the activation, or at its operation where one is given, at this moment: see `pending.due`."""
+    """Look at the activation, or at its operation where one is given, at this moment: see `pending.due` and `pending.backoff_due`."""
 
     at: float
     address: Address

@@ -1,15 +1,23 @@
 """What is to be done for a state, however it was reached: live, resumed, retried, taken over.
 
-`pending` gives the commands of everything that can go on; `interrupted` and `consumed` name what nobody can know after
-the process that was at it is gone; `due` says what a moment that has come means. A run of which everything only waits need not be
-loaded for that: `idle_wakes` reads it off its rows.
+`pending` gives the commands of everything that can go on, once `recovery` has said what nobody can know any more; `due` and
+`backoff_due` say what a moment that has come means. A run of which everything only waits need not be loaded for that:
+`idle_wakes` reads it off its rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
-from ...checkpoints.records import ActivationKey, ActivationRecord, OperationRecord, RunStatus, State
+from ...checkpoints.records import (
+    ActivationKey,
+    ActivationRecord,
+    OperationKey,
+    OperationRecord,
+    RunStatus,
+    State,
+)
 from ._attempts import at_work
 from .addresses import Address, OperationAddress
 from .commands import (
@@ -26,28 +34,25 @@ from .commands import (
     Resubmit,
     Wake,
 )
+from .events import BackoffEnded
 from .policy import Policy
 from .state import Operation, RunState
 
 S = State
 
-
-def interrupted(state: RunState) -> list[OperationAddress]:
-    """Operations that were being submitted: if the process that sent them is gone, their fate is unknown."""
-    return [address for address, operation in state.open_operations() if operation.state is S.SUBMITTING]
+Moment: TypeAlias = tuple[float, ActivationKey | OperationKey]
+"""When to look at what, by the key of its row."""
 
 
-def consumed(state: RunState) -> list[OperationAddress]:
-    """Operations whose result was being consumed: if the process that did it is gone, the result may be lost with it."""
-    return [
-        address
-        for address, operation in state.open_operations()
-        if operation.state is S.WAITING and operation.detail == "fetching"
-    ]
+def moment(state: RunState, wake: Wake) -> Moment:
+    """The moment that a wake asks for."""
+    if wake.operation is None:
+        return wake.at, state.key(wake.address)
+    return wake.at, state.operation_key(wake.operation)
 
 
 def pending(state: RunState) -> list[Effect]:
-    """What is to be done, in a fixed order. What was interrupted is to be settled before, which may have ended the run."""
+    """What is to be done, in a fixed order. What was interrupted is recorded before (`recovery`), which may end the run."""
     effects: list[Effect] = []
     if state.live or state.outcome is None:
         for address in state.addresses(S):
@@ -116,30 +121,37 @@ def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effe
             return None
 
 
+def backoff_due(state: RunState, key: ActivationKey, at: float) -> BackoffEnded | None:
+    """What it means that an activation's moment has come; None where it does not wait for one any more."""
+    address = state.address(key)
+    activation = None if address is None else state.find(address)
+    if address is None or activation is None or activation.own is not S.BACKOFF or activation.open():
+        return None
+    return BackoffEnded(at, address)
+
+
 def idle_wakes(
     status: RunStatus,
     activations: Sequence[ActivationRecord],
     operations: Sequence[OperationRecord],
-) -> list[Wake] | None:
-    """What `pending` gives for a run of which these rows are live, if that is nothing but moments; else None."""
+) -> list[Moment] | None:
+    """When to wake what of a run of which these rows are live, if `pending` gives nothing but moments; else None."""
     if status is not RunStatus.WAITING:
         return None
-    wakes: list[Wake] = []
+    wakes: list[Moment] = []
     waiting: set[ActivationKey] = set()  # of which the own chain waits
     working: set[ActivationKey] = set()  # of which any does
     for record in operations:
         if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetching" or record.has_outcome:
             return None
-        address = Address(record.key.node, record.path)
-        operation = OperationAddress(address, record.key.attempt, record.key.chain, record.key.number)
-        wakes.append(Wake(record.wake_at or 0.0, address, operation))
+        wakes.append((record.wake_at or 0.0, record.key))
         working.add(record.key.activation)
         if not record.key.chain:
             waiting.add(record.key.activation)
     for record in activations:
         if record.state is S.BACKOFF:
             if record.key not in working:  # else when these have ended
-                wakes.append(Wake(record.wake_at or 0.0, Address(record.key.node, record.path)))
+                wakes.append((record.wake_at or 0.0, record.key))
         elif record.key not in waiting:
             return None
     return wakes or None

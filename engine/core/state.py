@@ -297,6 +297,13 @@ class RunState:
             return ActivationKey(0, node, 0)
         return ActivationKey(self.numbers[self.plan.node[node].scope, path[:-1]], node, path[-1])
 
+    def address(self, key: ActivationKey) -> Address | None:
+        """The address of the activation whose row has that key, None where its scope is closed."""
+        scope = self.scopes.get(key.scope)
+        if scope is None:
+            return None
+        return Address(key.node, (*scope.path, key.item) if scope.scope else ())
+
     def operation_key(self, operation: OperationAddress) -> OperationKey:
         """Where the operation's row is. Valid as `key` is."""
         known = self.operation(operation)

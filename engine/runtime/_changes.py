@@ -79,13 +79,13 @@ def attempt_failed(
 
 
 def failed(
-    event: events.AttemptFailed | events.Cancelled,
+    event: events.AttemptFailed | events.Cancelled | events.OperationEnded,
     error: BaseException,
     *,
     outcome: Value | None = None,
     usage: bytes | None = None,
 ) -> Change:
-    """The event, with the error that it is about and what else is to be kept."""
+    """The event, with the error that it is about and what else is to be kept. An activation that goes on has none."""
     failure = describe(error)
     packed = pack(failure)
     operation: OperationColumns | None = None
@@ -96,7 +96,10 @@ def failed(
             operation["outcome"] = outcome
         if usage is not None:
             submission = {"usage": usage}
-    return Change(event, {"error": packed}, operation, submission, failure=failure, cause=error)
+    activation: ActivationColumns | None = None
+    if not isinstance(event, events.OperationEnded):
+        activation = {"error": packed}
+    return Change(event, activation, operation, submission, failure=failure, cause=error)
 
 
 async def decoded(
@@ -137,17 +140,18 @@ async def output_of(
     return encode(node, node.finish(value), None)
 
 
-def unknown(owned: OwnedRun, operation: OperationAddress, error: SubmissionUnknownError) -> Change:
-    """The provider may have accepted the submission."""
+def unknown(owned: OwnedRun, event: events.SubmissionUnknown, error: SubmissionUnknownError) -> Change:
+    """The provider may have accepted the submission, with the error that tells why."""
     failure = describe(error)
     packed = pack(failure)
     log.warning(
-        "run %s: the fate of the submission of %s is unknown (%s)", owned.run_id, operation, sentence(failure)
+        "run %s: the fate of the submission of %s is unknown (%s)",
+        owned.run_id,
+        event.operation,
+        sentence(failure),
     )
     return Change(
-        events.SubmissionUnknown(
-            owned.shared.clock(), operation, owned.shared.random.random(), error.retry_after
-        ),
+        event,
         {"error": packed},
         operation={"error": packed},
         submission={"error": packed},

@@ -19,7 +19,6 @@ from ...checkpoints.codec import pack, unpack
 from ...checkpoints.records import (
     ActivationKey,
     EventRecord,
-    OperationKey,
     RunRecord,
     RunStatus,
     Transition,
@@ -30,6 +29,7 @@ from ..core.addresses import OperationAddress
 from ..core.book import Book, Change, Page
 from ..core.commands import Effect
 from ..core.errors import IllegalEventError
+from ..core.pending import moment
 from ..core.state import RunState
 from ..errors import DrivingInterruptedError
 from ..failures import Failure
@@ -152,6 +152,12 @@ class Driver:
 
         With `tell=False` the caller has more to say than the store's error: it calls `abort`.
         """
+        return await self.commit_all(changes, signals=signals, tell=tell)
+
+    async def commit_all(
+        self, changes: Iterable[Change], *, signals: tuple[int, ...] = (), tell: bool = True
+    ) -> list[Effect]:
+        """As `commit`; each change is asked for in the state that the one before has led to."""
         if self._broken is not None:
             raise self._broken
         before = self.book.position
@@ -287,11 +293,8 @@ class Driver:
         return None
 
     def _wake(self, wake: commands.Wake) -> None:
-        if wake.operation is None:
-            key: ActivationKey | OperationKey = self.state.key(wake.address)
-        else:
-            key = self.state.operation_key(wake.operation)
-        self.shared.wake_queue.add(wake.at, self.run, key)
+        at, key = moment(self.state, wake)
+        self.shared.wake_queue.add(at, self.run, key)
 
     def _say_held(self, operation: OperationAddress) -> None:
         log.warning(

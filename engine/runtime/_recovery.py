@@ -1,14 +1,14 @@
 """Going on with runs that were claimed: resumed, retried and taken over alike.
 
-Nothing is folded and no history is read. The rows of live activations and operations say where everything stands, and
-`core.pending` what is to be done. A run of which everything waits is not even loaded.
+Nothing is folded and no history is read. The rows of live activations and operations say where everything stands,
+`core.recovery` what is to be recorded first, and `core.pending` what is to be done. A run of which everything waits is not even loaded.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...checkpoints.records import (
@@ -21,8 +21,9 @@ from ...checkpoints.records import (
 from ...nodes.errors import OperationError, SubmissionUnknownError
 from ..core import events
 from ..core.book import Change
-from ..core.pending import consumed, idle_wakes, interrupted, pending
-from ..core.policy import Policies
+from ..core.pending import idle_wakes, pending
+from ..core.recovery import next_event, retried
+from ..core.requests import VOID_WHEN_RETRIED
 from . import _signals
 from ._changes import failed, unknown
 from ._driver import Driver
@@ -113,48 +114,43 @@ def _only_waits(owned: OwnedRun, record: RunRecord, live: _Live) -> bool:
     """Whether the run only waits; then it is woken at the times that its rows say, and not loaded before."""
     if record.status is RunStatus.FAILED or live.signals or owned.policies != stored_policies(record):
         return False
-    if idle_wakes(record.status, live.activations, live.operations) is None:
+    wakes = idle_wakes(record.status, live.activations, live.operations)
+    if wakes is None:
         return False
-    wake_queue = owned.shared.wake_queue
-    for row in live.operations:
-        wake_queue.add(row.wake_at or 0.0, record.key, row.key)
-    for row in live.activations:
-        if row.wake_at is not None:
-            wake_queue.add(row.wake_at, record.key, row.key)
+    for at, key in wakes:
+        owned.shared.wake_queue.add(at, record.key, key)
     return True
 
 
 async def _retry(driver: Driver, signals: Sequence[Signal]) -> list[Signal]:
-    """Open a failed run again. Cancels that were left for it meanwhile are void; the other signals are returned."""
-    void = tuple(signal.id for signal in signals if signal.kind == "cancel")
-    retried = events.RunRetried(driver.shared.clock(), _new_policies(driver))
-    await driver.commit(Change(retried), signals=void)
-    return [signal for signal in signals if signal.kind != "cancel"]
-
-
-def _new_policies(driver: Driver) -> Policies | None:
-    """Those by which the run is driven from now on, None where they are as they were."""
-    owned = driver.owned
-    return None if owned.workflow is None or driver.state.policies == owned.policies else owned.policies
+    """Open a failed run again. The signals that were left for it meanwhile and still mean something are returned."""
+    void = tuple(signal.id for signal in signals if signal.kind in VOID_WHEN_RETRIED)
+    event = retried(driver.state, driver.shared.clock(), driver.owned.policies)
+    await driver.commit(Change(event), signals=void)
+    return [signal for signal in signals if signal.id not in void]
 
 
 async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
     """Say what nobody can know any more, act on what was left, then do what is pending."""
-    owned, state = driver.owned, driver.state
-    settled = [
-        unknown(owned, operation, SubmissionUnknownError(INTERRUPTED, code="interrupted"))
-        for operation in interrupted(state)
-    ]
-    policies = _new_policies(driver)
-    if policies is not None:
-        settled.insert(0, Change(events.PoliciesChanged(driver.shared.clock(), policies)))
-    if settled:
-        await driver.commit(*settled)
-    while results := consumed(state):  # one by one: the first may have the others cancelled
-        lost = OperationError(CONSUMED, code="result_lost")
-        where, at = results[0], driver.shared.clock()
-        event = events.AttemptFailed(at, where.address, 0.0, "lost", False, None, where)
-        await driver.commit(failed(event, lost))
-    for signal in signals:  # a late handle saves a second submission, so signals come first
+    if _next_event(driver) is not None:
+        await driver.commit_all(_recorded_first(driver))
+    for signal in signals:
         await _signals.act(driver, signal)
-    driver.perform(pending(state))
+    driver.perform(pending(driver.state))
+
+
+def _recorded_first(driver: Driver) -> Iterator[Change]:
+    """All that is to be recorded first. Each change follows from the state to which the one before has led."""
+    while (event := _next_event(driver)) is not None:
+        match event:
+            case events.SubmissionUnknown():
+                yield unknown(driver.owned, event, SubmissionUnknownError(INTERRUPTED, code="interrupted"))
+            case events.AttemptFailed() | events.OperationEnded():
+                yield failed(event, OperationError(CONSUMED, code="result_lost"))
+            case _:
+                yield Change(event)
+
+
+def _next_event(driver: Driver) -> events.Event | None:
+    shared = driver.shared
+    return next_event(driver.state, shared.clock(), shared.random.random(), driver.owned.policies)

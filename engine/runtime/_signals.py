@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
-from ...checkpoints.records import RunStatus, Signal, State
+from ...checkpoints.records import Signal
 from ...nodes.errors import SubmissionUnknownError
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations.capabilities import Adoptable, has_capability
@@ -22,6 +22,7 @@ from ..core.addresses import Address, OperationAddress
 from ..core.book import Change
 from ..core.commands import Effect
 from ..core.handles import meaning
+from ..core.requests import cancel_requested, fate_to_decide
 from ..errors import AnswerError
 from ..failures import describe
 from ._driver import Driver
@@ -120,10 +121,9 @@ def _read_fate(data: object) -> str:
 
 async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[Effect]:
     """Commit that the run is to end."""
-    state = driver.state
-    if state.outcome is RunStatus.CANCELLED or (state.outcome is not None and not state.live):
-        return await driver.commit(signals=signals)
-    return await driver.commit(Change(events.CancelRequested(driver.shared.clock())), signals=signals)
+    event = cancel_requested(driver.state, driver.shared.clock())
+    changes = () if event is None else (Change(event),)
+    return await driver.commit(*changes, signals=signals)
 
 
 async def decide_fate(
@@ -133,9 +133,9 @@ async def decide_fate(
 
     Raises `AnswerError` when no fate is unknown there any more.
     """
-    operation = driver.state.open_operation(address)
+    operation = fate_to_decide(driver.state, address)
     known = None if operation is None else driver.state.operation(operation)
-    if operation is None or known is None or known.state is not State.SUBMIT_UNKNOWN:
+    if operation is None or known is None:
         activation = driver.state.find(address)
         now = "unknown" if activation is None else activation.state
         raise AnswerError(

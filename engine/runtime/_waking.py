@@ -7,13 +7,11 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
-from ...checkpoints.records import OperationKey, OperationRecord, State, SubmissionKey
+from ...checkpoints.records import ActivationKey, OperationKey, OperationRecord, SubmissionKey
 from ...nodes.errors import OperationError
-from ..core import events
-from ..core.addresses import Address
 from ..core.book import Change
 from ..core.commands import CancelStray, Poll
-from ..core.pending import due
+from ..core.pending import backoff_due, due
 from ..core.restore import operation_address, operation_of
 from ._driver import Driver, Keeper, interrupted
 from ._ended_runs import EndedRuns
@@ -68,7 +66,7 @@ class Waking:
             elif isinstance(key, OperationKey):
                 operations.append((run, key))
             else:
-                self._create_task_of(run, self._end_backoff(run, key.scope, key.node, key.item))
+                self._create_task_of(run, self._end_backoff(run, key))
         for start in range(0, len(operations), BATCH):
             self._home.create_task(self._wake(operations[start : start + BATCH]))
 
@@ -141,18 +139,12 @@ class Waking:
         if driver is not None and stray is not None:
             await driver.abort_on_error(driver.carry_out(CancelStray(*stray)))
 
-    async def _end_backoff(self, run: int, scope: int, node: str, item: int) -> None:
+    async def _end_backoff(self, run: int, key: ActivationKey) -> None:
         try:
             driver = await self._home.driver(run)
-            if driver is None:
-                return
-            instance = driver.state.scopes.get(scope)
-            activation = None if instance is None else instance.activations.get((node, item))
-            if instance is None or activation is None or activation.state is not State.BACKOFF:
-                return  # an old entry
-            address = Address(node, (*instance.path, item) if instance.scope else ())
-            change = Change(events.BackoffEnded(self._home.shared.clock(), address))
-            await driver.abort_on_error(driver.carry_out(change))
+            event = None if driver is None else backoff_due(driver.state, key, self._home.shared.clock())
+            if driver is not None and event is not None:  # else an old entry
+                await driver.abort_on_error(driver.carry_out(Change(event)))
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
             self._home.stop_driving(run, error)
 

@@ -81,7 +81,9 @@ async def _send(
     except BaseException as error:  # any other error: an unknown fate
         if ends_the_task(error):
             raise  # the wait for it has an end; what it raises by itself is an error as any other
-        return unknown(owned, operation, _may_have_accepted(error))
+        told = _may_have_accepted(error)
+        at, jitter = owned.shared.clock(), owned.shared.random.random()
+        return unknown(owned, events.SubmissionUnknown(at, operation, jitter, told.retry_after), told)
     at = owned.shared.clock()
     poll_after = _first_poll(node.operation, token, owned.policy(node.name), owned)
     return Change(

@@ -217,7 +217,7 @@ class Course:
             for node in self.plan.nodes
         }
         if all(chosen[node.name].concurrency is None for node in self.plan.nodes) or self._may_shrink():
-            self.driver.apply(events.PoliciesChanged(self.play.now, Policies(chosen)))
+            self.driver.crash(Policies(chosen))
 
     def _may_shrink(self) -> bool:
         """Whether no map has begun with more items than a smaller concurrency would have let in."""

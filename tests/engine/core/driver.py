@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from perdure.checkpoints.records import RunStatus, State
+from perdure.checkpoints.records import RunStatus
 from perdure.engine.core import commands as c
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.commands import Command, Effect
 from perdure.engine.core.errors import IllegalEventError
 from perdure.engine.core.events import Event
-from perdure.engine.core.pending import consumed, due, interrupted, pending
+from perdure.engine.core.pending import backoff_due, due, pending
+from perdure.engine.core.policy import Policies
+from perdure.engine.core.recovery import next_event
 
 from .play import Play
 
@@ -101,10 +103,11 @@ class Driver:
         """Its moment has come."""
         self.play.now = max(self.play.now, self.wakes.pop(place))
         address, operation = place
-        activation = self.play.state.find(address)
         if operation is None:
-            if activation is not None and activation.state is State.BACKOFF:
-                self.apply(events.BackoffEnded(self.play.now, address))
+            if self.play.state.scope_of(address) is not None:
+                ended = backoff_due(self.play.state, self.play.state.key(address), self.play.now)
+                if ended is not None:
+                    self.apply(ended)
             return
         known = self.play.state.operation(operation)
         if known is not None:
@@ -112,18 +115,17 @@ class Driver:
             if effect is not None:
                 self._do(effect)
 
-    def crash(self) -> None:
-        """The process dies and another one goes on with what is stored."""
+    def crash(self, policies: Policies | None = None) -> None:
+        """The process dies and another one goes on with what is stored, by these policies (default: the same)."""
         self.todo.clear()
         self.wakes.clear()
         self.held.clear()
         self.play.crash()
-        for operation in interrupted(self.play.state):
-            self.apply(events.SubmissionUnknown(self.play.now, operation))
-        for operation in consumed(self.play.state):
-            self.apply(
-                events.AttemptFailed(self.play.now, operation.address, ending="lost", operation=operation)
-            )
+        refused = self.refused
+        policies = self.play.state.policies if policies is None else policies
+        while (event := next_event(self.play.state, self.play.now, 0.0, policies)) is not None:
+            self.apply(event)
+            assert self.refused == refused, f"{event} is to be recorded first, and was refused"
         self.todo.clear()
         self.wakes.clear()
         self.held.clear()

@@ -10,7 +10,7 @@ from perdure.checkpoints.records import RunStatus, State
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress, parse_operation
 from perdure.engine.core.commands import Call, CancelCall, CancelRemote, Decode, Wake
-from perdure.engine.core.pending import idle_wakes, interrupted, pending
+from perdure.engine.core.pending import idle_wakes, pending
 from perdure.engine.core.plan import OnFailure
 from perdure.engine.core.state import derived
 
@@ -96,15 +96,6 @@ def test_chains_are_independent_and_within_one_each_follows_the_one_before() -> 
     play.ask("b", "one", number=1)
     assert pending(play.state)[0] == Call(at("b"))
     assert play.of("b") == "waiting"
-
-
-def test_every_operation_that_was_being_submitted_is_named() -> None:
-    play = asking()
-    asked = [play.operation("b", chain) for chain in ("one", "two")]
-    for operation in asked:
-        play.apply(events.SubmissionIntended(play.now, operation))
-    play.crash()
-    assert interrupted(play.state) == asked
 
 
 def test_a_turn_that_ended_with_calls_is_gone_on_from_and_not_an_earlier_one() -> None:
