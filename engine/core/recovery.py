@@ -6,6 +6,8 @@ second submission), and then does what is `pending`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...checkpoints.records import State
 from .addresses import OperationAddress
 from .events import AttemptFailed, Event, OperationEnded, PoliciesChanged, RunRetried, SubmissionUnknown
@@ -31,19 +33,28 @@ def next_event(state: RunState, at: float, jitter: float, policies: Policies) ->
         return None
     if policies != state.policies:
         return PoliciesChanged(at, policies)
-    lost: OperationAddress | None = None
-    for address, operation in state.open_operations():
-        if operation.state is S.SUBMITTING:
-            return SubmissionUnknown(at, address, jitter)
-        if lost is None and _consumed(operation):
-            lost = address
-    if lost is None:
+    first = min(
+        _unsettled(state), key=lambda operation: (operation.state is S.WAITING, operation.key), default=None
+    )
+    if first is None:
         return None
-    if lost.chain:  # its activation goes on, and decides what that means
-        return OperationEnded(at, lost, "lost")
-    return AttemptFailed(at, lost.address, jitter, "lost", retryable=False, operation=lost)
+    address = state.address(first.key.activation)
+    assert address is not None, f"the scope of {first.key} is closed"
+    where = OperationAddress(address, first.key.attempt, first.key.chain, first.key.number)
+    if first.state is S.SUBMITTING:
+        return SubmissionUnknown(at, where, jitter)
+    if where.chain:  # its activation goes on, and decides what that means
+        return OperationEnded(at, where, "lost")
+    return AttemptFailed(at, address, jitter, "lost", retryable=False, operation=where)
 
 
-def _consumed(operation: Operation) -> bool:
-    """Whether its result was being consumed: the provider may have handed it out, and nobody has kept it."""
-    return operation.state is S.WAITING and operation.detail == "fetching"
+def _unsettled(state: RunState) -> Iterator[Operation]:
+    """The operations of which nobody can know what became of them, in no order: few of many, so only these are sorted."""
+    for scope in state.scopes.values():
+        for activation in scope.activations.values():
+            if activation.operations is None:
+                continue
+            for operation in activation.operations.values():
+                consumed = operation.state is S.WAITING and operation.detail == "fetching"
+                if consumed or operation.state is S.SUBMITTING:
+                    yield operation
