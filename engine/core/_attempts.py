@@ -93,7 +93,7 @@ def retry(step: Step, at: float) -> None:
                 step.commands.append(at_work(activation, address))
             case S.READY:
                 step.move(scope, activation, address, Move.START)
-                step.commands.append(Call(address))
+                step.commands.append(at_work(activation, address))
             case S.SUCCEEDED if activation.taken is None:
                 step.commands.append(EvaluateEdges(address))
             case _:
@@ -182,7 +182,7 @@ def _try_again_or_fail(
 ) -> None:
     address = event.address
     retries = step.state.policy(address.node).retries
-    again = retryable and step.state.outcome is None and activation.failures < retries
+    again = retryable and step.may_start and activation.failures < retries
     activation.failures += 1
     if not again:
         step.fail(scope, activation, address, Move.FAIL, {"failures": activation.failures})

@@ -48,6 +48,11 @@ class Step:
         self.agenda: deque[tuple[Scope, Address, Activation]] = deque()
 
     @property
+    def may_start(self) -> bool:
+        """Whether anything may start, be submitted or be tried again: the run's outcome is open."""
+        return self.state.outcome is None
+
+    @property
     def ending(self) -> bool:
         """Whether what is under way is to be cancelled."""
         outcome = self.state.outcome
@@ -117,7 +122,7 @@ class Step:
 
     def activate(self, scope: Scope, address: Address) -> None:
         """All inputs are there: start, or hold back (for a retry, if there can be one) when the run is ending."""
-        if self.state.outcome is None:
+        if self.may_start:
             self.create(scope, address, Move.START)
             self.commands.append(Call(address))
         else:
@@ -131,9 +136,7 @@ class Step:
         assert index is not None
         edge = plan.edges[index]
         most = self.state.policy(edge.target).concurrency
-        while (
-            scope.next < scope.size and (most is None or scope.active < most) and self.state.outcome is None
-        ):
+        while scope.next < scope.size and (most is None or scope.active < most) and self.may_start:
             item = scope.next
             scope.next += 1
             scope.active += 1

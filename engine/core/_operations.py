@@ -95,11 +95,15 @@ def advance_operation(step: Step, event: OperationEvent) -> None:
 
 
 def _opened(step: Step, event: Opened) -> None:
+    """It is open. In a run that fails it is not: its activation is held back for a retry."""
     address = event.operation
-    _, activation = step.locate(event, address.address)
+    scope, activation = step.locate(event, address.address)
     if step.state.operation(address) is not None:
         raise IllegalEventError(f"Opened of {address} is impossible: it is open already.")
     submissions.require_new(step, event, activation)
+    if not step.may_start:
+        step.move(scope, activation, address.address, Move.HOLD_BACK)
+        return
     wake_at = event.at + event.poll_after
     step.create_operation(activation, address, Move.OPEN, wake_at=wake_at, accepted_at=event.at)
     step.commands.append(Wake(wake_at, address.address, address))

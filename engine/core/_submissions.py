@@ -88,12 +88,18 @@ def _may_resubmit(operation: Operation, policy: policies.Policy, at: float) -> b
 
 
 def intended(step: Step, event: SubmissionIntended) -> None:
-    """Send it. Where the time in which that was safe has passed meanwhile, the policy decides instead."""
+    """Send it. Where the time in which that was safe has passed meanwhile, the policy decides instead.
+
+    In a run that fails nothing new is sent: the activation is held back, and a retry calls it again.
+    """
     address = event.operation
     scope, activation = step.locate(event, address.address)
     operation = activation.operation(address)
     if operation is None:
         require_new(step, event, activation)
+        if not step.may_start:
+            step.move(scope, activation, address.address, Move.HOLD_BACK)
+            return
         submission = 1
         operation = step.create_operation(
             activation, address, Move.INTEND, submission=submission, trying_since=event.at, sent_at=event.at
@@ -121,9 +127,9 @@ def _require_settled(step: Step, event: SubmissionIntended, operation: Operation
     why = None
     if operation.detail == "held":
         why = "a person is to decide"
-    elif step.state.outcome is not None:
+    elif not step.may_start:
         why = f"the run is {step.state.status}; it is settled when the run is retried"
-    elif operation.state is S.SUBMIT_UNKNOWN and operation.detail is None and policy.find_after is not None:
+    elif operation.looked_for(policy):
         why = "it is to be looked for first"
     if why is not None:
         raise IllegalEventError(f"SubmissionIntended of {event.operation} is impossible: {why}.")
@@ -168,7 +174,7 @@ def refused(step: Step, event: SubmissionRefused) -> None:
         return
     trying_since = event.at if operation.trying_since is None else operation.trying_since
     left = trying_since + policy.submit_timeout - event.at
-    if event.passing and step.state.outcome is None and left > 0:
+    if event.passing and step.may_start and left > 0:
         wait = event.retry_after
         if wait is None:
             wait = policies.backoff(refused, event.jitter, policies.LONGEST_REFUSAL)
@@ -182,12 +188,14 @@ def refused(step: Step, event: SubmissionRefused) -> None:
 def unknown(step: Step, event: SubmissionUnknown) -> None:
     scope, activation, operation = expect(step, event, Move.LOSE)
     address = event.operation
+    policy = step.state.policy(address.address.node)
     unknown = operation.unknown + 1
     _save_submission(step, operation, operation.submission, "unknown")
     step.save_operation(activation, address, Move.LOSE, unknown=unknown)
     if step.state.outcome is RunStatus.CANCELLED or activation.own is S.SUCCEEDED:
         step.cancel_operation(scope, activation, address)
-    elif step.state.outcome is None:  # else it is settled when the run is retried
+    elif step.may_start or (operation.looked_for(policy) and not step.state.ended):
+        # Else it is settled when the run is retried.
         wait = event.retry_after
         if wait is None:
             wait = policies.backoff(unknown, event.jitter)
@@ -205,13 +213,13 @@ def nothing_found(step: Step, event: NothingFound) -> None:
     policy = step.state.policy(address.address.node)
     sent_at = event.at if operation.sent_at is None else operation.sent_at
     conclusive_at = sent_at + (policy.find_after or 0.0)
-    delay = 0.0
     if event.at < conclusive_at:
         delay = min(conclusive_at - event.at, policies.backoff(operation.unknown, event.jitter))
-    else:
-        step.save_operation(activation, address, Move.LOOK, detail="absent")
-    if step.state.outcome is None:  # else it is settled when the run is retried
         settle(step, scope, activation, address, event.at, delay)
+        return
+    step.save_operation(activation, address, Move.LOOK, detail="absent")
+    if step.may_start:  # else it is settled when the run is retried
+        settle(step, scope, activation, address, event.at, 0.0)
 
 
 def fate_decided(step: Step, event: FateDecided) -> None:
@@ -220,7 +228,7 @@ def fate_decided(step: Step, event: FateDecided) -> None:
         _fail(step, scope, activation, event.operation)
         return
     step.save_operation(activation, event.operation, Move.LOOK, wake_at=event.at, detail="resubmit")
-    if step.state.outcome is None:  # else it counts when the run is retried
+    if step.may_start:  # else it counts when the run is retried
         step.commands.append(Wake(event.at, event.operation.address, event.operation))
 
 
@@ -285,7 +293,11 @@ def expect(step: Step, event: OperationEvent, move: Move) -> tuple[Scope, Activa
 
 
 def require_new(step: Step, event: SubmissionIntended | Opened, activation: Activation) -> None:
-    """Raise unless the activation is at work on its request, and its chain has come to this number."""
+    """Raise unless the activation is at work on its request, and its chain has come to this number.
+
+    In a run that fails, an operation of another chain is refused, because its function goes on without it; one of its
+    own chain is the caller's to hold back.
+    """
     address = event.operation
     newest = activation.newest(address.chain)
     if (
@@ -295,6 +307,10 @@ def require_new(step: Step, event: SubmissionIntended | Opened, activation: Acti
         or activation.open_in(address.chain) is not None
     ):
         raise illegal(event, activation.state)
+    if address.chain and not step.may_start:
+        raise IllegalEventError(
+            f"{type(event).__name__} of {address} is impossible: the run is {step.state.status}, nothing new starts in it."
+        )
     if address.number != (0 if newest is None else newest + 1):
         raise IllegalEventError(
             f"{type(event).__name__} of {address} is impossible: "

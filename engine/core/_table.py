@@ -70,7 +70,10 @@ ACTIVATIONS: Final[Mapping[Move, Mapping[State | None, State]]] = {
         S.FAILED: S.RUNNING,
         S.CANCELLED: S.RUNNING,
     },
-    Move.HOLD_BACK: {None: S.READY},
+    Move.HOLD_BACK: {
+        None: S.READY,
+        S.RUNNING: S.READY,  # what it was about to submit is not submitted
+    },
     Move.SKIP: {None: S.SKIPPED},
     Move.BACK_OFF: {
         S.RUNNING: S.BACKOFF,

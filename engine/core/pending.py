@@ -85,6 +85,7 @@ def _pending_of(state: RunState, address: Address) -> Iterator[Effect]:
 
 
 def _pending_operation(state: RunState, address: OperationAddress, operation: Operation) -> Effect | None:
+    policy = state.policy(address.address.node)
     match operation.state:
         case S.WAITING | S.CANCELLING if operation.has_outcome:
             return Decode(address)
@@ -94,7 +95,7 @@ def _pending_operation(state: RunState, address: OperationAddress, operation: Op
             return Wake(operation.wake_at or 0.0, address.address, address)
         case S.SUBMIT_UNKNOWN if operation.detail == "held":
             return Hold(address)
-        case S.SUBMIT_UNKNOWN if state.outcome is None:
+        case S.SUBMIT_UNKNOWN if state.outcome is None or operation.looked_for(policy):
             return Wake(operation.wake_at or 0.0, address.address, address)
         case _:
             return None
@@ -113,7 +114,7 @@ def due(operation: Operation, address: OperationAddress, policy: Policy) -> Effe
             return Resubmit(address)
         case S.SUBMIT_UNKNOWN if operation.detail == "held":
             return None
-        case S.SUBMIT_UNKNOWN if policy.find_after is not None and operation.detail is None:
+        case S.SUBMIT_UNKNOWN if operation.looked_for(policy):
             return Find(address)
         case S.SUBMIT_UNKNOWN:
             return Resubmit(address)

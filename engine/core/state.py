@@ -46,6 +46,13 @@ class Operation:
     handles: dict[int, str] = field(default_factory=dict[int, str])
     """The handles that are known, opaque texts, by submission; that of the one that counts is the first."""
 
+    def looked_for(self, policy: Policy) -> bool:
+        """Whether the provider is asked what became of its submission before anything else is done about that.
+
+        It is done in a run that fails too, as long as that has not ended.
+        """
+        return self.state is S.SUBMIT_UNKNOWN and self.detail is None and policy.find_after is not None
+
 
 _URGENCY = {
     state: place
@@ -69,7 +76,7 @@ def derived(own: State, operations: Mapping[tuple[str, int], Operation] | None) 
 
     One that has ended is what it is, whatever its operations still do. Else the most urgent counts: submitting,
     cancelling, waiting, backoff, submit_unknown. An unknown fate comes last, so that an activation is `submit_unknown`
-    only where nothing else of it can move. `running` it is where no operation is open.
+    only where nothing else of it can move. `running`, or held back as `ready`, it is where no operation is open.
     """
     if operations is None or own in TERMINAL:
         return own
@@ -79,7 +86,7 @@ def derived(own: State, operations: Mapping[tuple[str, int], Operation] | None) 
     states = [operation.state for operation in operations.values() if not operation.state.terminal]
     if not states:
         return own
-    if own is not S.RUNNING:
+    if own is not S.RUNNING and own is not S.READY:
         states.append(own)
     return min(states, key=_URGENCY.__getitem__)
 

@@ -62,6 +62,7 @@ class Course:
         self.driver = Driver(self.play, self, late=True)
         self.driver.before_each = self._before_each
         self.driver.after_each = self._after_each
+        self.driver.after_refusal = self._after_refusal
         self._event: Event | None = None
         self.turns: set[OperationAddress] = set()  # those that ended with calls, not with an output
         self._again: tuple[events.SubmissionIntended, str | None, int, float] | None = None
@@ -126,6 +127,18 @@ class Course:
             self._go_on(operation.address)
         if self.after_each is not None:
             self.after_each(self.play)
+
+    def _after_refusal(self, event: Event) -> None:
+        """What asked in a run that fails is told so, and goes on without it."""
+        asked = isinstance(event, events.SubmissionIntended | events.Opened)
+        if asked and event.operation.chain and self.play.state.outcome is not None:
+            self._go_on(event.operation.address)
+
+    def _may_ask(self, percent: int) -> bool:
+        """Whether something asks in another chain. In a run that fails, where that is refused, it leads nowhere."""
+        if self.play.state.outcome is not None:
+            return self._detour(percent)
+        return self.choices.chance(percent)
 
     def _go_on(self, address: Address) -> None:
         """What is at work in this process sees what has become of one of its other chains."""
@@ -307,7 +320,7 @@ class Course:
             number = 0 if newest is None else newest + 1
             if chain not in open_ and number < most:
                 free.append((chain, number))
-        if free and self.choices.chance(80):
+        if free and self._may_ask(80):
             return self._open(OperationAddress(address, activation.attempt, *self.choices.one(free)))
         if open_ and self.choices.chance(70):
             return None
@@ -324,7 +337,7 @@ class Course:
         if activation is None or activation.own is not S.RUNNING:
             return None
         call = last._replace(chain=f"call {last.number}", number=0)
-        if activation.newest(call.chain) is None and self.choices.chance(60):
+        if activation.newest(call.chain) is None and self._may_ask(60):
             return self._open(call)
         if activation.open() and self.choices.chance(70):
             return None

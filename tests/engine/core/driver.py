@@ -46,6 +46,7 @@ class Driver:
         self.refused = 0
         self.before_each: Callable[[Event], object] = lambda event: None
         self.after_each: Callable[[], object] = lambda: None
+        self.after_refusal: Callable[[Event], object] = lambda event: None
 
     @property
     def finished(self) -> RunStatus | None:
@@ -63,6 +64,7 @@ class Driver:
         except IllegalEventError:
             self.refused += 1
             assert self.play.state == before, "an event that was refused changed something"
+            self.after_refusal(event)
             return
         self._take(followed)
         self.after_each()

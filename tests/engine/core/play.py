@@ -313,9 +313,10 @@ class Play:
                 assert not isinstance(command, Save) or command
 
     def _forget_parked(self) -> None:
-        """What ran while only unknown fates were open of it is called again by a retry: the run had ended."""
+        """What ran while only unknown fates were open of it, or was held back before it submitted anything, is called
+        again by a retry: the run had ended."""
         for row in self.stored.activations.values():
-            if row.state is S.RUNNING and self.state.outcome is not None and not self.state.live:
+            if row.state in (S.RUNNING, S.READY) and self.state.ended:
                 del self.calls[Address(row.key.node, row.path), row.attempt]
 
     def _call(self, address: Address) -> None:

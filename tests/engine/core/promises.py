@@ -122,6 +122,7 @@ def check_commands(play: Played, before: Earlier, event: events.Event, commands:
         match command:
             case Submit(operation):
                 assert play.stored.operation(operation).state is S.SUBMITTING
+                assert play.state.outcome is None, f"{operation} is submitted in a run that ends"
             case Fetch(operation):
                 assert play.stored.operation(operation).detail == "fetching"
             case Call(address) if command not in pending:

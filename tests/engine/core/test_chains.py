@@ -9,7 +9,7 @@ import pytest
 from perdure.checkpoints.records import RunStatus, State
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress, parse_operation
-from perdure.engine.core.commands import Call, CancelCall, CancelRemote, Decode, Wake
+from perdure.engine.core.commands import Call, CancelCall, CancelRemote, Decode, Submit, Wake
 from perdure.engine.core.pending import idle_wakes, pending
 from perdure.engine.core.plan import OnFailure
 from perdure.engine.core.state import derived
@@ -245,6 +245,61 @@ def test_what_only_waits_for_an_unknown_fate_is_parked_in_a_run_that_fails_and_c
     play.retry()
     assert play.last(Call) == ["b", "c"]
     assert play.last(Wake) == ['b (ask "lost")']
+
+
+@pytest.mark.parametrize("kind", [events.SubmissionIntended, events.Opened])
+def test_what_runs_on_in_a_run_that_fails_asks_nothing_new(kind: type[events.SubmissionIntended]) -> None:
+    play = asking("first", on_failure="finish")
+    play.fail("c")
+    refused(play, kind(play.now, play.operation("b", "second")))
+    play.end("b", "first")
+    refused(play, kind(play.now, play.operation("b", "first", 1)))
+    assert play.of("b") == "running"
+    play.succeed("b")
+    assert play.finished is RunStatus.FAILED
+
+
+def test_an_agent_takes_no_other_turn_in_a_run_that_fails_and_a_retry_goes_on_after_its_last() -> None:
+    play = asking(on_failure="finish")
+    play.submit("b")
+    play.fail("c")
+    play.end("b", "")
+    assert play.last(Decode) == ["b"]
+    turn = events.SubmissionIntended(play.now, play.operation("b", number=1))
+    play.apply(turn)
+    assert play.of("b") == "ready"
+    assert play.finished is RunStatus.FAILED
+    play.crash()
+    play.retry()
+    assert (play.last(Decode), play.last(Call)) == (["b"], ["c"])
+    play.apply(turn)
+    assert play.last(Submit) == ["b (turn 1)"]
+
+
+def test_what_it_asked_finishes_after_it_was_held_back() -> None:
+    play = asking("first", on_failure="finish")
+    play.fail("c")
+    play.intend("b")
+    assert play.of("b") == "waiting"
+    assert play.finished is None
+    play.crash()
+    play.end("b", "first")
+    assert play.of("b") == "ready"
+    assert play.finished is RunStatus.FAILED
+    play.retry()
+    assert play.last(Call) == ["b", "c"]
+
+
+def test_what_is_held_back_and_what_it_asked_are_cancelled_with_the_run() -> None:
+    play = asking("first", on_failure="finish")
+    play.fail("c")
+    play.intend("b")
+    play.cancel()
+    assert play.of("b") == "cancelled"
+    assert play.last(CancelRemote) == [str(play.operation("b", "first"))]
+    assert play.finished is None
+    play.end("b", "first", "cancelled")
+    assert play.finished is RunStatus.CANCELLED
 
 
 def test_a_failure_whose_operation_is_of_unknown_fate_is_tried_again_once_that_is_known() -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from perdure.checkpoints.records import RunStatus, State
 from perdure.engine.core import events
-from perdure.engine.core.commands import Call, CancelCall, CancelRemote, Decode, EvaluateEdges, Finish
+from perdure.engine.core.commands import (
+    Call,
+    CancelCall,
+    CancelRemote,
+    Decode,
+    EvaluateEdges,
+    Finish,
+    Submit,
+    Wake,
+)
 from perdure.engine.core.plan import OnFailure
 
 from ..graphs import Sketch
@@ -100,6 +109,34 @@ def test_in_a_run_that_fails_successors_are_ready_and_do_not_start(policy: OnFai
     play.succeed("c")
     assert play.of("d") == "ready"
     assert play.finished is RunStatus.FAILED
+
+
+@pytest.mark.parametrize("kind", [events.SubmissionIntended, events.Opened])
+@pytest.mark.parametrize("crash", [False, True])
+def test_in_a_run_that_fails_nothing_is_submitted_anew_and_a_retry_calls_it_again(
+    crash: bool, kind: type[events.SubmissionIntended]
+) -> None:
+    play = three(on_failure="finish")
+    play.fail("b")
+    play.succeed("d")
+    assert play.finished is None
+    play.apply(kind(play.now, play.operation("c")))
+    assert play.of("c") == "ready"
+    assert play.last(Submit, Wake) == []
+    assert play.finished is RunStatus.FAILED
+    if crash:
+        play.crash()
+    play.retry()
+    assert play.last(Call) == ["b", "c"]
+    assert play.rows[at("c")].attempt == 1
+    play.intend("c")
+    assert play.last(Submit) == ["c"]
+
+
+def test_a_run_that_cancels_what_is_under_way_takes_no_new_submission() -> None:
+    play = three(on_failure="cancel")
+    play.fail("b")
+    refused(play, events.SubmissionIntended(play.now, play.operation("c")))
 
 
 def test_a_node_whose_edges_cannot_be_evaluated_keeps_its_success_and_fails_the_run() -> None:

@@ -358,6 +358,86 @@ def test_a_handle_that_turns_up_in_a_failing_run_is_cancelled_or_finishes() -> N
         assert play.of("b") == state
 
 
+def still_open(*, on_failure: OnFailure = "finish", **policy: Any) -> Play:
+    """`b` with this policy beside c and d, which is being submitted: a run that fails waits for its reply."""
+    sketch = Sketch("a")
+    for name in ("b", "c", "d"):
+        sketch.edge("a", name)
+    sketch.policy("b", **policy)
+    sketch.join(("b", "c", "d"), "z")
+    play = Play(sketch.plan("z", on_failure=on_failure), sketch.policies).begin()
+    play.succeed("a")
+    play.intend("d")
+    return play
+
+
+def looks(play: Play) -> list[object]:
+    """When b is to be looked at, as after a crash."""
+    return [command.at for command in play.pending() if isinstance(command, Wake)]
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("lost_first", [False, True])
+@pytest.mark.parametrize(("policy", "state"), [("cancel", "cancelling"), ("finish", "waiting")])
+def test_a_failing_run_looks_for_an_unknown_fate_and_adopts_what_it_finds(
+    policy: OnFailure, state: str, lost_first: bool, crash: bool
+) -> None:
+    play = still_open(on_failure=policy, find_after=0.0)
+    play.intend("b")
+    if lost_first:
+        lost(play)
+        play.fail("c")
+    else:
+        play.fail("c")
+        lost(play)
+        assert play.last(Wake) == ["b"]
+    assert play.finished is None
+    if crash:
+        play.crash()
+    assert looks(play) == [play.stored.operation(play.operation("b")).wake_at]
+    assert what_is_due(play) == Find(play.operation("b"))
+    found(play)
+    assert play.of("b") == state
+
+
+def test_a_failing_run_looks_again_until_that_is_conclusive_and_leaves_the_rest_to_a_retry() -> None:
+    play = still_open(find_after=20.0)
+    play.lose("b")
+    play.fail("c")
+    play.apply(events.NothingFound(play.now, play.operation("b")))
+    assert play.last(Wake) == ["b"]
+    assert detail(play) is None
+    play.now += 20.0
+    play.apply(events.NothingFound(play.now, play.operation("b")))
+    assert play.last(Wake) == looks(play) == []
+    assert detail(play) == "absent"
+    play.apply(events.SubmissionRefused(play.now, play.operation("d")))
+    assert play.finished is RunStatus.FAILED
+    play.retry()
+    assert play.last(Wake) == ["b"]
+    assert what_is_due(play) == Resubmit(play.operation("b"))
+
+
+def test_a_run_that_has_failed_looks_for_nothing() -> None:
+    play = still_open(find_after=0.0)
+    play.intend("b")
+    play.fail("c")
+    play.apply(events.SubmissionRefused(play.now, play.operation("d")))
+    assert play.finished is None
+    lost(play)
+    assert play.finished is RunStatus.FAILED
+    assert play.last(Wake) == looks(play) == []
+
+
+def test_a_failing_run_looks_for_nothing_where_its_provider_cant_be_asked() -> None:
+    play = still_open()
+    play.intend("b")
+    play.fail("c")
+    lost(play)
+    assert play.finished is None
+    assert play.last(Wake) == looks(play) == []
+
+
 def test_a_retry_starts_nothing_when_an_unknown_fate_fails_the_run_again() -> None:
     play = one(on_unknown_submit="fail")
     play.intend("b")

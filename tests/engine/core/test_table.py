@@ -176,6 +176,19 @@ def undecodable() -> Play:
     return play
 
 
+def running_in_a_failing_run() -> Play:
+    play = beside()
+    play.fail("d")
+    return play
+
+
+def held_back() -> Play:
+    """It was about to submit something when the run failed."""
+    play = running_in_a_failing_run()
+    play.intend("b")
+    return play
+
+
 SITUATIONS: dict[str, Callable[[], Play]] = {
     "ready": lambda: beside(failing=True),
     "running": beside,
@@ -198,6 +211,8 @@ SITUATIONS: dict[str, Callable[[], Play]] = {
     "skipped": lambda: beside(skipped=True),
     "cancelled": cancelled,
     "turned": turned,
+    "failing": running_in_a_failing_run,
+    "held back": held_back,
 }
 ASKING: dict[str, Callable[[], Play]] = {
     "asking": asking,
@@ -276,6 +291,13 @@ TAKEN: dict[str, Taken] = {
     "skipped": {},
     "cancelled": {},
     "turned": {events.Succeeded: S.SUCCEEDED, events.AttemptFailed: S.FAILED},
+    "failing": {
+        events.Succeeded: S.SUCCEEDED,
+        events.AttemptFailed: S.FAILED,
+        events.SubmissionIntended: S.READY,
+        events.Opened: S.READY,
+    },
+    "held back": {},
 }
 """What can happen to b where, and what it then is."""
 GOES_ON: Taken = {
