@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Never
 
 import pytest
 from perdure.checkpoints import RunStatus, State, ValueNotStorableError, unpack
 from perdure.engine import Executor, RunFailedError, Workflow
-from perdure.nodes import Context, node
+from perdure.nodes import Context, OperationNode, SubmissionRejectedError, SubmissionUnknownError, node
+from perdure.nodes.operations import Found, Json, Unavailable
 
-from .bench import Stores, chain, first, journal, perform, raises, rows, second, state_is, third, until
+from .batches import BatchOperation, Works, batch_node
+from .bench import (
+    Stores,
+    chain,
+    first,
+    journal,
+    perform,
+    raises,
+    record,
+    rows,
+    second,
+    state_is,
+    states,
+    third,
+    until,
+)
 
 S = State
 
@@ -423,5 +439,126 @@ def test_two_values_for_one_input_are_an_error_that_tells_to_join(stores: Stores
                 "join((left, right), third)",
             ):
                 await run.result()
+
+    perform(test())
+
+
+# -- what is under way when another node fails --------------------------------------------------------------
+
+
+class Slow(BatchOperation):
+    """Getting ready to submit takes until `ready` is set."""
+
+    def __init__(self, works: Works) -> None:
+        super().__init__(works)
+        self.preparing = 0
+        self.ready = asyncio.Event()
+
+    async def prepare(self) -> None:
+        self.preparing += 1
+        await self.ready.wait()
+
+
+class Listed(BatchOperation):
+    """Its batches can be looked for once the listing is `up`."""
+
+    settles_within = 60.0
+    submit_takes = 0.0
+    up = False
+    looked = 0
+
+    async def find(self, request: Mapping[str, Json], key: str) -> Found | Unavailable:
+        self.looked += 1
+        found = tuple(self._token(batch.id) for batch in self.works.batches.values() if batch.key == key)
+        return Found(tokens=found) if self.up else Unavailable(problem="down", retry_after=0.01)
+
+
+def letting_finish(*operations: BatchOperation, failing: Works) -> Workflow[str, str]:
+    """`bad` submits to the failing provider beside one node for each of these; all are joined."""
+
+    @node
+    async def last(found: tuple[str, ...]) -> str:
+        return ", ".join(found)
+
+    def ask(text: str, _: Context) -> Mapping[str, Json]:
+        return {"text": text}
+
+    beside = [
+        OperationNode[str, str](
+            f"good{number}", input=str, output=str, operation=operation, request=ask, finish=str
+        )
+        for number, operation in enumerate(operations)
+    ]
+    nodes = (batch_node("bad", failing), *beside)
+    workflow = Workflow("w", start=first, end=last, on_failure="finish")
+    for each in nodes:
+        workflow.edge(first, each)
+    workflow.join(nodes, last)
+    return workflow
+
+
+async def failing(executor: Executor) -> None:
+    async def done() -> bool:
+        return (await record(executor)).status is RunStatus.FAILING
+
+    await until(done)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_gets_ready_to_submit_when_the_run_fails_submits_nothing_before_a_retry(
+    restart: bool, stores: Stores
+) -> None:
+    good, bad = Works(), Works(before=[SubmissionRejectedError("No.", code="400")])
+
+    async def test() -> None:
+        slow = Slow(good)
+        workflow = letting_finish(slow, failing=bad)
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            await failing(executor)
+            await until(lambda: slow.preparing == 1)
+            if not restart:
+                slow.ready.set()
+                with raises(RunFailedError, "r failed at bad"):
+                    await run.result()
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            slow.ready.set()
+            with raises(RunFailedError, "r failed at bad"):
+                await (await executor.resume("r")).result()
+            assert good.asked == []
+            assert (await states(executor, "r"))["good0"] is S.READY
+            await (await executor.retry("r")).result()
+            assert (good.asked, bad.asked) == (["x1"], ["x1"])
+
+    perform(test())
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_run_that_fails_still_looks_for_a_submission_whose_reply_was_lost(
+    restart: bool, stores: Stores
+) -> None:
+    lost, held = Works(after=[SubmissionUnknownError("503", retry_after=0.0)]), Works(hold=True)
+    bad = Works(before=[SubmissionRejectedError("No.", code="400")])
+
+    async def test() -> None:
+        listed = Listed(lost)
+        workflow = letting_finish(listed, BatchOperation(held), failing=bad)
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            await executor.start(workflow, "x", run_id="r")
+            await failing(executor)
+            await until(lambda: listed.looked > 0)
+            if not restart:
+                listed.up = True
+                await until(state_is(executor, "good0", S.SUCCEEDED))
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            run = await executor.resume("r")
+            listed.up = True
+            await until(state_is(executor, "good0", S.SUCCEEDED))
+            assert (await record(executor)).status is RunStatus.FAILING
+            held.hold = False
+            with raises(RunFailedError, "r failed at bad"):
+                await run.result()
+            await (await executor.retry("r")).result()
+            assert (lost.asked, held.asked, bad.asked) == (["x1"], ["x1"], ["x1"])
 
     perform(test())
