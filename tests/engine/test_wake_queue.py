@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 from perdure.checkpoints.records import ActivationKey
@@ -23,11 +24,11 @@ def test_what_falls_due_within_one_slot_is_woken_together_and_nothing_before_its
                 all_woken.set()
 
         queue = WakeQueue(time.time, wake)
-        begin = time.time() + 0.05
+        slot = math.ceil(time.time() / SLOT) * SLOT + 50 * SLOT
         times: dict[Due, float] = {}
         for number in range(CROWD):
             key = ActivationKey(scope=0, node="wait", item=number)
-            times[1, key] = begin + 2 * SLOT * number / CROWD  # spread over two slots
+            times[1, key] = slot + SLOT * (number + 1) / (CROWD + 2)
             queue.add(times[1, key], 1, key)
         await all_woken.wait()
         queue.close()
@@ -36,7 +37,7 @@ def test_what_falls_due_within_one_slot_is_woken_together_and_nothing_before_its
     times = asyncio.run(wake_all())
     assert sorted(key for _, due in woken for key in due) == sorted(times)
     assert all(times[key] <= at for at, due in woken for key in due)
-    assert len(woken) <= 4  # not one for each
+    assert len(woken) <= 2  # one, or two where the machine was busy in the middle of the slot
 
 
 def test_what_is_due_already_is_woken_at_once() -> None:
