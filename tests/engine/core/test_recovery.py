@@ -92,7 +92,7 @@ def test_a_result_of_an_ask_that_was_being_fetched_is_lost_and_its_function_goes
 
 
 def test_an_ask_that_is_lost_is_settled_beside_an_own_chain_that_is_lost_too() -> None:
-    play = two(on_failure="continue")
+    play = two(on_failure="finish")
     play.submit("c")
     play.ask("b", "one")
     ask, own = fetch(play, "b", "one"), fetch(play, "c")
@@ -119,7 +119,7 @@ def test_the_first_lost_result_has_the_others_cancelled_and_they_are_not_lost() 
 
 
 def test_where_a_failure_lets_the_others_go_on_each_lost_result_is_recorded() -> None:
-    play = two(on_failure="continue")
+    play = two(on_failure="finish")
     play.submit("b", "c")
     operations = [fetch(play, "b"), fetch(play, "c")]
     assert recovered(play) == [lost(play, operation) for operation in operations]
@@ -131,7 +131,7 @@ def test_where_a_failure_lets_the_others_go_on_each_lost_result_is_recorded() ->
 
 def test_policies_come_before_unknown_fates_and_these_before_lost_results() -> None:
     """Both are decided by the policies of the code that goes on, and a fate may end what was being fetched."""
-    play = two(on_failure="continue")
+    play = two(on_failure="finish")
     play.submit("b")
     fetched = fetch(play, "b")
     play.intend("c")
@@ -179,6 +179,7 @@ def test_the_moment_of_an_activation_means_that_its_backoff_is_over_and_nothing_
     play.back_off("b")
     key = play.state.key(at("b"))
     event = backoff_due(play.state, key, play.now)
+    assert event is not None
     assert event == events.BackoffEnded(play.now, at("b"))
     play.apply(event)
     assert backoff_due(play.state, key, play.now) is None
@@ -205,7 +206,7 @@ def test_a_backoff_that_waits_for_an_ask_is_not_woken_before_that_has_ended() ->
     play.submit("c")
     wakes = idle_wakes(play.stored.status, *play.stored.live())
     expected = [moment(play.state, wake) for wake in pending(play.state) if isinstance(wake, Wake)]
-    keys = [play.state.operation_key(play.operation(*which)) for which in (("b", "one"), ("c",))]
+    keys = [play.state.operation_key(play.operation(*which)) for which in (("b", "one"), ("c", ""))]
     assert wakes is not None
     assert sorted(wakes) == sorted(expected)
     assert sorted(key for _, key in wakes) == sorted(keys)
@@ -220,6 +221,7 @@ def test_a_run_is_cancelled_once_and_not_after_its_end(failing: bool) -> None:
     if failing:
         play.fail("b")
     event = cancel_requested(play.state, play.now)
+    assert event is not None
     assert event == events.CancelRequested(play.now)
     play.apply(event)
     assert cancel_requested(play.state, play.now) is None

@@ -274,6 +274,7 @@ def test_what_was_being_submitted_is_named_and_then_of_unknown_fate() -> None:
     play.intend("a")
     crashed(play)
     event = next_event(play.state, play.now, 0.5, play.policies)
+    assert event is not None
     assert event == events.SubmissionUnknown(play.now, play.operation("a"), 0.5)
     assert pending(play.state) == []
     play.apply(event)
