@@ -15,6 +15,8 @@ from ...checkpoints.records import (
 )
 from ...checkpoints.store import Store
 from ...nodes.node import Node
+from ...nodes.operation_node import OperationNode
+from ...nodes.operations.protocol import Operation
 from ..core.addresses import Address
 from ..core.book import Change
 from ..core.commands import Effect
@@ -87,7 +89,7 @@ class Commit(Protocol):
 
 
 class Place:
-    """One of the places of an executor's submissions, held until `leave` or the end of the block."""
+    """One of the places of an executor's submissions or polls, held until `leave` or the end of the block."""
 
     def __init__(self, places: asyncio.Semaphore) -> None:
         self._places = places
@@ -157,10 +159,6 @@ class Shared:
     def __post_init__(self) -> None:
         self.views = Views(self.store)
 
-    def place(self) -> Place:
-        """A place for one submission."""
-        return Place(self.submissions)
-
     def shield(self) -> Shield:
         """Nothing of this executor cancels the current task meanwhile; a stop waits for it."""
         return Shield(self.shielded)
@@ -197,6 +195,14 @@ class OwnedRun:
         assert self.workflow is not None, f"run {self.run_id} is driven without its workflow"
         return self.workflow.node(name)
 
+    def adapter(self, name: str) -> Operation:
+        """The adapter of a node with an operation."""
+        node = self.node(name)
+        assert isinstance(node, OperationNode), (
+            f"run {self.run_id}: {name} is a {node.kind}, not an operation"
+        )
+        return node.operation
+
     def policy(self, name: str) -> Policy:
         """The policy of a node."""
         return self.policies.of(name)
@@ -210,6 +216,9 @@ class OwnedRun:
         found = await self.shared.store.read(lambda view: view.operations_by_key([(self.run, key)]))
         return found[0] if found else None
 
-    def wake(self, delay: float, key: Waiting) -> None:
-        """Have it looked at again after so many seconds."""
-        self.shared.wake_queue.add(self.shared.clock() + delay, self.run, key)
+    def wake(self, delay: float, key: Waiting, *, replace: bool = True) -> None:
+        """Have it looked at again after so many seconds.
+
+        With `replace=False` a time that was set meanwhile stays: what was found out by then came too late to say when.
+        """
+        self.shared.wake_queue.add(self.shared.clock() + delay, self.run, key, replace=replace)

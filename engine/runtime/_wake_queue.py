@@ -42,8 +42,10 @@ class WakeQueue:
     def __len__(self) -> int:
         return len(self._times)
 
-    def add(self, at: float, run: int, key: Waiting) -> None:
-        """Wake this at that time, and not at a time that was given before."""
+    def add(self, at: float, run: int, key: Waiting, *, replace: bool = True) -> None:
+        """Wake this at that time, and not at a time that was given before. With `replace=False` that one stays."""
+        if not replace and (run, key) in self._times:
+            return
         if math.isnan(at):  # neither before nor after any other time: it would hold up the whole queue
             at = self._clock()
         self._count += 1

@@ -10,6 +10,8 @@ from perdure.nodes import Context, OnUnknownSubmit, OperationNode, Polling
 from perdure.nodes.conformance import SMALL_OPERATIONS, Entry, Ledger
 from perdure.nodes.operations import Json, Operation
 
+QUICK = Polling(first=0.01, cap=0.02)
+
 
 class Small:
     """One of them as the node `print`, whose input is the text and whose output what the ledger answered."""
@@ -25,8 +27,9 @@ class Small:
         finish: Callable[[Json], str] | None = None,
         retries: int = 0,
         on_unknown_submit: OnUnknownSubmit = "resubmit",
+        polling: Polling = QUICK,
     ) -> OperationNode[str, str]:
-        """The node; `request` gives what the ledger is to do beside repeating the text. It polls quickly."""
+        """The node; `request` gives what the ledger is to do beside repeating the text. It polls quickly by itself."""
 
         def ask(text: str, context: Context) -> Mapping[str, Json]:
             return {"text": text, **request(context)}
@@ -44,7 +47,7 @@ class Small:
             finish=finish or answered,
             retries=retries,
             on_unknown_submit=on_unknown_submit,
-            polling=Polling(first=0.01, cap=0.02),
+            polling=polling,
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ from typing import Any
 import pytest
 from perdure.checkpoints import Outcome, State, pack, unpack
 from perdure.engine import Executor, RunCancelledError, RunFailedError
-from perdure.nodes import Context, ContinuationToken
+from perdure.engine.core import events
+from perdure.engine.core.addresses import Address, OperationAddress
+from perdure.engine.core.book import Change
+from perdure.engine.runtime._shared import POLLS
+from perdure.nodes import Context, ContinuationToken, Polling
 from perdure.nodes.conformance import SMALL_OPERATIONS, OnceOperation
 from perdure.nodes.operations import Json
 
@@ -24,6 +29,7 @@ from .bench import (
     read,
     record,
     rows,
+    runtime,
     state_is,
     store_of,
     third,
@@ -315,6 +321,55 @@ def test_a_result_that_was_lost_while_it_was_fetched_is_asked_for_by_nobody(
             assert len(small.entries) == 2
 
     perform(test())
+
+
+def test_a_result_that_only_waits_to_be_fetched_is_not_lost(stores: Stores, tmp_path: Path) -> None:
+    """The executor is left while no place is free: nothing was asked, so it is fetched by the next one."""
+    small = Small("once", tmp_path / "ledger")
+    workflow = chain("w", first, small.node())
+
+    async def test() -> None:
+        async with Executor(stores(), grace=0.05) as executor:
+            for _ in range(POLLS):
+                await runtime(executor).shared.polls.acquire()
+            await executor.start(workflow, "x", run_id="r")
+            await until(state_is(executor, "print", S.WAITING))
+            await asyncio.sleep(0.1)  # longer than until its first poll
+            assert (await rows(executor, "r"))["print"].operation.detail is None
+        async with Executor(stores(), workflows=[workflow]) as executor:
+            run = await executor.resume("r")
+            assert await run.result() == "Answer: x1"
+            assert words(await journal(run)).count("fetch_started") == 1
+
+    perform(test())
+    assert small.ledger.fetched(small.one.handle) == 1
+
+
+def test_a_fetch_that_follows_from_any_transition_is_carried_out(stores: Stores, tmp_path: Path) -> None:
+    small = Small("once", tmp_path / "ledger")
+    workflow = chain("w", first, small.node(polling=Polling(first=3600, cap=3600)))
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(workflow, "x", run_id="r")
+            await until(state_is(executor, "print", S.WAITING))
+            shared = runtime(executor).shared
+            for _ in range(POLLS):
+                await shared.polls.acquire()
+            driver = await runtime(executor).driver((await record(executor)).key)
+            assert driver is not None
+            operation = OperationAddress(Address("print"), 1)
+            await driver.apply(Change(events.FetchStarted(time.time(), operation)))
+            await asyncio.sleep(0.05)
+            assert small.ledger.fetched(small.one.handle) == 0
+            for _ in range(POLLS):
+                shared.polls.release()
+            assert await run.result() == "Answer: x1"
+            for _ in range(POLLS):  # all places are free again
+                await shared.polls.acquire()
+
+    perform(test())
+    assert small.ledger.fetched(small.one.handle) == 1
 
 
 CONVERSATIONS: dict[str, tuple[Mapping[str, Json], str, str]] = {

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 
 import pytest
-from perdure.checkpoints import Request, RunStatus, State, unpack
+from perdure.checkpoints import Request, RunStatus, State, StoreError, unpack
 from perdure.engine import AnswerError, Executor, Run, RunFailedError, Workflow
+from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress, submission_key
+from perdure.engine.core.book import Change
+from perdure.engine.runtime._driver import Driver
+from perdure.engine.runtime._shared import SUBMISSIONS
 from perdure.nodes import (
     ContinuationToken,
     OnUnknownSubmit,
@@ -242,6 +247,81 @@ def test_a_refusal_that_may_pass_waits_as_long_as_the_provider_wants(stores: Sto
                 *("submission_intended", "submission_refused"),
                 *("submission_intended", "submitted", "succeeded"),
             ]
+
+    perform(test())
+
+
+async def refused_and_intended(executor: Executor, works: Works) -> tuple[Run[str], Driver]:
+    """Run r, whose submission was refused, and is intended again by a transition that nobody's performer made.
+
+    No place is free for it.
+    """
+    works.before = [SubmissionRejectedError("Slow down.", code="429", retryable=True, retry_after=3600.0)]
+    run = await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
+    await until(state_is(executor, "print", S.BACKOFF))
+    await occupy(executor)
+    driver = await runtime(executor).driver((await record(executor)).key)
+    assert driver is not None
+    operation = OperationAddress(Address("print"), 1)
+    await driver.apply(Change(events.SubmissionIntended(time.time(), operation)))
+    await until(lambda: bool(runtime(executor).shared.shielded))
+    return run, driver
+
+
+def free(executor: Executor) -> None:
+    """Have all places for submissions free."""
+    for _ in range(SUBMISSIONS):
+        runtime(executor).shared.submissions.release()
+
+
+async def occupy(executor: Executor) -> None:
+    """Take all places for submissions, none of which is held any more."""
+    for _ in range(SUBMISSIONS):
+        await runtime(executor).shared.submissions.acquire()
+
+
+def test_a_submission_that_follows_from_any_transition_is_sent_once_there_is_a_place(
+    stores: Stores, works: Works
+) -> None:
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run, _ = await refused_and_intended(executor, works)
+            await asyncio.sleep(0.05)
+            assert not works.batches
+            free(executor)
+            assert await run.result() == "done: x1"
+            assert works.asked == ["x1"]
+            assert words(await journal(run), "print") == [
+                *("submission_intended", "submission_refused"),
+                *("submission_intended", "submitted", "succeeded"),
+            ]
+            await occupy(executor)
+
+    perform(test())
+
+
+def test_a_submission_of_a_run_that_was_given_up_meanwhile_is_not_sent(stores: Stores, works: Works) -> None:
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run, driver = await refused_and_intended(executor, works)
+            driver.abort(StoreError("gone"))
+            free(executor)
+            with pytest.raises(StoreError):
+                await run.result()
+            await until(lambda: not runtime(executor).shared.shielded)
+            assert not works.batches
+            await occupy(executor)
+
+    perform(test())
+
+
+def test_a_submission_that_waits_for_a_place_holds_a_stop_up_only_for_its_grace(
+    stores: Stores, works: Works
+) -> None:
+    async def test() -> None:
+        async with Executor(stores(), grace=0.05) as executor:
+            await refused_and_intended(executor, works)
+        assert not works.batches
 
     perform(test())
 

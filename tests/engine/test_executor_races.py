@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from perdure.engine.core.book import Change
 from perdure.engine.core.errors import IllegalEventError
 from perdure.engine.runtime._driver_cache import DriverCache
 from perdure.engine.runtime._signals import act
-from perdure.nodes import SubmissionUnknownError, node
+from perdure.nodes import ContinuationToken, SubmissionUnknownError, node
 from perdure.nodes.operations import Outcome, Running
 
 from .batches import BatchOperation, Works, batch_node
@@ -136,6 +137,38 @@ def test_a_slow_answer_about_an_earlier_attempt_does_not_end_the_next_one(
             assert await run.result() == "done: x1"
 
     perform(main())
+
+
+def test_a_late_poll_does_not_put_off_a_cancel(stores: Stores, works: Works) -> None:
+    """The run is cancelled while it is polled; the poll's reply comes after the provider's first to the cancel."""
+    works.hold = True
+    polled, cancelled = asyncio.Event(), asyncio.Event()
+
+    class Slow(BatchOperation):
+        async def poll(self, token: ContinuationToken) -> Outcome:
+            polled.set()
+            await cancelled.wait()
+            return Running(token=token, retry_after=3600.0)
+
+        async def cancel(self, token: ContinuationToken) -> Outcome:
+            outcome = await super().cancel(token)
+            return replace(outcome, retry_after=0.5) if isinstance(outcome, Running) else outcome
+
+    slow = batch_node("slow", works)
+    slow.operation = Slow(works)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            run = await executor.start(chain("w", first, slow), "x", run_id="r")
+            await polled.wait()
+            await executor.cancel("r")
+            await until(lambda: works.one.cancels == 1 and len(runtime(executor).shared.wake_queue) == 1)
+            cancelled.set()
+            with pytest.raises(RunCancelledError):
+                await run.result()
+            assert works.one.cancels == 2
+
+    perform(test())
 
 
 def test_retries_do_not_multiply_the_polls(stores: Stores, works: Works) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from ...core import commands
 from ...core.book import Change
 from .._shared import Commit, OwnedRun
-from . import _call, _cancel, _decode, _edges, _find, _poll, _resubmit
+from . import _call, _cancel, _decode, _edges, _find, _poll, _resubmit, _submission
 from ._poll import ask
 
 Performer: TypeAlias = Callable[[OwnedRun, Any, Commit], Awaitable[Change | None]]
@@ -26,11 +26,12 @@ TABLE: Final[Mapping[type[Any], Performer]] = {
     commands.CancelStray: _cancel.stray,
     commands.Decode: _decode.perform,
     commands.EvaluateEdges: _edges.perform,
+    commands.Fetch: _poll.fetch,
     commands.Find: _find.perform,
     commands.Poll: _poll.perform,
     commands.Resubmit: _resubmit.perform,
+    commands.Submit: _submission.perform,
 }
-"""Commands that take IO. `Submit` and `Fetch` are carried out by whoever intended them; `Wake`, `Hold` and `Finish` take
-no IO: the driver acts on them at once."""
+"""Commands that take IO. `Wake`, `Hold` and `Finish` take none: the driver acts on them at once."""
 
 __all__ = ["TABLE", "Performer", "ask"]

@@ -94,8 +94,8 @@ def _told(owned: OwnedRun, record: OperationRecord, change: Change) -> Change:
     what, code = _GIVEN_UP[record.detail]
     age = change.event.at - (change.event.at if record.accepted_at is None else record.accepted_at)
     error = OperationCancelledError(
-        f"{change.event.operation} {what.format(age)}, and was cancelled. Set Polling(deadline=..., queue_limit=...) "
-        "to wait longer.",
+        f"Run {owned.run_id}: {change.event.operation} {what.format(age)}, and was cancelled. To wait longer, set "
+        f"Polling(deadline=..., queue_limit=...) on the node, then: perdure retry {owned.run_id}",
         code=code,
     )
     usage = None if change.submission is None else change.submission.get("usage")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ....checkpoints.codec import unpack
 from ....checkpoints.records import Outcome
-from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Once, has_capability
 from ....nodes.operations.outcomes import Succeeded
 from ...core.book import Change
@@ -23,9 +22,7 @@ async def perform(owned: OwnedRun, command: Decode, _: Commit) -> Change | None:
     stored = await work.values.stored(Outcome(work.state.operation_key(operation)))
     assert stored is not None, f"run {owned.run_id}: {operation} has no stored outcome"
     plain = unpack(stored.data)
-    node = owned.node(operation.address.node)
-    assert isinstance(node, OperationNode)
-    adapter = node.operation
+    adapter = owned.adapter(operation.address.node)
     outcome = adapter.read(plain) if has_capability(adapter, Once) else Succeeded(value=plain)
     meaning = after_end(operation, reply_of(outcome), owned.shared.clock(), owned.shared.random.random())
     return await change_of(owned, work, meaning, outcome, stored=True)

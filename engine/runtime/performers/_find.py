@@ -6,7 +6,6 @@ import logging
 
 from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import Request
-from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Findable, Found, Unavailable, has_capability
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -26,9 +25,7 @@ async def perform(owned: OwnedRun, command: Find, commit: Commit) -> Change | No
     found = None if work is None else work.state.operation(operation)
     if work is None or found is None:
         return None
-    node = owned.node(operation.address.node)
-    assert isinstance(node, OperationNode)
-    adapter = node.operation
+    adapter = owned.adapter(operation.address.node)
     assert has_capability(adapter, Findable), f"{operation} was to be looked for, and its adapter can't"
     key = work.state.operation_key(operation)
     request = await work.values.stored(Request(key))
@@ -45,7 +42,7 @@ async def perform(owned: OwnedRun, command: Find, commit: Commit) -> Change | No
     )
     match meaning:
         case Again(after):
-            owned.wake(after, key)
+            owned.wake(after, key, replace=False)  # a person may have decided meanwhile
             return None
         case events.HandleFound(at=at):
             await commit(*_found(at, operation, found.submission, tokens))

@@ -10,33 +10,55 @@ import logging
 from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import OperationRecord, Value
 from ....nodes.errors import ProviderUnavailableError
-from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Fetched, Once, has_capability
 from ....nodes.operations.outcomes import Outcome, Running
-from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
+from ...core.addresses import OperationAddress
 from ...core.book import Change
 from ...core.commands import Fetch, Poll
 from ...core.replies import Again, after_poll
 from ...core.restore import operation_address, operation_of
 from .._replies import change_of, reply_of
-from .._shared import Commit, OwnedRun
+from .._shared import Commit, OwnedRun, Place
 
 log = logging.getLogger("perdure")
 
 
 async def perform(owned: OwnedRun, command: Poll, commit: Commit) -> Change | None:
-    """As `ask`, for a run that is in memory; or fetch its result, where that can be had once."""
+    """As `ask`, for a run that is in memory; or fetch its result, where that can be had once.
+
+    That begins once there is a place for it: what only waits for one is not lost when the process dies.
+    """
+    operation = command.operation
+    if not has_capability(owned.adapter(operation.address.node), Once):
+        record = await _record(owned, operation)
+        return None if record is None else await ask(owned, record)
+    async with Place(owned.shared.polls) as place:
+        record = await _record(owned, operation)  # after the wait, in which it may have gone on
+        if record is None:
+            return None
+        with owned.shared.shield():
+            started = Change(events.FetchStarted(owned.shared.clock(), operation))
+            if await commit(started, then=Fetch(operation)):
+                await _fetch(owned, record, place, commit)
+    return None
+
+
+async def fetch(owned: OwnedRun, command: Fetch, commit: Commit) -> None:
+    """Fetch a result. That this begins is committed: nothing cancels the wait for a place, and a stop waits for it."""
+    with owned.shared.shield():
+        async with Place(owned.shared.polls) as place:
+            record = await _record(owned, command.operation)
+            if record is not None and record.detail == "fetching":
+                await _fetch(owned, record, place, commit)
+
+
+async def _record(owned: OwnedRun, operation: OperationAddress) -> OperationRecord | None:
+    """The operation's row, where the run is ours and the operation has a token."""
     work = await owned.work()
-    record = None if work is None else await owned.record(work.state.operation_key(command.operation))
-    if record is None or record.token is None:
-        return None
-    adapter = _adapter(owned, record)
-    if has_capability(adapter, Once):
-        token = ContinuationToken.from_dict(unpack(record.token))
-        return await _fetch(owned, record, adapter, token, commit)
-    return await ask(owned, record)
+    record = None if work is None else await owned.record(work.state.operation_key(operation))
+    return None if record is None or record.token is None else record
 
 
 async def ask(owned: OwnedRun, record: OperationRecord) -> Change | None:
@@ -45,7 +67,7 @@ async def ask(owned: OwnedRun, record: OperationRecord) -> Change | None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
     async with owned.shared.polls:
-        outcome = await _adapter(owned, record).poll(token)
+        outcome = await owned.adapter(record.key.node).poll(token)
     if isinstance(outcome, Running):
         return await _running(owned, record, token, outcome)
     work = await owned.work()
@@ -58,39 +80,32 @@ async def ask(owned: OwnedRun, record: OperationRecord) -> Change | None:
     return await change_of(owned, work, meaning, outcome)
 
 
-def _adapter(owned: OwnedRun, record: OperationRecord) -> Operation:
-    node = owned.node(record.key.node)
-    assert isinstance(node, OperationNode)
-    return node.operation
-
-
-async def _fetch(
-    owned: OwnedRun, record: OperationRecord, adapter: Once, token: ContinuationToken, commit: Commit
-) -> Change | None:
-    """Fetch the result if it is there.
+async def _fetch(owned: OwnedRun, record: OperationRecord, place: Place, commit: Commit) -> None:
+    """Fetch the result if it is there, shielded. Leaves the place when the provider has replied.
 
     When the provider will not talk to us it has handed out nothing, which is committed before the driving stops.
     """
     operation = operation_address(record)
-    with owned.shared.shield():
-        started = Change(events.FetchStarted(owned.shared.clock(), operation))
-        if not await commit(started, then=Fetch(operation)):
-            return None
-        try:
-            async with owned.shared.polls:
-                fetched = await adapter.fetch(token)
-        except ProviderUnavailableError:
-            await commit(Change(events.TokenAdvanced(owned.shared.clock(), operation)))
-            raise
-        if isinstance(fetched, Fetched):
-            event = events.Fetched(owned.shared.clock(), operation)
-            await commit(Change(event, operation={"outcome": Value(pack(fetched.raw))}))
-            return None
-        fetching = await owned.record(record.key)
-        change = None if fetching is None else await _running(owned, fetching, token, fetched)
-        if change is not None:
-            await commit(change)
-        return None
+    adapter = owned.adapter(record.key.node)
+    assert has_capability(adapter, Once), (
+        f"run {owned.run_id}: {operation} was to be fetched, and its adapter can't"
+    )
+    assert record.token is not None
+    token = ContinuationToken.from_dict(unpack(record.token))
+    try:
+        fetched = await adapter.fetch(token)
+    except ProviderUnavailableError:
+        await commit(Change(events.TokenAdvanced(owned.shared.clock(), operation)))
+        raise
+    place.leave()
+    if isinstance(fetched, Fetched):
+        event = events.Fetched(owned.shared.clock(), operation)
+        await commit(Change(event, operation={"outcome": Value(pack(fetched.raw))}))
+        return
+    fetching = await owned.record(record.key)
+    change = None if fetching is None else await _running(owned, fetching, token, fetched)
+    if change is not None:
+        await commit(change)
 
 
 async def _running(
@@ -109,7 +124,8 @@ async def _running(
         owned.shared.random.random(),
     )
     if isinstance(meaning, Again):
-        owned.wake(meaning.after, record.key)
+        # Whoever moved the operation while it was polled has set a time: that of a cancel is not put off by this reply.
+        owned.wake(meaning.after, record.key, replace=False)
         return None
     outcome: Outcome = running
     work = await owned.work()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ....nodes.operation_node import OperationNode
 from ...core.commands import Resubmit
 from .._shared import Commit, OwnedRun
 from ._submission import submit
@@ -11,9 +10,7 @@ from ._submission import submit
 async def perform(owned: OwnedRun, command: Resubmit, commit: Commit) -> None:
     """Intend it once more, and send it."""
     operation = command.operation
-    node = owned.node(operation.address.node)
-    assert isinstance(node, OperationNode)
-    await node.operation.prepare()
+    await owned.adapter(operation.address.node).prepare()
     work = await owned.work()
     if work is not None:
         await submit(owned, work, operation, commit)

@@ -1,4 +1,7 @@
-"""A submission, whole: the intent, the sending, the token. `Call` and `Resubmit` end in it.
+"""`Submit`: send a request whose intent is committed, and commit the token. `Call` and `Resubmit` end in it.
+
+They do that in one block (`submit`), which holds a place and the shield from before the intent's commit, so that both are
+given back wherever it breaks off. A `Submit` that follows from another transition gets them for itself (`perform`).
 
 The order is the promise: the intent (the complete request and its key) is committed before, the token right after. When
 the process dies
@@ -13,9 +16,8 @@ from __future__ import annotations
 import logging
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import Request, Value
+from ....checkpoints.records import Request, State, Value
 from ....nodes.errors import SubmissionRejectedError, SubmissionUnknownError
-from ....nodes.operation_node import OperationNode
 from ....nodes.operations.capabilities import Paced, has_capability
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
@@ -27,7 +29,7 @@ from ...core.policy import Policy, poll_interval
 from ...failures import describe, said
 from .._changes import unknown
 from .._hand_over import leave_handle
-from .._shared import Commit, OwnedRun, Work, ends_the_task
+from .._shared import Commit, OwnedRun, Place, Work, ends_the_task
 
 log = logging.getLogger("perdure")
 
@@ -40,40 +42,58 @@ async def submit(
     Without a `request` the one that is stored is sent again. Holds one of the executor's places until the provider has
     replied.
     """
-    key = submission_key(work.nonce, operation)
-    async with owned.shared.place() as place:
+    async with Place(owned.shared.submissions) as place:
         intent = Change(
             events.SubmissionIntended(owned.shared.clock(), operation),
             operation=None if request is None else {"request": request},
-            note={"key": key},
+            note={"key": submission_key(work.nonce, operation)},
         )
         with owned.shared.shield():  # from before the intent's commit, so that nobody cancels in between
-            if not await commit(intent, then=Submit(operation)):
-                return
-            reply = await _send(owned, work, operation, key, request)
-            place.leave()
-            if not isinstance(reply.event, events.Submitted):
-                await commit(reply)
-                return
-            try:
-                await commit(reply, tell=False)
-            except Exception as error:  # whatever it is, the handle must not be lost with it
-                known = work.state.operation(operation)
-                number = 1 if known is None else known.submission
-                raise await leave_handle(owned, reply, number, error) from error
+            if await commit(intent, then=Submit(operation)):
+                await _submit(owned, work, operation, place, commit, request)
 
 
-async def _send(
-    owned: OwnedRun, work: Work, operation: OperationAddress, key: str, request: Value | None
-) -> Change:
+async def perform(owned: OwnedRun, command: Submit, commit: Commit) -> None:
+    """Send what is stored. The intent is committed: nothing cancels the wait for a place, and a stop waits for it."""
+    operation = command.operation
+    with owned.shared.shield():
+        async with Place(owned.shared.submissions) as place:
+            work = await owned.work()  # after the wait, in which the run may have been lost
+            known = None if work is None else work.state.operation(operation)
+            if work is not None and known is not None and known.state is State.SUBMITTING:
+                await _submit(owned, work, operation, place, commit)
+
+
+async def _submit(
+    owned: OwnedRun,
+    work: Work,
+    operation: OperationAddress,
+    place: Place,
+    commit: Commit,
+    request: Value | None = None,
+) -> None:
+    """Send it and commit the reply, shielded. Leaves the place when the provider has replied."""
+    reply = await _send(owned, work, operation, request)
+    place.leave()
+    if not isinstance(reply.event, events.Submitted):
+        await commit(reply)
+        return
+    try:
+        await commit(reply, tell=False)
+    except Exception as error:  # whatever it is, the handle must not be lost with it
+        known = work.state.operation(operation)
+        number = 1 if known is None else known.submission
+        raise await leave_handle(owned, reply, number, error) from error
+
+
+async def _send(owned: OwnedRun, work: Work, operation: OperationAddress, request: Value | None) -> Change:
     """Send the request once: what is known of it then."""
-    node = owned.node(operation.address.node)
-    assert isinstance(node, OperationNode)
+    adapter = owned.adapter(operation.address.node)
     if request is None:
         request = await work.values.stored(Request(work.state.operation_key(operation)))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
     try:
-        token = await node.operation.submit(unpack(request.data), key)
+        token = await adapter.submit(unpack(request.data), submission_key(work.nonce, operation))
         data = token.to_dict()
         packed = pack(data)  # what can't be kept is no handle
     except SubmissionRejectedError as error:
@@ -85,7 +105,7 @@ async def _send(
         at, jitter = owned.shared.clock(), owned.shared.random.random()
         return unknown(owned, events.SubmissionUnknown(at, operation, jitter, told.retry_after), told)
     at = owned.shared.clock()
-    poll_after = _first_poll(node.operation, token, owned.policy(node.name), owned)
+    poll_after = _first_poll(adapter, token, owned.policy(operation.address.node), owned)
     return Change(
         events.Submitted(at, operation, poll_after, token.handle_text),
         operation={"token": packed},
