@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 from perdure.checkpoints import Request, RunStatus, State, StoreError, unpack
-from perdure.engine import AnswerError, Executor, Run, RunFailedError, Workflow
+from perdure.engine import AnswerError, Executor, Run, RunCancelledError, RunFailedError, Workflow
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress, submission_key
 from perdure.engine.core.book import Change
@@ -311,6 +311,28 @@ def test_a_submission_of_a_run_that_was_given_up_meanwhile_is_not_sent(stores: S
             await until(lambda: not runtime(executor).shared.shielded)
             assert not works.batches
             await occupy(executor)
+
+    perform(test())
+
+
+def test_a_node_that_is_cancelled_before_it_has_a_place_sends_nothing_and_keeps_none(
+    stores: Stores, works: Works
+) -> None:
+    """Its intent is refused when the place comes."""
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            await occupy(executor)
+            run = await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
+            await until(state_is(executor, "print", S.RUNNING))
+            await asyncio.sleep(0.05)  # until it waits for its place
+            await executor.cancel("r")
+            with pytest.raises(RunCancelledError):
+                await run.result()
+            free(executor)
+            await occupy(executor)
+            assert not works.batches
+            assert "submission_intended" not in words(await journal(run), "print")
 
     perform(test())
 

@@ -11,7 +11,7 @@ from perdure.engine.runtime._policies import policies_of, stored_policies
 from perdure.nodes import Context, OnUnknownSubmit, Polling, SubmissionUnknownError, node
 
 from .batches import Works, batch_node
-from .bench import Stores, chain, first, journal, perform, record, rows, state_is, until
+from .bench import Stores, chain, first, journal, perform, raises, record, rows, state_is, until
 from .test_executor_races import Sibling
 
 POLICIES: tuple[OnUnknownSubmit, OnUnknownSubmit] = ("fail", "resubmit")
@@ -210,7 +210,7 @@ def test_a_deadline_that_was_set_later_ends_what_waits_already(stores: Stores, w
             await executor.start(chain("w", first, before), "x", run_id="r")
             await until(lambda: bool(works.batches))
         async with Executor(stores(), workflows=[chain("w", first, after)]) as executor:
-            with pytest.raises(RunFailedError, match="its deadline"):
+            with raises(RunFailedError, "Run r: print still ran", "its deadline", "perdure retry r"):
                 await (await executor.resume("r")).result()
             assert works.one.status == "cancelled"
             assert (await rows(executor, "r"))["print"].attempt == 1
