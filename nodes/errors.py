@@ -101,3 +101,7 @@ class OutputInvalidError(OperationError):
     def __init__(self, message: str, *, code: str | None = None, partial: str = "") -> None:
         super().__init__(message, code=code)
         self.partial = partial
+
+
+class NotBuiltError(PerdureError, NotImplementedError):
+    """This version does not have it yet. The message says what to do today."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Self, TypeAlias, TypeVar
 
 from ._deferred import DeferredType
 from .errors import NodeDefinitionError
@@ -90,3 +90,10 @@ class Node(Generic[In, Out]):
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self._name}>"
+
+
+T = TypeVar("T")
+Source: TypeAlias = Node[Never, T]
+"""Any node that gives a T."""
+Target: TypeAlias = Node[T, object]
+"""Any node that takes a T."""
