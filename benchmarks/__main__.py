@@ -17,7 +17,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from . import bare, work
+from . import agents, bare, work
 
 W5_RUNS, W5_WAIT = 1000, 6.0
 
@@ -75,6 +75,8 @@ def bench(folder: Path, passes: int, *, memory: bool) -> None:
     rates = [asyncio.run(work.w6(database())) for _ in range(passes)]
     rate, size = (statistics.median(figures) for figures in zip(*rates, strict=True))
     row("W6 50 nodes hand on 1 MB", f"{rate:,.0f} nodes/s, {size:.2f} MB", "1,500/s, 1.3 MB")
+    took = statistics.median(asyncio.run(agents.agents_in_a_row(database())) for _ in range(passes))
+    row("four agents of 0.3 s in a row", f"{took:.2f} s", "3 s")
     row("import perdure.engine", f"{start_up('-c', 'from perdure.engine import Executor'):.0f} ms", "250 ms")
     row("perdure --help", f"{start_up('-m', 'perdure.inspector', '--help'):.0f} ms", "150 ms")
     row("python, doing nothing", f"{start_up('-c', 'pass'):.0f} ms", "-")
