@@ -83,7 +83,7 @@ def said(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as worse:  # noqa: BLE001  # the boundary: it is recorded as what the exception says
-        return f"(its text can't be had: {type(worse).__name__})"
+        return f"(it has no text: {type(worse).__name__})"
 
 
 def sentence(failure: Failure) -> str:

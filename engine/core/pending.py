@@ -1,6 +1,6 @@
 """What is to be done for a state, however it was reached: live, resumed, retried, taken over.
 
-`pending` gives the commands of everything that can go on, once `recovery` has said what nobody can know any more; `due` and
+`pending` gives the commands of everything that can go on, once `recovery` has recorded what a restart can no longer find out; `due` and
 `backoff_due` say what a moment that has come means. A run of which everything only waits need not be loaded for that:
 `idle_wakes` reads it off its rows.
 """

@@ -25,9 +25,9 @@ def retried(state: RunState, at: float, policies: Policies) -> RunRetried:
 def next_event(state: RunState, at: float, jitter: float, policies: Policies) -> Event | None:
     """The next thing to record before anything is done; None when there is nothing more.
 
-    First that the run is driven by these policies, where they are others than before. Then what nobody can know any
-    more, because the process that was at it is gone: the fates of submissions that were under way, and results that can
-    be had once and were being consumed. One at a time, because each may have what is still open cancelled.
+    First the policies, where they have changed. Then what was lost with the process: the fates of submissions that were
+    under way, and results that can be fetched once and were being fetched. One at a time, because each may cancel what
+    is still open.
     """
     if state.ended:
         return None
@@ -49,7 +49,7 @@ def next_event(state: RunState, at: float, jitter: float, policies: Policies) ->
 
 
 def _unsettled(state: RunState) -> Iterator[Operation]:
-    """The operations of which nobody can know what became of them, in no order: few of many, so only these are sorted."""
+    """The operations whose fate was lost with the process, in no order: few of many, so only these are sorted."""
     for scope in state.scopes.values():
         for activation in scope.activations.values():
             if activation.operations is None:

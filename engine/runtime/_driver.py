@@ -47,7 +47,7 @@ def interrupted(run_id: str, error: BaseException) -> DrivingInterruptedError:
     """What is told of a run whose task was ended by code that it ran."""
     told = DrivingInterruptedError(
         f"Run {run_id}: a node or an adapter ended by itself what was done for it ({type(error).__name__}). Everything is "
-        "committed: when that is repaired, resume the run."
+        "committed: fix that, then resume the run."
     )
     told.__cause__ = error
     return told
@@ -304,7 +304,7 @@ class Driver:
             operation,
             self.run_id,
             operation,
-            extra={"waits_for_person": True},  # whoever says so by other means can leave it out
+            extra={"waits_for_person": True},  # for handlers that show it another way
         )
 
     def _finish(self, status: RunStatus) -> None:

@@ -131,7 +131,7 @@ async def _retry(driver: Driver, signals: Sequence[Signal]) -> list[Signal]:
 
 
 async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
-    """Say what nobody can know any more, act on what was left, then do what is pending."""
+    """Record what a restart can no longer find out, act on the signals, then do what is pending."""
     if _next_event(driver) is not None:
         await driver.commit_all(_recorded_first(driver))
     for signal in signals:
