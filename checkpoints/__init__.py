@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         DatabaseReadOnlyError,
         PerdureError,
         RunExistsError,
+        RunNotDeletableError,
         RunNotFoundError,
         SchemaTooNewError,
         StaleFenceError,
@@ -64,8 +65,8 @@ else:
         "conformance": "STORE_CHECKS StoreCheck StoreFactory check_store",
         "errors": (
             "AmbiguousRunError DatabaseCorruptError DatabaseLockedError DatabaseMissingError "
-            "DatabaseReadOnlyError PerdureError RunExistsError RunNotFoundError SchemaTooNewError "
-            "StaleFenceError StoreError TypeNotStorableError ValueNotStorableError ValueUnreadableError"
+            "DatabaseReadOnlyError PerdureError RunExistsError RunNotDeletableError RunNotFoundError "
+            "SchemaTooNewError StaleFenceError StoreError TypeNotStorableError ValueNotStorableError ValueUnreadableError"
         ),
         "memory": "MemoryStore",
         "records": (
@@ -117,6 +118,7 @@ __all__ = [
     "PlanRecord",
     "Request",
     "RunExistsError",
+    "RunNotDeletableError",
     "RunNotFoundError",
     "RunRecord",
     "RunStatus",

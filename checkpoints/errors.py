@@ -51,6 +51,10 @@ class RunExistsError(StoreError):
     """A run with that id is already there."""
 
 
+class RunNotDeletableError(StoreError):
+    """The run is under way, or something of it is still to be cancelled at a provider. Nothing was deleted."""
+
+
 class StaleFenceError(StoreError):
     """The run was taken over by another executor: this one may not write to it any more."""
 

@@ -307,6 +307,10 @@ class PlanRecord(NamedTuple):
     plan: bytes
 
 
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
+"""Those of a run that has none."""
+
+
 class NewRun(NamedTuple):
     """What a run is created from."""
 
@@ -315,6 +319,8 @@ class NewRun(NamedTuple):
     signature: str
     nonce: str  # random, part of the keys of all its submissions
     input: Value
+    labels: Mapping[str, str] = NO_LABELS  # words of the user's by which runs are found
+    code: str | None = None  # hash of the code of the workflow's functions, to say whether it has changed
 
 
 class RunRecord(NamedTuple):
@@ -336,6 +342,8 @@ class RunRecord(NamedTuple):
     position: int
     error: bytes | None  # msgpack {"type", "message", "node", ...}
     policies: bytes | None  # msgpack of the nodes' policies; None: all of them are the default
+    labels: Mapping[str, str]  # as in `NewRun`
+    code: str | None  # as in `NewRun`
 
 
 _NO_ROWS: Mapping[Any, Any] = MappingProxyType({})

@@ -89,6 +89,15 @@ class Store(Protocol):
         """
         ...
 
+    async def delete(self, run: int) -> None:
+        """Remove a run that has ended, by its key: all that is stored of it, and the blobs that no other run refers to.
+
+        One commit, without any registration. The plan of its workflow stays, and its key is never used again. Raises
+        `RunNotFoundError`, and `RunNotDeletableError` while it has not ended, somebody drives it, a submission of it
+        is to be cancelled at the provider, or a handle has come that nobody has acted on.
+        """
+        ...
+
     async def signal(self, run: int, kind: str, node: str | None, path: tuple[int, ...], data: bytes) -> int:
         """Leave a signal for whoever drives the run, without any fence. Returns the signal's id."""
         ...

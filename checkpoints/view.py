@@ -6,12 +6,13 @@ reads through the same calls, by way of `Store.read`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from .records import (
+    NO_LABELS,
     ActivationRecord,
     ClaimRecord,
     EventRecord,
@@ -86,10 +87,11 @@ class View(Protocol):
         *,
         status: Sequence[RunStatus] = (),
         workflow: str | None = None,
+        labels: Mapping[str, str] = NO_LABELS,
         since: float | None = None,
         limit: int | None = None,
     ) -> list[RunRecord]:
-        """Runs, newest first."""
+        """Runs, newest first: those in one of these states, of this workflow, that have at least these labels."""
         ...
 
     def unfinished(self) -> list[RunRecord]:

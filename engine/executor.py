@@ -323,6 +323,15 @@ class Executor:
             await self._leave(record, "cancel", None, pack({}))
 
     @shielded
+    async def delete(self, run_id: str) -> None:
+        """Delete a run that has ended, with all that is stored of it. Its id is free again. Works without its workflow.
+
+        Raises `RunNotFoundError`, and `RunNotDeletableError` while it is under way or something of it is still to be
+        cancelled at a provider.
+        """
+        await self._store.delete((await self._find(run_id)).key)
+
+    @shielded
     async def answer(self, run_id: str, node: str, reply: str) -> None:
         """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 

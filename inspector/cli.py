@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -130,6 +130,18 @@ def since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
         ) from None
 
 
+def label_pairs(ctx: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict[str, str]:
+    """The labels that `KEY=VALUE` names; a value may hold more of `=`."""
+    pairs: dict[str, str] = {}
+    for text in value:
+        key, equals, wanted = text.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{text!r} is no label. Write KEY=VALUE, like tenant=acme.")
+        if pairs.setdefault(key, wanted) != wanted:
+            raise click.BadParameter(f"a run has one value of {key!r}, not two. Name one.")
+    return pairs
+
+
 @click.group(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @global_options
 @click.version_option(package_name="perdure", message="perdure %(version)s")
@@ -165,16 +177,29 @@ once_option = click.option("--once", is_flag=True, help="Stop (exit 5) when ever
 @click.option(
     "--since", metavar="WHEN", callback=since, help="Only runs started since: 2h, 3d, 2026-11-22T08:30."
 )
+@click.option(
+    "--label",
+    "labels",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=label_pairs,
+    help="Only runs with this label; can be given again.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many. [a table: 50, JSON: all]")
 @global_options
 @settings_of
 def runs(
-    settings: Settings, status: Sequence[str], workflow: str | None, since: float | None, limit: int | None
+    settings: Settings,
+    status: Sequence[str],
+    workflow: str | None,
+    since: float | None,
+    labels: Mapping[str, str],
+    limit: int | None,
 ) -> Exit:
     """List runs, newest first."""
     from .look import list_runs
 
-    return list_runs(settings, status=status, workflow=workflow, since=since, limit=limit)
+    return list_runs(settings, status=status, workflow=workflow, since=since, labels=labels, limit=limit)
 
 
 @cli.command()
@@ -282,6 +307,21 @@ def cancel(settings: Settings, run: str, app: str | None) -> Exit:
     from .act.cancel import cancel_run
 
     return cancel_run(settings, run, app=app)
+
+
+@cli.command()
+@run_argument
+@click.option("--yes", is_flag=True, help="Don't ask whether it is meant.")
+@global_options
+@settings_of
+def delete(settings: Settings, run: str, yes: bool) -> Exit:
+    """Delete a run that has ended, with all that is stored of it.
+
+    One that is under way is to be cancelled first. Without a terminal --yes is needed.
+    """
+    from .act.delete import delete_run
+
+    return delete_run(settings, run, yes=yes)
 
 
 @cli.command()

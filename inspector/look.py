@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..checkpoints.records import RunStatus
 from .exits import Exit
@@ -41,19 +41,24 @@ def list_runs(
     status: Sequence[str],
     workflow: str | None,
     since: float | None,
+    labels: Mapping[str, str],
     limit: int | None,
 ) -> Exit:
     """Show the runs, newest first. A table is cut at `SHOWN` where no limit is given, and says so."""
     most = limit if limit is not None else SHOWN + 1 if settings.output == "table" else None
     with reading(settings) as view:
         found = view.runs(
-            status=[RunStatus(name) for name in status], workflow=workflow, since=since, limit=most
+            status=[RunStatus(name) for name in status],
+            workflow=workflow,
+            labels=labels,
+            since=since,
+            limit=most,
         )
     more = limit is None and settings.output == "table" and len(found) > SHOWN
     shown = found[:SHOWN] if more else found
     write_entries(settings, map(run_entry, shown), run_lines(settings, shown))
     if not found and settings.output == "table":
-        say("No runs." if not (status or workflow or since) else "No such runs.")
+        say("No runs." if not (status or workflow or since or labels) else "No such runs.")
     if more:
         say(f"These are the {SHOWN} newest. `--limit N` shows more, `-o json` all of them.")
     return Exit.OK

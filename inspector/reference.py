@@ -40,10 +40,10 @@ With `resume --all` the gravest of the codes 1, 4, 5, 6 of all runs counts.
 
 ## JSON
 
-- A run (`runs`, `resume`, `retry`, `cancel`, `show`): `id`, `workflow`, `status`, `created_at`, `updated_at`,
+- A run (`runs`, `resume`, `retry`, `cancel`, `delete`, `show`): `id`, `workflow`, `status`, `created_at`, `updated_at`,
   `finished_at`, `outcome` (what the run is on its way to, once that is decided), `signature` (of the workflow),
-  `position` (how many checkpoints there are), `error`. `resume` and `retry` add `result`, `cancel` adds
-  `was_under_way`.
+  `position` (how many checkpoints there are), `error`, `labels`. `resume` and `retry` add `result`, `cancel` adds
+  `was_under_way`. `delete` shows the run as it was.
 - An error: `type`, `message`, `code` (the provider's word for it), `node`, `partial` (text that there was before it
   failed), `traceback` (of your own code).
 - `show` adds `driven_by`, `waits_on`, `activations`, `usage` (summed up), `input`, `result`, `claims` and `signals`.

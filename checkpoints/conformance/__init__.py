@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from . import _activations, _claims, _operations, _runs, _scopes, _signals, _transitions, _views
+from . import _activations, _claims, _deletion, _operations, _runs, _scopes, _signals, _transitions, _views
 from .examples import StoreFactory
 
 StoreCheck: TypeAlias = Callable[[StoreFactory], Awaitable[None]]
@@ -26,6 +26,7 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
     *_scopes.CHECKS,
     *_signals.CHECKS,
     *_claims.CHECKS,
+    *_deletion.CHECKS,
     *_views.CHECKS,
 )
 """One promise each; the name says which."""

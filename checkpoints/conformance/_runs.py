@@ -184,6 +184,47 @@ async def lists_runs_newest_first(factory: StoreFactory) -> None:
         same(await look(store, lambda v: v.fences([run.key, 4711])), {run.key: 1}, "the fences of some runs")
 
 
+async def keeps_labels_and_finds_runs_by_them(factory: StoreFactory) -> None:
+    odd = {'quo"te\\': "π \n'", "empty": ""}
+    async with factory() as store:
+        await store.register()
+        plain = await make_run(store, "plain", at=100.0)
+        same((dict(plain.labels), plain.code), ({}, None), "there are none unless they are given")
+        made = await make_run(
+            store, "acme-1", at=101.0, labels={"tenant": "acme", "kind": "report"}, code="0123"
+        )
+        same(
+            (dict(made.labels), made.code),
+            ({"tenant": "acme", "kind": "report"}, "0123"),
+            "given, they are kept",
+        )
+        same(await look(store, lambda view: view.run("acme-1")), made, "and read")
+        await make_run(store, "acme-2", at=102.0, workflow="other", labels={"tenant": "acme"})
+        await make_run(store, "umbrella", at=103.0, labels={"tenant": "umbrella", "acme": "tenant"})
+        same((await make_run(store, "odd", at=104.0, labels=odd)).labels, odd, "any text is a label")
+        await store.commit(make_step(made.key, position=made.position, status=RunStatus.SUCCEEDED))
+        same((await look(store, lambda v: v.run("acme-1"))).labels, made.labels, "a transition leaves them")
+        with store.view() as view:
+            for found, ids, what in (
+                (view.runs(labels={}), "odd umbrella acme-2 acme-1 plain", "no label asked for: all"),
+                (view.runs(labels={"tenant": "acme"}), "acme-2 acme-1", "those that have the label"),
+                (view.runs(labels={"tenant": "acme", "kind": "report"}), "acme-1", "all labels are wanted"),
+                (view.runs(labels={"kind": "acme"}), "", "key and value belong together"),
+                (view.runs(labels={"tenant": "ac"}), "", "values are compared whole"),
+                (view.runs(labels=odd), "odd", "any text"),
+                (view.runs(labels={"empty": ""}), "odd", "an empty one too"),
+                (view.runs(labels={"tenant": "acme"}, limit=1), "acme-2", "with a limit"),
+                (view.runs(labels={"tenant": "acme"}, workflow="chain"), "acme-1", "with a workflow"),
+                (view.runs(labels={"tenant": "acme"}, since=102.0), "acme-2", "with a time"),
+                (
+                    view.runs(labels={"tenant": "acme"}, status=[RunStatus.SUCCEEDED]),
+                    "acme-1",
+                    "with a state",
+                ),
+            ):
+                same([run.id for run in found], ids.split(), what)
+
+
 async def says_what_is_not_there(factory: StoreFactory) -> None:
     async with factory() as store:
         await look_raises(RunNotFoundError, store, lambda v: v.run("nobody"), "there is no such run")
@@ -202,5 +243,6 @@ CHECKS = (
     finishes_and_reopens_a_run,
     finds_runs_by_prefix,
     lists_runs_newest_first,
+    keeps_labels_and_finds_runs_by_them,
     says_what_is_not_there,
 )

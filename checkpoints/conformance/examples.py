@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar, Unpack
 
 from ..errors import PerdureError
 from ..records import (
     INLINE_LIMIT,
+    NO_LABELS,
     ActivationColumns,
     ActivationKey,
     EventRecord,
@@ -154,10 +155,20 @@ async def make_run(
     operations: Sequence[tuple[OperationKey, OperationColumns]] = (),
     submissions: Sequence[tuple[SubmissionKey, SubmissionColumns]] = (),
     policies: bytes | None = None,
+    labels: Mapping[str, str] = NO_LABELS,
+    code: str | None = None,
 ) -> RunRecord:
     """Make a run of `PLAN` that is under way."""
     return await store.create(
-        NewRun(id=run_id, workflow=workflow, signature=PLAN.signature, nonce=nonce, input=input),
+        NewRun(
+            id=run_id,
+            workflow=workflow,
+            signature=PLAN.signature,
+            nonce=nonce,
+            input=input,
+            labels=labels,
+            code=code,
+        ),
         PLAN,
         make_step(
             0,

@@ -11,7 +11,7 @@ from __future__ import annotations
 RUN_COLUMNS = """
     runs.key, runs.id, runs.workflow, runs.signature, runs.nonce, runs.status, runs.outcome, runs.created_at,
     runs.updated_at, runs.finished_at, runs.input_digest, runs.owner, runs.fence, runs.position, runs.error,
-    runs.policies
+    runs.policies, runs.labels, runs.code
 """
 
 RUN_BY_ID = f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ?"
@@ -33,6 +33,12 @@ RUNS = f"""
 SELECT {RUN_COLUMNS} FROM runs
 WHERE (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
 AND (:workflow IS NULL OR workflow = :workflow)
+AND (
+    :labels IS NULL
+    OR labels IS NOT NULL AND NOT EXISTS (
+        SELECT key, value FROM json_each(:labels) EXCEPT SELECT key, value FROM json_each(labels)
+    )
+)
 AND (:since IS NULL OR created_at >= :since)
 ORDER BY key DESC
 LIMIT :limit
@@ -62,8 +68,8 @@ WHERE runs.key = ?
 
 INSERT_RUN = """
 INSERT INTO runs (id, workflow, signature, nonce, status, outcome, created_at, updated_at, finished_at, owner, fence,
-    position, error, policies, input, input_digest)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
+    position, error, policies, input, input_digest, labels, code)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
 """
 
@@ -106,6 +112,36 @@ ON CONFLICT DO NOTHING
 HAS_BLOB = "SELECT 1 FROM blobs WHERE digest = ?"
 
 INSERT_BLOB = "INSERT INTO blobs (digest, data) VALUES (?, ?)"
+
+# -- deleting --------------------------------------------------------------------------------------------
+
+IS_UNSETTLED = """
+SELECT EXISTS (SELECT 1 FROM submissions WHERE fate = 'stray' AND run = :run)
+    OR EXISTS (SELECT 1 FROM signals WHERE kind = 'handle' AND run = :run)
+"""
+
+DIGESTS_OF_RUN = """
+SELECT input_digest FROM runs WHERE key = :run AND input IS NULL
+UNION SELECT result_digest FROM activations WHERE run = :run AND result_digest IS NOT NULL
+UNION SELECT request_digest FROM operations WHERE run = :run AND request_digest IS NOT NULL
+UNION SELECT outcome_digest FROM operations WHERE run = :run AND outcome_digest IS NOT NULL
+"""
+
+DELETE_PARTS = tuple(
+    f"DELETE FROM {table} WHERE run = ?"
+    for table in ("signals", "claims", "events", "submissions", "operations", "activations", "scopes")
+)
+
+DELETE_RUN = "DELETE FROM runs WHERE key = ?"
+
+# Each look is at one index of the digests that are in use.
+DELETE_UNUSED_BLOB = """
+DELETE FROM blobs WHERE digest = :digest
+AND NOT EXISTS (SELECT 1 FROM runs WHERE input IS NULL AND input_digest = :digest)
+AND NOT EXISTS (SELECT 1 FROM activations WHERE result_digest = :digest)
+AND NOT EXISTS (SELECT 1 FROM operations WHERE request_digest = :digest)
+AND NOT EXISTS (SELECT 1 FROM operations WHERE outcome_digest = :digest)
+"""
 
 # -- ownership -------------------------------------------------------------------------------------------
 

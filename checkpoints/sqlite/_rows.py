@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ..errors import DatabaseCorruptError
 from ..records import (
     INLINE_LIMIT,
+    NO_LABELS,
     ActivationKey,
     ActivationRecord,
     ClaimRecord,
@@ -52,6 +54,11 @@ def inline(value: Value) -> bytes | None:
     return value.data if len(value.data) <= INLINE_LIMIT else None
 
 
+def labels_text(labels: Mapping[str, str]) -> str | None:
+    """A JSON object; None where there are none."""
+    return json.dumps(dict(labels)) if labels else None
+
+
 def run_from(row: Row) -> RunRecord:
     """A row of `RUN_COLUMNS`."""
     return RunRecord(
@@ -71,6 +78,8 @@ def run_from(row: Row) -> RunRecord:
         position=row[13],
         error=row[14],
         policies=row[15],
+        labels=NO_LABELS if row[16] is None else json.loads(row[16]),
+        code=row[17],
     )
 
 

@@ -21,6 +21,7 @@ from . import _rows as rows
 from ._committer import Committer
 from ._connection import Connection
 from ._database import Database, Synchronous
+from ._deletion import delete_run
 from ._lease import Lease
 from ._ownership import Owners
 from ._view import SQLiteView
@@ -134,6 +135,9 @@ class DatabaseStore(Store):
 
     async def signal(self, run: int, kind: str, node: str | None, path: tuple[int, ...], data: bytes) -> int:
         return await self._call(_signal, (self._clock(), kind, node, rows.path_text(path), data, run))
+
+    async def delete(self, run: int) -> None:
+        await self._call(delete_run, self._owners, run)
 
     # -- reading -----------------------------------------------------------------------------------------
 

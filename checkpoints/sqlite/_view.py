@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, assert_never
 
 from ..errors import AmbiguousRunError, RunNotFoundError, StoreError
 from ..records import (
+    NO_LABELS,
     ActivationKey,
     ActivationRecord,
     ClaimRecord,
@@ -135,12 +136,14 @@ class SQLiteView(View):
         *,
         status: Sequence[RunStatus] = (),
         workflow: str | None = None,
+        labels: Mapping[str, str] = NO_LABELS,
         since: float | None = None,
         limit: int | None = None,
     ) -> list[RunRecord]:
         parameters = {
             "status": json.dumps(list(status)) if status else None,
             "workflow": workflow,
+            "labels": rows.labels_text(labels),
             "since": since,
             "limit": -1 if limit is None else limit,
         }

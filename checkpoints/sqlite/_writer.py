@@ -179,6 +179,8 @@ def _create(
             first.policies,
             rows.inline(new.input),
             new.input.digest,
+            rows.labels_text(new.labels),
+            new.code,
         ),
     )
     if not inserted.rowcount:
@@ -213,6 +215,8 @@ def _create(
         position=last,
         error=first.error,
         policies=first.policies,
+        labels=new.labels,
+        code=new.code,
     )
 
 

@@ -1,6 +1,6 @@
 -- Schema 1. Times are seconds since the Unix epoch, payloads are msgpack of plain data.
 -- References are declared for readers and for `perdure db check`; they are not enforced at each write, which
--- would cost more than the writes, and no statement of ours deletes what another row refers to.
+-- would cost more than the writes, and no transaction of ours deletes what another row refers to.
 
 CREATE TABLE workflows (
     signature TEXT NOT NULL PRIMARY KEY,
@@ -23,8 +23,9 @@ CREATE TABLE executors (
     registered_at REAL NOT NULL
 ) STRICT;
 
+-- AUTOINCREMENT: the key of a run that was deleted is never used again, so that whoever still knows it meets nothing.
 CREATE TABLE runs (
-    key INTEGER PRIMARY KEY,
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     workflow TEXT NOT NULL,
     signature TEXT NOT NULL REFERENCES workflows (signature),
@@ -40,13 +41,18 @@ CREATE TABLE runs (
     error BLOB,
     policies BLOB,
     input BLOB, -- NULL: in blobs, under input_digest
-    input_digest BLOB NOT NULL
+    input_digest BLOB NOT NULL,
+    labels TEXT, -- a JSON object of texts, NULL: none
+    code TEXT -- hash of the code of the workflow's functions, NULL: not known
 ) STRICT;
 
 -- Neither index names a column that an ordinary transition sets, so transitions do not touch them. The owner is in
 -- the first one so that an executor that looks for runs to take passes over its own without reading them.
 CREATE INDEX runs_unfinished ON runs (signature, owner) WHERE finished_at IS NULL;
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
+
+-- The digests in use are indexed, here and below, so that deleting a run finds out which blobs no other run needs.
+CREATE INDEX runs_input ON runs (input_digest) WHERE input IS NULL;
 
 -- Who drove a run: a row for each fence. A claim that lasts has no end yet.
 CREATE TABLE claims (
@@ -94,6 +100,8 @@ CREATE TABLE activations (
     UNIQUE (run, scope, node, item)
 ) STRICT;
 
+CREATE INDEX activations_result ON activations (result_digest) WHERE result_digest IS NOT NULL;
+
 CREATE TABLE operations (
     run INTEGER NOT NULL REFERENCES runs (key),
     scope INTEGER NOT NULL,
@@ -122,6 +130,9 @@ CREATE TABLE operations (
     UNIQUE (run, scope, node, item, attempt, chain, number),
     FOREIGN KEY (run, scope, node, item) REFERENCES activations (run, scope, node, item)
 ) STRICT;
+
+CREATE INDEX operations_request ON operations (request_digest) WHERE request_digest IS NOT NULL;
+CREATE INDEX operations_outcome ON operations (outcome_digest) WHERE outcome_digest IS NOT NULL;
 
 -- What has not ended. Written with OR because SQLite evaluates the condition at every write, and a list after
 -- IN is built as a temporary table each time (13 microseconds, measured).

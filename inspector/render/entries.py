@@ -32,6 +32,7 @@ def run_entry(run: RunRecord) -> dict[str, Any]:
         "signature": run.signature,
         "position": run.position,
         "error": None if run.error is None else error_entry(unpack(run.error)),
+        "labels": dict(run.labels),
     }
 
 

@@ -94,6 +94,9 @@ class _Page:
         )
         started = clock(run.created_at, self._now)
         yield f"  started {span(self._now - run.created_at)} ago ({started}), {moved}"
+        if run.labels:
+            labels = ", ".join(f"{key}={value}" for key, value in run.labels.items())
+            yield from self._wrapped("  labels ", labels)
         yield from self._driving()
 
     def _driving(self) -> Iterator[str]:

@@ -244,12 +244,19 @@ _OF_RUN = "sqlite_autoindex_activations_1 (run=?)"
         (queries.END_ALL_CLAIMS, "runs_owned"),
         (queries.CLAIMS, "PRIMARY KEY (run=?)"),
         (queries.HAS_BLOB, "sqlite_autoindex_blobs"),
+        (queries.DIGESTS_OF_RUN, "sqlite_autoindex_operations_1 (run=?)"),
+        (queries.IS_UNSETTLED, "submissions_stray (run=?)"),
+        *(
+            (queries.DELETE_UNUSED_BLOB, index)
+            for index in ("runs_input", "activations_result", "operations_request", "operations_outcome")
+        ),
+        *((statement, "(run=?)") for statement in queries.DELETE_PARTS),
     ],
 )
 def test_a_query_finds_its_rows_by_an_index(query: str, index: str) -> None:
     async def plan() -> str:
         def explain(connection: sqlite3.Connection) -> str:
-            names = ("prefix", "runs", "signatures", "executor", "at")
+            names = ("prefix", "runs", "signatures", "executor", "at", "run", "digest")
             named: Mapping[str, str] = dict.fromkeys(names, "[]")
             parameters = named if ":" in query else ["[]"] * query.count("?")
             rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", parameters)

@@ -6,13 +6,32 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from perdure.checkpoints import Request, SQLiteStore, SQLiteView, State, Value
+from perdure.checkpoints import (
+    ActivationKey,
+    OperationKey,
+    Request,
+    RunStatus,
+    SQLiteStore,
+    SQLiteView,
+    State,
+    Value,
+)
+from perdure.checkpoints.conformance.examples import (
+    make_change,
+    make_operation,
+    make_run,
+    make_scope,
+    make_step,
+    make_submission,
+)
 
 from .children import child
 
@@ -95,6 +114,122 @@ def test_a_killed_writer_leaves_whole_transactions(tmp_path: Path, seed: int) ->
         promised += writer.stdout.readlines()
     whole = [int(line) for line in promised if line.endswith("\n")]
     asyncio.run(look(whole[-1]))
+
+
+DELETER = """
+import asyncio, os, signal, sys, threading
+from perdure.checkpoints import SQLiteStore
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def main(path, statement, delay):
+    async with SQLiteStore(path) as store:
+        run = await store.read(lambda view: view.run("gone"))
+        seen = []
+
+        def executing(text):
+            seen.append(text)
+            if text == statement or len(seen) == statement:
+                threading.Timer(delay, die).start() if delay else die()
+
+        await store._call(lambda connection: connection.set_trace_callback(executing))
+        await store.delete(run.key)
+        print(*seen, sep=";", flush=True)
+        die()
+
+_, path, statement, delay = sys.argv
+asyncio.run(main(path, int(statement) if statement.isdigit() else statement, float(delay)))
+"""
+
+
+def delete_and_die(path: Path, statement: int | str, delay: float = 0.0) -> str:
+    """Delete the run `gone` in a process that is killed as it executes that statement, else after the delete.
+
+    Returns the statements of a delete that returned.
+    """
+    words = [sys.executable, "-c", DELETER, str(path), str(statement), str(delay)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    return done.stdout
+
+
+def contents(path: Path) -> list[str]:
+    """Every row of the database."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        return list(connection.iterdump())
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path) -> Path:
+    """A database with the runs `gone`, which has ended, and `kept`, which shares a blob with it."""
+    path = tmp_path / "a.db"
+    key = OperationKey(0, "ask", 0)
+
+    async def make(store: SQLiteStore, name: str) -> None:
+        run = await make_run(store, name, input=Value(b"shared" * 1_000))
+        own = Value(name.encode() * 1_000)
+        await store.commit(
+            make_step(
+                run.key,
+                position=run.position,
+                status=RunStatus.SUCCEEDED,
+                activations=[make_change("ask", state=State.SUCCEEDED, result=own)],
+                operations=[make_operation(key, state=State.SUCCEEDED, request=own)],
+                submissions=[make_submission(key, fate="accepted", handle=name)],
+                scopes=[make_scope(1, size=1)],
+            )
+        )
+        await store.signal(run.key, "of a later version", None, (), b"")
+
+    async def work() -> None:
+        async with SQLiteStore(path) as store:
+            await store.register()
+            await make(store, "gone")
+            await make(store, "kept")
+
+    asyncio.run(work())
+    return path
+
+
+def assert_deleted(path: Path) -> None:
+    """All of `gone` is gone, and all of `kept` is there."""
+    with SQLiteView.open(path) as view:
+        assert view.check() == []
+        [kept] = view.runs()
+        assert view.value(kept.key, "input") == Value(b"shared" * 1_000)
+        assert view.value(kept.key, ActivationKey(0, "ask", 0)) == Value(b"kept" * 1_000)
+        info = view.info()
+    counts = (info.runs, info.activations, info.operations, info.events, info.blobs, info.signals)
+    assert counts == (1, 1, 1, kept.position, 2, 1)
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("claims", "scopes", "submissions"):
+            assert connection.execute(f"SELECT DISTINCT run FROM {table}").fetchall() == [(kept.key,)]
+
+
+def test_a_delete_whose_process_is_killed_at_any_of_its_statements_is_not_there(two_runs: Path) -> None:
+    before = contents(two_runs)
+    for statement in range(1, 100):
+        seen = delete_and_die(two_runs, statement)
+        if seen:
+            break
+        assert contents(two_runs) == before, f"statement {statement}"
+    else:
+        pytest.fail("no delete was left to end")
+    assert statement == len(seen.split(";")) + 1 > 10  # killed at each, the COMMIT being the last
+    assert seen.rstrip().endswith("COMMIT")
+    assert_deleted(two_runs)
+
+
+@pytest.mark.parametrize("delay", [0.0001, 0.0003, 0.001, 0.003, 0.01])
+def test_a_delete_whose_process_is_killed_about_its_commit_is_there_whole_or_not_at_all(
+    two_runs: Path, delay: float
+) -> None:
+    before = contents(two_runs)
+    told = delete_and_die(two_runs, "COMMIT", delay)
+    if told or contents(two_runs) != before:
+        assert_deleted(two_runs)
 
 
 def test_a_writer_that_dies_between_the_wal_and_the_database_loses_nothing(tmp_path: Path) -> None:

@@ -81,8 +81,10 @@ class Console:
             text=True,
         )
 
-    def on_terminal(self, *words: str, columns: int = 80, env: Mapping[str, str] | None = None) -> Done:
-        """Type a command on a terminal of so many columns; `out` is all that it shows."""
+    def on_terminal(
+        self, *words: str, columns: int = 80, env: Mapping[str, str] | None = None, typed: str = ""
+    ) -> Done:
+        """Type a command on a terminal of so many columns, and what it asks for; `out` is all that it shows."""
         master, slave = pty.openpty()
         os.set_blocking(master, False)
         environment = {**self.environment, "COLUMNS": str(columns), **(env or {})}
@@ -90,6 +92,8 @@ class Console:
             [SCRIPT, *words], cwd=self.folder, env=environment, stdin=slave, stdout=slave, stderr=slave
         )
         os.close(slave)
+        if typed:
+            os.write(master, typed.encode())
         shown = b""
         deadline = time.monotonic() + PATIENCE
         try:

@@ -37,8 +37,8 @@ VERBS = dict(verbs())
 
 def test_the_verbs_are_those_of_the_contract() -> None:
     assert [" ".join(words) for words in VERBS] == [
-        "runs", "show", "tokens", "events", "graph", "resume", "retry", "cancel", "answer", "simulate", "db info",
-        "db check",
+        "runs", "show", "tokens", "events", "graph", "resume", "retry", "cancel", "delete", "answer", "simulate",
+        "db info", "db check",
     ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ RUN_KEYS = [
     "signature",
     "position",
     "error",
+    "labels",
 ]
 ACTIVATION_KEYS = [
     "node",

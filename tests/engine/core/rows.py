@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from perdure.checkpoints.records import (
+    NO_LABELS,
     ActivationColumns,
     ActivationKey,
     ActivationRecord,
@@ -267,4 +268,6 @@ class Rows:
             position=0,
             error=None,
             policies=None,
+            labels=NO_LABELS,
+            code=None,
         )
