@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The editable install links file by file, so it is made again when the list of files changes.
-FILES := $(shell find checkpoints nodes engine inspector simulator -name '*.py' -o -name '*.sql' -o -name 'py.typed' | LC_ALL=C sort)
+FILES := $(shell find api checkpoints nodes engine inspector simulator -name '*.py' -o -name '*.sql' -o -name 'py.typed' | LC_ALL=C sort)
 STAMP := .installed
-CODE := checkpoints nodes engine inspector simulator tests examples benchmarks
+CODE := api checkpoints nodes engine inspector simulator tests examples benchmarks
 
 .PHONY: help install demo test check format docs bench soak clean
 

@@ -113,6 +113,10 @@ class ExecutorStoppedError(PerdureError):
     """The executor stopped before the run ended. Everything is committed; `resume` goes on from there."""
 
 
+class LoopRunningError(PerdureError, RuntimeError):
+    """`run_sync` was called where an event loop runs: await `run` there."""
+
+
 class DrivingInterruptedError(PerdureError):
     """A node or an adapter cancelled the task that drove its run, or would have ended the process. `resume` goes on."""
 

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 from ..checkpoints.codec import unpack
 from ..checkpoints.records import EventRecord
 from .core.addresses import Address
+from .words import EventType
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """What happened to a run at one position of its checkpoint log.
-
-    `type` is one of the words in `engine.core.journal.NAMES`; `data` is plain data that depends on it.
-    """
+    """What happened to a run at one position of its journal."""
 
     run_id: str
     position: int
     """Counts from 1; `run.events(after=position)` goes on behind it."""
-    at: float
-    """Seconds since the epoch."""
-    type: str
+    at: datetime
+    """With its zone, UTC."""
+    type: EventType
+    activation: str | None
+    """Which activation it is about, e.g. `research[3]`; None for events of the run as a whole."""
     node: str | None
-    """None for events of the run as a whole."""
-    path: tuple[int, ...]
+    """The activation's node."""
     data: Mapping[str, Any]
+    """Plain data that depends on the type."""
 
     @classmethod
     def read(cls, run_id: str, record: EventRecord) -> Event:
@@ -35,13 +36,12 @@ class Event:
         return cls(
             run_id=run_id,
             position=record.position,
-            at=record.at,
-            type=record.type,
+            at=datetime.fromtimestamp(record.at, UTC),
+            type=cast("EventType", record.type),
+            activation=None if record.node is None else str(Address(record.node, record.path)),
             node=record.node,
-            path=record.path,
             data=unpack(record.data),
         )
 
     def __str__(self) -> str:
-        where = f" {Address(self.node, self.path)}" if self.node is not None else ""
-        return f"{self.position} {self.type}{where}"
+        return f"{self.position} {self.type}" + ("" if self.activation is None else f" {self.activation}")

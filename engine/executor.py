@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar, overload
 
 from ..checkpoints.codec import pack
-from ..checkpoints.errors import RunExistsError, StoreError, ValueNotStorableError
-from ..checkpoints.records import NewRun, RunRecord, RunStatus, Value
-from ..checkpoints.store import Store
+from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
+from ..checkpoints.records import NO_LABELS, NewRun, RunRecord, RunStatus, Value
+from ..nodes.durations import Duration, seconds
+from ..nodes.errors import NotBuiltError
+from ..nodes.node import Node, Source
+from ..nodes.operation_node import OperationNode
 from ._run_ids import check_run_id
+from .client import Client, Database, open_database, require_whole
 from .core import events
 from .core.addresses import Address
 from .core.book import Change
@@ -25,8 +31,9 @@ from .core.plan import Plan
 from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
 from .fates import fate_data, require_possible, undecided_address
-from .graph import Workflow
-from .run import Run
+from .graph import Workflow, as_workflow
+from .graph._code import code_hash
+from .run import Followed, Run
 from .runtime._admission import (
     require_granted,
     require_same_input,
@@ -71,16 +78,18 @@ def shielded(
     @wraps(verb)
     async def shielded_verb(self: Executor, *args: P.args, **kwargs: P.kwargs) -> T:
         self._require_running()  # pyright: ignore[reportPrivateUsage]  # its own
-        return await self._shielded(verb.__name__, verb(self, *args, **kwargs))  # pyright: ignore[reportPrivateUsage]
+        return await self._shielded(verb.__name__.lstrip("_"), verb(self, *args, **kwargs))  # pyright: ignore[reportPrivateUsage]
 
     return shielded_verb
 
 
-class Executor:
-    """Drives runs. Use it as an async context manager; leaving it stops gracefully.
+class Executor(Client):
+    """A client that also drives runs. Use it as an async context manager; leaving it stops gracefully.
 
-    `store` holds the checkpoints; the executor opens and closes it. `workflows` are those whose runs it may
-    resume (`start` adds its own). One executor drives many runs at once, on the event loop that entered it.
+    `db` holds the checkpoints: a path, a store, or None for `PERDURE_DB`, else `perdure.db`. `workflows` are those whose
+    runs it may resume (`start` adds its own). `resources` are what nodes get with `ctx.resource(type)`; they are never
+    stored. With `take_over`, `poll_once` claims what nobody drives. One executor drives many runs at once, on the event
+    loop that entered it; it can be entered again after it was left, and not in a forked process.
 
     A graceful stop, also on SIGTERM and Ctrl-C, waits up to `grace` seconds for submissions and plain
     functions that are under way, and leaves every run resumable. A thread can't be stopped: a plain function that
@@ -93,38 +102,54 @@ class Executor:
 
     def __init__(
         self,
-        store: Store,
+        db: Database = None,
         *,
-        workflows: Sequence[Workflow[Never, object]] = (),
-        grace: float = GRACE,
+        workflows: Sequence[Node[Never, object]] = (),
+        resources: Sequence[object] = (),
+        take_over: bool = True,
+        grace: Duration = GRACE,
         gc_threshold: int | None = GC_THRESHOLD,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
-        self._grace = grace
+        super().__init__(open_database(db, create=True))
+        self._grace = seconds(grace, "grace")
         self._gc_threshold = gc_threshold
         self._new_id = new_id
-        self._runtime = Runtime(store, clock=clock)
-        self._signals = SignalWatch(self._runtime)
-        self._term = TermSignal()
-        self._claims = Claims(self._runtime)
+        self._clock = clock
+        self._take_over = take_over
+        self._resources = {type(resource): resource for resource in resources}
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._process = 0
+        self._begin([as_workflow(workflow) for workflow in workflows])
+
+    def _begin(self, workflows: Iterable[Workflow[Any, Any]]) -> None:
+        """Make what drives runs, for one time of being entered."""
+        self._runtime = Runtime(self._store, clock=self._clock, resources=self._resources)
+        self._signals = SignalWatch(self._runtime)
+        self._claims = Claims(self._runtime)
+        self._term = TermSignal()
+        self._prepared: set[str] = set()  # workflows whose adapters can be used, by their signatures
         for workflow in workflows:
             self._runtime.know(workflow)
 
     # -- life --------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        if self._group is not None or self._runtime.shared.stopping:
-            raise ExecutorStoppedError("An executor can be entered once: make another for another time.")
+        if self._group is not None:
+            raise ExecutorStoppedError("It is entered already: leave it before you enter it again.")
+        if self._runtime.shared.stopping:
+            self._begin(self._runtime.workflows.values())
         await self._store.__aenter__()
         try:
             executor = await self._store.register()
         except BaseException:
             await self._store.__aexit__(None, None, None)
             raise
+        shared = self._runtime.shared
+        self._followed = Followed(store=self._store, waiters=shared.waiters, driven=self._runtime.owned)
+        self._process = os.getpid()
         self._group = self._runtime.tasks = await asyncio.TaskGroup().__aenter__()
         self._watch = self._runtime.create_task(self._signals.watch(executor))
         self._term.install()
@@ -145,6 +170,7 @@ class Executor:
             await self._stop()
         finally:
             group, self._group = self._group, None
+            self._followed = None
             try:
                 await group.__aexit__(None, None, None)
             finally:
@@ -188,16 +214,32 @@ class Executor:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    async def start(self, workflow: Workflow[I, O], value: I, *, run_id: str | None = None) -> Run[O]:
-        """Start a run, or take up the one with that id.
+    async def start(
+        self,
+        workflow: Node[I, O],
+        value: I,
+        /,
+        *,
+        run_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        deadline: Duration | None = None,
+    ) -> Run[O]:
+        """Start a run of a workflow (or of any node, as a workflow of one), or take up the one with that id.
 
         A known id means that run: it is driven on here if nobody else drives it, followed otherwise, and if it
-        has ended its result is there and nothing runs. Returns once the run is committed. Raises
-        `WorkflowInvalidError`, `ValueNotStorableError` for an input that can't be stored, `InputMismatchError`
+        has ended its result is there and nothing runs, which is logged. `labels` are words by which runs are found.
+        Returns once the run is committed. Raises `WorkflowInvalidError`, `ValueNotStorableError` for an input that can't
+        be stored, `ProviderUnavailableError` before anything is committed where a key is missing, `InputMismatchError`
         for a known id with another input or workflow, `WorkflowChangedError`, `StoreError`.
         """
         self._require_running()
+        if deadline is not None:
+            raise NotBuiltError(
+                "`deadline=` of a run is not built yet. Today: give agents a `deadline=` each."
+            )
+        workflow = as_workflow(workflow)
         plan = self._runtime.know(workflow)
+        given = run_id
         run_id = self._new_id() if run_id is None else check_run_id(run_id)
         try:
             encoded = Value(workflow.node(plan.start).input_codec.encode(value))
@@ -205,13 +247,50 @@ class Executor:
             raise ValueNotStorableError(
                 f"The input of run {run_id} of workflow {plan.workflow} can't be stored: {error}", error.path
             ) from error
-        record = await self._create(workflow, plan, run_id, encoded)
+        record = None
+        if given is None or not await self._is_there(given):
+            await self._prepare(workflow)
+            record = await self._create(workflow, plan, run_id, encoded, labels or NO_LABELS)
         if record is None:
             record = await self._find(run_id)
             require_same_input(record, plan, encoded)
             require_same_workflow(record, workflow, await self._runtime.plan(record.signature))
+            self._say_ended(record, workflow)
             await self._take_up(record)
-        return Run(self._runtime, record, workflow)
+        return Run(self._opened(), record, workflow)
+
+    async def _is_there(self, run_id: str) -> bool:
+        try:
+            await self._find(run_id)
+        except RunNotFoundError:
+            return False
+        return True
+
+    async def _prepare(self, workflow: Workflow[Any, Any]) -> None:
+        """Find out before anything is committed whether its adapters can be used. Raises what they raise."""
+        if workflow.signature in self._prepared:
+            return
+        for name in workflow.plan.node:
+            node = workflow.node(name)
+            if isinstance(node, OperationNode):
+                await node.operation.prepare()
+        self._prepared.add(workflow.signature)
+
+    def _say_ended(self, record: RunRecord, workflow: Workflow[Any, Any]) -> None:
+        """Whoever starts a run that has ended may have expected another one."""
+        if record.finished_at is None:
+            return
+        ago = timedelta(seconds=int(max(0.0, self._clock() - record.finished_at)))
+        changed = record.code is not None and record.code != code_hash(workflow)
+        log.warning(
+            "run %s has ended before (%s, %s ago): this is its result, and nothing runs.%s To run anew, give another "
+            "run_id, or delete it first: perdure delete %s",
+            record.id,
+            record.status,
+            ago,
+            " The code of its functions has changed since." if changed else "",
+            record.id,
+        )
 
     @shielded
     async def _take_up(self, record: RunRecord) -> None:
@@ -220,7 +299,12 @@ class Executor:
             await self._claims.take(record)
 
     async def _create(
-        self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
+        self,
+        workflow: Workflow[Any, Any],
+        plan: Plan,
+        run_id: str,
+        value: Value,
+        labels: Mapping[str, str],
     ) -> RunRecord | None:
         """Insert the run with its first transition; None when there is one with that id."""
         now = self._runtime.shared.clock()
@@ -234,6 +318,8 @@ class Executor:
             signature=workflow.signature,
             nonce=nonce,
             input=value,
+            labels=labels,
+            code=code_hash(workflow),
         )
         with self._claims.starting(run_id):
             try:
@@ -242,7 +328,7 @@ class Executor:
                 return None
             except asyncio.CancelledError:  # the insert is queued and goes on without its caller
                 if not self._runtime.shared.stopping:
-                    self._runtime.create_task(self._create_after_all(workflow, plan, run_id, value))
+                    self._runtime.create_task(self._create_after_all(workflow, plan, run_id, value, labels))
                 raise
             driver.created(record, value)
             self._runtime.keep(owned)
@@ -251,31 +337,43 @@ class Executor:
         return record
 
     async def _create_after_all(
-        self, workflow: Workflow[Any, Any], plan: Plan, run_id: str, value: Value
+        self,
+        workflow: Workflow[Any, Any],
+        plan: Plan,
+        run_id: str,
+        value: Value,
+        labels: Mapping[str, str],
     ) -> None:
         """Drive the run whose start lost its caller. Inserting it again waits in line behind the first insert."""
         try:
-            if await self._create(workflow, plan, run_id, value) is None:
+            if await self._create(workflow, plan, run_id, value, labels) is None:
                 await self._take_up(await self._find(run_id))
         except Exception as error:  # noqa: BLE001  # the boundary: nobody waits for this start any more
             log.error("run %s was started and is not driven: %s. Resume it.", run_id, error)
 
-    @shielded
-    async def resume(self, run_id: str) -> Run[Any]:
+    @overload
+    async def resume(self, run_id: str, /) -> Run[object]: ...
+    @overload
+    async def resume(self, run_id: str, workflow: Node[Never, O], /) -> Run[O]: ...
+    async def resume(self, run_id: str, workflow: Node[Never, Any] | None = None, /) -> Run[Any]:
         """Drive a run on from its last checkpoint. One that has ended is returned as it is.
 
         What an ended run has left at its providers is cancelled: late handles, and cancels not acknowledged yet.
         Raises `RunNotFoundError`, `RunOwnedError` when another living process drives it,
         `WorkflowUnknownError`, `WorkflowChangedError`.
         """
+        self._require_running()
+        if workflow is not None:
+            self._runtime.know(as_workflow(workflow))
         return await self._resume(await self._find(run_id))
 
+    @shielded
     async def _resume(self, record: RunRecord) -> Run[Any]:
         workflow = await workflow_of(self._runtime, record)
         if not record.status.finished:
             require_granted(await self._claims.take(record))
         await self._runtime.ended_runs.follow_unsettled(record.key)
-        return Run(self._runtime, record, workflow)
+        return Run(self._opened(), record, workflow)
 
     @shielded
     async def resume_all(self) -> Resumed:
@@ -292,11 +390,11 @@ class Executor:
         for record in await self._store.read(lambda view: view.unfinished()):
             if record.signature not in runtime.workflows:
                 left[record.id] = await why_not(runtime, record)
-        runs = [Run[Any](runtime, run, runtime.workflows[run.signature]) for run in ours]
+        runs = [Run[Any](self._opened(), run, runtime.workflows[run.signature]) for run in ours]
         return Resumed(runs=tuple(runs), left=left)
 
     @shielded
-    async def retry(self, run_id: str) -> Run[Any]:
+    async def retry(self, run_id: str, /) -> Run[Any]:
         """Drive a failed run on from where it failed; what succeeded is kept. One under way is resumed.
 
         Raises as `resume`, and `RunNotRetryableError` for a run that succeeded or was cancelled.
@@ -310,29 +408,37 @@ class Executor:
                 f"Run {run_id} {record.status}: only a failed run can be retried.", run_id=run_id
             )
         require_granted(await self._claims.take(record, failed=True))
-        return Run(self._runtime, record, workflow)
+        return Run(self._opened(), record, workflow)
 
-    @shielded
-    async def cancel(self, run_id: str) -> None:
-        """Cancel a run, at the providers too. Returns when that is committed, or left to the run's owner.
+    async def poll_once(self) -> int:
+        """Do what can be done now, and return how many runs still go on: for cron.
+
+        With `take_over`, runs that nobody drives are resumed first. Everything that is due is asked after once, and what
+        follows from that is done, until all that is left waits for its time or for a person.
+        """
+        self._require_running()
+        if self._take_over:
+            await self.resume_all()
+        await self.settled()
+        return len(self._runtime.owned)
+
+    async def cancel(self, run_id: str, /, *, node: Source[object] | None = None) -> None:
+        """Cancel a run, at its providers too. Returns when that is committed, or left to the run's owner.
 
         A run that has ended is left as it is. Works without the run's workflow.
         """
+        self._require_running()
+        require_whole(node)
+        await self._cancel(run_id)
+
+    @shielded
+    async def _cancel(self, run_id: str) -> None:
         record = await self._find(run_id)
         if not record.status.finished:
             await self._leave(record, "cancel", None, pack({}))
 
     @shielded
-    async def delete(self, run_id: str) -> None:
-        """Delete a run that has ended, with all that is stored of it. Its id is free again. Works without its workflow.
-
-        Raises `RunNotFoundError`, and `RunNotDeletableError` while it is under way or something of it is still to be
-        cancelled at a provider.
-        """
-        await self._store.delete((await self._find(run_id)).key)
-
-    @shielded
-    async def answer(self, run_id: str, node: str, reply: str) -> None:
+    async def decide(self, run_id: str, node: str, reply: str, /) -> None:
         """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
         `node` is an activation as it is shown, e.g. `research[3]`. When another process drives the run the
@@ -378,9 +484,6 @@ class Executor:
             if await self._signals.act(record.key):
                 return
 
-    async def _find(self, run_id: str) -> RunRecord:
-        return await self._store.read(lambda view: view.run(run_id))
-
     def drives(self, run_id: str) -> bool:
         """Whether this executor drives the run now."""
         return any(owned.run_id == run_id for owned in self._runtime.owned.values())
@@ -419,6 +522,11 @@ class Executor:
         return await told
 
     def _require_running(self) -> None:
+        if self._group is not None and self._process != os.getpid():
+            raise ExecutorStoppedError(
+                "This executor was entered in another process, and this one was forked from it: its database connections "
+                "and tasks are the other's. Make an executor of your own after the fork."
+            )
         if self._group is None or self._runtime.shared.stopping:
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."

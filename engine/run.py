@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Container
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..checkpoints.codec import unpack
+from ..checkpoints.codec import pack, unpack
 from ..checkpoints.errors import StaleFenceError, ValueUnreadableError
-from ..checkpoints.records import ActivationKey, RunRecord, RunStatus
+from ..checkpoints.records import ActivationKey, RunRecord, State, Value
+from ..checkpoints.records import RunStatus as Status
+from ..checkpoints.store import Store
+from ..checkpoints.view import View
+from ..nodes.durations import Duration, seconds
+from ..nodes.errors import NotBuiltError, OutputUnavailableError
+from ..nodes.node import Source
+from .core.addresses import Address
+from .core.plan import Plan
 from .errors import RunCancelledError, RunFailedError
 from .event import Event
 from .failures import Failure, sentence
 from .graph import Workflow
-from .runtime._runtime import Runtime
-from .runtime._waiters import RunOutcome
+from .graph.plan_form import decode_plan
+from .runtime._waiters import RunOutcome, Waiters
+from .updates import Update
+from .words import RunStatus
 
+T = TypeVar("T")
 Out = TypeVar("Out", covariant=True)
 
 FOLLOW = 0.2
@@ -24,13 +36,25 @@ PAGE = 500
 """Journal entries that are read in one call."""
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Where a run is looked at, and who here drives runs."""
+
+    store: Store
+    waiters: Waiters
+    driven: Container[int]
+    """The keys of the runs that are driven here."""
+
+
 class Run(Generic[Out]):
     """A run of a workflow. Holding it keeps nothing alive; dropping it stops nothing."""
 
-    def __init__(self, runtime: Runtime, record: RunRecord, workflow: Workflow[Any, Any]) -> None:
-        self._runtime = runtime
+    def __init__(self, followed: Followed, record: RunRecord, workflow: Workflow[Any, Any] | None) -> None:
+        """Without its workflow the values of a run are given as plain data."""
+        self._followed = followed
         self._key = record.key
         self._id = record.id
+        self._signature = record.signature
         self._workflow = workflow
 
     @property
@@ -41,52 +65,109 @@ class Run(Generic[Out]):
     @property
     def driven_here(self) -> bool:
         """Whether this executor drives the run now."""
-        return self._key in self._runtime.owned
+        return self._key in self._followed.driven
 
     async def status(self) -> RunStatus:
         """The run's status as it is committed."""
-        return (await self._record()).status
+        return (await self._record()).status.value
 
-    async def result(self) -> Out:
+    async def result(self, *, timeout: Duration | None = None) -> Out:  # noqa: ASYNC109  # as documented
         """Wait for the end and return the output of the workflow's end node.
 
         Raises `RunFailedError` (with the node's exception as its cause, where it was raised in this process),
         `RunCancelledError`, or what stopped this process from driving the run: a `StoreError`,
         `StaleFenceError`, `ProviderUnavailableError`, `ExecutorStoppedError`. After the latter four the run
-        can be resumed.
+        can be resumed. `TimeoutError` when it has not ended after `timeout`; the run goes on.
         """
-        if self._key in self._runtime.owned:
-            return await self._ended(await self._runtime.shared.waiters.outcome(self._key))
+        if timeout is None:
+            return await self._result()
+        limit = asyncio.timeout(seconds(timeout, "timeout"))
+        try:
+            async with limit:
+                return await self._result()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TimeoutError(f"Run {self._id} has not ended yet; it goes on. Ask again later.") from error
+
+    async def _result(self) -> Out:
+        waiters = self._followed.waiters
+        if self.driven_here:
+            return await self._ended(await waiters.outcome(self._key))
         while True:
             record = await self._record()
             if record.status.finished:
                 failure: Failure | None = None if record.error is None else unpack(record.error)
                 return await self._ended(RunOutcome(status=record.status, failure=failure))
-            if self._key in self._runtime.owned:
-                return await self._ended(await self._runtime.shared.waiters.outcome(self._key))
-            error = self._runtime.shared.waiters.error(self._key)
+            if self.driven_here:
+                return await self._ended(await waiters.outcome(self._key))
+            error = waiters.error(self._key)
             if error is not None:
                 raise error
             await asyncio.sleep(FOLLOW)
 
+    async def output(self, node: Source[T], /, *, path: tuple[int, ...] = ()) -> T:
+        """The output of one activation of a node, as soon as it is committed; `path` says which, in maps.
+
+        Raises `OutputUnavailableError` when there is none (yet).
+        """
+        outputs = await self.outputs(node)
+        if path not in outputs:
+            which = str(Address(node.name, path))
+            raise OutputUnavailableError(
+                f"Run {self._id}: {which} has no output"
+                + (f"; of {node.name} there are {len(outputs)}." if path else " yet.")
+            )
+        return outputs[path]
+
+    async def outputs(self, node: Source[T], /) -> dict[tuple[int, ...], T]:
+        """The outputs of a node that are committed, by item path (`()` outside of maps), in order."""
+        found = await self._followed.store.read(lambda view: _outputs(view, self._key, node.name))
+        return {path: self._decoded(node, value) for path, value in found}
+
+    async def cancel(self) -> None:
+        """Have it cancelled, at its providers too, by whoever drives it now or next. Left alone if it has ended."""
+        record = await self._record()
+        if not record.status.finished:
+            await self._followed.store.signal(self._key, "cancel", None, (), pack({}))
+
+    def updates(self, *, after: str | None = None) -> AsyncGenerator[Update, None]:
+        """Text as it is written, and states as they change. Not built yet."""
+        raise NotBuiltError(
+            "`run.updates` is not built yet. Today: `async for event in run.events()` tells what happens, without the "
+            "text as it is written."
+        )
+
+    def _decoded(self, node: Source[T], value: Value) -> T:
+        try:
+            return node.output_codec.decode(value.data)
+        except ValueUnreadableError as error:
+            raise self._unreadable(node.name, error) from error
+
+    def _unreadable(self, node: str, error: ValueUnreadableError) -> ValueUnreadableError:
+        return ValueUnreadableError(
+            f"Run {self._id}: the output of {node}: {error}. `perdure show {self._id}` shows it where its bytes are sound.",
+            error.path,
+        )
+
     async def _ended(self, outcome: RunOutcome) -> Out:
         match outcome.status:
-            case RunStatus.SUCCEEDED:
+            case Status.SUCCEEDED:
                 value = outcome.value
-                end = self._workflow.plan.end
+                end = (await self._plan()).end
                 if value is None:
                     key = ActivationKey(scope=0, node=end, item=0)
-                    value = await self._runtime.shared.store.read(lambda view: view.value(self._key, key))
+                    value = await self._followed.store.read(lambda view: view.value(self._key, key))
                 assert value is not None, f"run {self._id} succeeded without a result"
                 try:
-                    return self._workflow.node(end).output_codec.decode(value.data)
+                    return (
+                        unpack(value.data)
+                        if self._workflow is None
+                        else self._workflow.node(end).output_codec.decode(value.data)
+                    )
                 except ValueUnreadableError as error:
-                    raise ValueUnreadableError(
-                        f"Run {self._id}: the output of {end}: {error}. "
-                        f"`perdure show {self._id}` shows it where its bytes are sound.",
-                        error.path,
-                    ) from error
-            case RunStatus.CANCELLED:
+                    raise self._unreadable(end, error) from error
+            case Status.CANCELLED:
                 raise RunCancelledError(f"Run {self._id} was cancelled.", run_id=self._id)
             case _:
                 failure = outcome.failure or Failure(type="Error", message="no reason was recorded")
@@ -100,7 +181,7 @@ class Run(Generic[Out]):
                     error=failure.get("message", ""),
                 ) from outcome.cause
 
-    async def events(self, *, after: int = 0) -> AsyncIterator[Event]:
+    async def events(self, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The journal from a position on, then live until the run has ended.
 
         Ends quietly when the run ends; `result` says how. A run that another process drives, or takes over, is
@@ -108,7 +189,7 @@ class Run(Generic[Out]):
         of the database, so a reader that remembers the last one goes on right after it, in this process or
         another.
         """
-        store = self._runtime.shared.store
+        store = self._followed.store
         while True:
             ended = (await self._record()).status.finished
             seen = after
@@ -121,13 +202,29 @@ class Run(Generic[Out]):
             if not records:
                 if ended:
                     return
-                error = self._runtime.shared.waiters.error(self._key)
+                error = self._followed.waiters.error(self._key)
                 if error is not None and not isinstance(error, StaleFenceError):
                     raise error
-                await self._runtime.shared.waiters.change(self._key, at_most=FOLLOW)
+                await self._followed.waiters.change(self._key, at_most=FOLLOW)
 
     async def _record(self) -> RunRecord:
-        return await self._runtime.shared.store.read(lambda view: view.run(self._id))
+        return await self._followed.store.read(lambda view: view.run(self._id))
+
+    async def _plan(self) -> Plan:
+        if self._workflow is not None:
+            return self._workflow.plan
+        record = await self._followed.store.read(lambda view: view.plan(self._signature))
+        return decode_plan(record.plan)
 
     def __repr__(self) -> str:
         return f"<run {self._id}>"
+
+
+def _outputs(view: View, run: int, node: str) -> list[tuple[tuple[int, ...], Value]]:
+    """The stored outputs of a node, with their paths, in order."""
+    found = [
+        (row.path, view.value(run, row.key))
+        for row in view.activations(run)
+        if row.key.node == node and row.state is State.SUCCEEDED
+    ]
+    return sorted(((path, value) for path, value in found if value is not None), key=lambda entry: entry[0])

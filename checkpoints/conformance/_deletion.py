@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from ..errors import RunNotDeletableError, RunNotFoundError, StaleFenceError
-from ..records import ActivationKey, OperationKey, Outcome, Request, RunRecord, RunStatus, State, Value
+from ..records import (
+    ActivationKey,
+    OperationKey,
+    Outcome,
+    Request,
+    RunRecord,
+    RunStatus,
+    State,
+    Value,
+    ValueRef,
+)
 from ..store import Store
 from ..view import DatabaseInfo
 from .examples import (
@@ -74,7 +84,7 @@ async def keeps_the_blobs_that_other_runs_need(factory: StoreFactory) -> None:
             operations=[make_operation(_ASK, state=State.WAITING, outcome=_SHARED)],
         )
         await store.delete(gone.key)
-        users = (
+        users: tuple[tuple[RunRecord, ValueRef], ...] = (
             (as_input, "input"),
             (as_result, ActivationKey(0, "ask", 0)),
             (as_request, Request(_ASK)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from ..errors import AmbiguousRunError, RunExistsError, RunNotFoundError, StoreError
-from ..records import NewRun, RunStatus, State
+from ..records import NO_LABELS, NewRun, RunStatus, State
 from .examples import (
     LARGE,
     PLAN,
@@ -189,7 +189,7 @@ async def keeps_labels_and_finds_runs_by_them(factory: StoreFactory) -> None:
     async with factory() as store:
         await store.register()
         plain = await make_run(store, "plain", at=100.0)
-        same((dict(plain.labels), plain.code), ({}, None), "there are none unless they are given")
+        same((plain.labels, plain.code), (NO_LABELS, None), "there are none unless they are given")
         made = await make_run(
             store, "acme-1", at=101.0, labels={"tenant": "acme", "kind": "report"}, code="0123"
         )

@@ -10,15 +10,17 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._single import as_workflow
     from .workflow import Workflow
 else:
+    _MODULES = {"Workflow": "workflow", "as_workflow": "_single"}
 
     def __getattr__(name):
-        if name != "Workflow":
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from .workflow import Workflow
+        from importlib import import_module
 
-        return Workflow
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
 
 
-__all__ = ["Workflow"]
+__all__ = ["Workflow", "as_workflow"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -140,6 +140,8 @@ class Shared:
     """A task of the executor, which a stop cancels."""
     see_off: Callable[[int], Awaitable[None]]
     """Cancel what was left of a run, where it has ended, for some seconds, also while the executor stops."""
+    resources: Mapping[type, object]
+    """What nodes get with `ctx.resource`, by type."""
     waiters: Waiters = field(default_factory=Waiters)
     budget: Budget = field(default_factory=Budget)
     threads: Threads = field(default_factory=Threads)

@@ -6,7 +6,6 @@ import sys
 import time
 from typing import Any
 
-from ...engine.core.addresses import Address
 from ...engine.run import Run
 from ..render.events import detail_of, fitted
 from ..render.output import write_message
@@ -25,6 +24,6 @@ async def follow(settings: Settings, run: Run[Any], *, after: int, named: bool) 
     width, colour = settings.width(sys.stderr), settings.colour(sys.stderr)
     name = f"{clean(run.id)}  " if named else ""
     async for event in run.events(after=after):
-        where = "" if event.node is None else str(Address(event.node, event.path))
-        head = f"{clock(event.at, time.time())}  {name}"
+        where = event.activation or ""
+        head = f"{clock(event.at.timestamp(), time.time())}  {name}"
         write_message(fitted(head, event.type, where, detail_of(event.data), width, colour))

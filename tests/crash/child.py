@@ -177,7 +177,7 @@ async def work(job: Job) -> None:
                     case "cancel":
                         await executor.cancel(job.run)
                     case "answer":
-                        await executor.answer(job.run, *job.answer)
+                        await executor.decide(job.run, *job.answer)
                 report(job, what="taken", after=time.time() - began)
                 if job.then is not None:
                     while not store.seen[job.after]:  # noqa: ASYNC110  # the store counts, there is no event
@@ -185,7 +185,7 @@ async def work(job: Job) -> None:
                     if job.then == "cancel":
                         await executor.cancel(job.run)
                     else:
-                        await executor.answer(job.run, *job.answer)
+                        await executor.decide(job.run, *job.answer)
                 if run is None and job.wait:
                     run = await executor.start(workflow, job.topic, run_id=job.run)
                 if run is not None and job.look_late:

@@ -232,7 +232,7 @@ def test_attempts_and_backoffs_are_committed(stores: Stores) -> None:
                     assert unpack(row.error)["message"] == f"attempt {row.attempt}"
                     assert event.data["error"] == unpack(row.error)
                     assert event.data["error"]["type"] == "ValueError"
-                    delays.append(event.data["wake_at"] - event.at)
+                    delays.append(event.data["wake_at"] - event.at.timestamp())
                     assert await run.status() is RunStatus.WAITING
             assert await run.result() == "x13"
             assert 0.2 < delays[0] < 0.55

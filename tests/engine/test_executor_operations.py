@@ -154,7 +154,7 @@ def test_a_backoff_is_committed_with_its_reason_and_its_end(stores: Stores, work
                     assert row.attempt == 1
                     wake_at = row.activation.wake_at
                     assert wake_at is not None
-                    assert 0.2 < wake_at - event.at < 0.6
+                    assert 0.2 < wake_at - event.at.timestamp() < 0.6
                     assert event.data["wake_at"] == wake_at
                     assert row.error is not None
                     assert unpack(row.error)["code"] == "breakdown"
@@ -240,7 +240,7 @@ def test_a_refusal_that_may_pass_waits_as_long_as_the_provider_wants(stores: Sto
             run = await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
             async for event in run.events():
                 if event.type == "submission_refused":
-                    assert event.data["wake_at"] - event.at == pytest.approx(0.3, abs=0.001)
+                    assert event.data["wake_at"] - event.at.timestamp() == pytest.approx(0.3, abs=0.001)
             assert await run.result() == "done: x1"
             assert works.one.key.endswith("-1")  # nothing was accepted, so it is the same attempt
             assert words(await journal(run), "print") == [
@@ -401,7 +401,7 @@ def test_resubmissions_end_and_a_person_decides(
             assert (row.state, row.operation.unknown) == (S.SUBMIT_UNKNOWN, 3)
             await asyncio.sleep(0.1)  # longer than another backoff
             assert len(works.batches) == 3
-            await executor.answer("r", "print", "batch-2")
+            await executor.decide("r", "print", "batch-2")
             assert await run.result() == "done: x1"
 
     perform(test())
@@ -465,7 +465,7 @@ def test_under_hold_a_person_decides(reply: str, name: str, stores: Stores, work
             row = (await rows(executor, "r"))["print[1]"]
             assert (row.operation.wake_at, row.operation.detail) == (None, "held")
             assert runtime(executor).drivers == {}
-            await executor.answer("r", name, reply)
+            await executor.decide("r", name, reply)
             if reply == "fail":
                 with raises(
                     RunFailedError, r"print[1]", "SubmissionUnknownError", "a person decided to fail the node"
@@ -475,7 +475,7 @@ def test_under_hold_a_person_decides(reply: str, name: str, stores: Stores, work
                 assert await run.result() == "done: x0; done: x1; done: x2"
             assert len(works.batches) == {"resubmit": 4, "fail": 2, "batch-2": 3}[reply]
             with raises(AnswerError, "r", "waits for no answer", "nothing"):
-                await executor.answer("r", "print[1]", "fail")
+                await executor.decide("r", "print[1]", "fail")
 
     perform(test())
 
@@ -486,7 +486,7 @@ def test_what_waits_for_no_answer_is_told_with_what_does(stores: Stores, works: 
             await asking(executor, works)
             for name in ("print[0]", "texts", "nobody", "print[1", "", "print[7]"):
                 with raises(AnswerError, "r", "waits for no answer", "print[1]"):
-                    await executor.answer("r", name, "fail")
+                    await executor.decide("r", name, "fail")
 
     perform(test())
 
@@ -510,10 +510,10 @@ def test_an_answer_for_a_run_that_nobody_drives_takes_it_up(stores: Stores, work
             (workflow,) = runtime(executor).workflows.values()
         async with Executor(stores()) as executor:
             with raises(Exception, "which this executor does not have"):
-                await executor.answer("r", "print", "resubmit")
+                await executor.decide("r", "print", "resubmit")
             assert not executor.drives("r")
         async with Executor(stores(), workflows=[workflow]) as executor:
-            await executor.answer("r", "print", "resubmit")
+            await executor.decide("r", "print", "resubmit")
             assert await (await executor.resume("r")).result() == "done: x0; done: x1; done: x2"
         assert len(works.batches) == 4
 

@@ -99,7 +99,7 @@ def test_an_old_time_to_poll_does_not_decide_for_a_person(stores: Stores, works:
             await asyncio.sleep(1.0)  # the planned time is over
             assert (await rows(executor, "r"))["asked"].state is S.SUBMIT_UNKNOWN
             assert len(works.asked) == 1
-            await executor.answer("r", "asked", "resubmit")
+            await executor.decide("r", "asked", "resubmit")
             assert await run.result() == "done: x1"
 
     perform(main())
@@ -238,7 +238,7 @@ def test_a_handle_that_was_given_to_a_failed_run_is_adopted_by_its_retry(
             works.gate.set()
             with pytest.raises(RunFailedError):
                 await run.result()
-            await executor.answer("r", "asked", "batch-1")
+            await executor.decide("r", "asked", "batch-1")
             sibling.broken = False
             await executor.retry("r")
             assert await run.result() == "done: x1"
