@@ -194,7 +194,7 @@ async def keeps_labels_and_finds_runs_by_them(factory: StoreFactory) -> None:
             store, "acme-1", at=101.0, labels={"tenant": "acme", "kind": "report"}, code="0123"
         )
         same(
-            (dict(made.labels), made.code),
+            (made.labels, made.code),
             ({"tenant": "acme", "kind": "report"}, "0123"),
             "given, they are kept",
         )
