@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from ..checkpoints.codec import unpack
 from ..checkpoints.errors import StaleFenceError, ValueUnreadableError
-from ..checkpoints.records import ActivationKey, RunRecord, RunStatus
+from ..checkpoints.records import ActivationKey, RunRecord, RunStatus, Value
+from ..checkpoints.view import View
 from .errors import RunCancelledError, RunFailedError
 from .event import Event
 from .failures import Failure, sentence
@@ -48,7 +49,7 @@ class Run(Generic[Out]):
         return (await self._record()).status
 
     async def result(self) -> Out:
-        """Wait for the end and return the output of the workflow's end node.
+        """Wait for the end and return the output of the workflow's end node; of several, the first declared of those that ran.
 
         Raises `RunFailedError` (with the node's exception as its cause, where it was raised in this process),
         `RunCancelledError`, or what stopped this process from driving the run: a `StoreError`,
@@ -73,11 +74,9 @@ class Run(Generic[Out]):
         match outcome.status:
             case RunStatus.SUCCEEDED:
                 value = outcome.value
-                end = self._workflow.plan.end
-                if value is None:
-                    key = ActivationKey(scope=0, node=end, item=0)
-                    value = await self._runtime.shared.store.read(lambda view: view.value(self._key, key))
-                assert value is not None, f"run {self._id} succeeded without a result"
+                end = outcome.end
+                if value is None or end is None:
+                    end, value = await self._runtime.shared.store.read(self._read_result)
                 try:
                     return self._workflow.node(end).output_codec.decode(value.data)
                 except ValueUnreadableError as error:
@@ -99,6 +98,14 @@ class Run(Generic[Out]):
                     error_type=failure.get("type", ""),
                     error=failure.get("message", ""),
                 ) from outcome.cause
+
+    def _read_result(self, view: View) -> tuple[str, Value]:
+        """The end that gives the result, and its output."""
+        for end in self._workflow.plan.ends:
+            value = view.value(self._key, ActivationKey(scope=0, node=end, item=0))
+            if value is not None:
+                return end, value
+        raise AssertionError(f"run {self._id} succeeded without a result")
 
     async def events(self, *, after: int = 0) -> AsyncIterator[Event]:
         """The journal from a position on, then live until the run has ended.

@@ -50,7 +50,12 @@ def briefing() -> Workflow[str, str]:
 
 def test_the_plan_says_all_about_nodes_edges_and_scopes() -> None:
     made = briefing().plan
-    assert (made.workflow, made.start, made.end, made.on_failure) == ("briefing", "plan", "publish", "cancel")
+    assert (made.workflow, made.start, made.ends, made.on_failure) == (
+        "briefing",
+        "plan",
+        ("publish",),
+        "finish",
+    )
     assert [(one.name, one.kind, one.scope, one.input, one.output) for one in made.nodes] == [
         ("plan", "function", 0, "str", "list[str]"),
         ("research", "function", 1, "str", "str"),
@@ -215,7 +220,7 @@ def test_a_refused_workflow_can_be_fixed() -> None:
     with pytest.raises(WorkflowInvalidError):
         workflow.check()
     workflow.edge(review, publish)
-    assert workflow.plan.end == "publish"
+    assert workflow.plan.ends == ("publish",)
 
 
 def test_a_named_copy_is_wired_on_by_itself() -> None:
