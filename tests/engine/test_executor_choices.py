@@ -176,8 +176,8 @@ def test_a_value_without_a_case_fails_the_run_and_says_what_there_is(stores: Sto
                 RunFailedError,
                 "no case for 'x'",
                 "'a', 'b', 'c'",
-                "discard(first)",
                 "otherwise=True",
+                "discard(first)",
                 "run r",
             ):
                 await run.result()
