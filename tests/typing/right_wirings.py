@@ -123,7 +123,9 @@ reveal_type(choice)  # Workflow[str, str | None]
 choice.switch(publish, lambda text: text[:1], {"a": research, "b": length})
 choice.map(review, research, each=lambda review: review.text.split(), concurrency=2)
 choice.map(publish, feed, each=lambda text: [Dog()])
-choice.loop(length, research, when=lambda number: number < 3, feed=lambda number: str(number), max_iterations=3)
+choice.loop(
+    length, research, when=lambda number: number < 3, feed=lambda number: str(number), max_iterations=3
+)
 choice.first((maybe, research), anything)
 reveal_type(choice.as_child_run())  # Node[str, str | None]
 reveal_type(as_workflow(length))  # Workflow[str, int]
