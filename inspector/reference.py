@@ -57,7 +57,7 @@ With `resume --all` the gravest of the codes 1, 4, 5, 6 of all runs counts.
   `updated_at`, `sent_at`, `accepted_at`, `wake_at`, `unknown`, `refused`, `token`, `error`, `submissions`.
 - A submission, each sending of an operation: `submission`, `fate` (`sent`, `accepted`, `refused`, `unknown`, `stray`,
   `stray_cancelled`), `handle`, `source` (from where the handle is known), `sent_at`, `updated_at`, `error`, `usage`.
-- A claim (who drove the run): `executor`, `pid`, `host`, `claimed_at`, `ended_at`, `ends` (`finished`, `released`,
+- A claim (who drove the run): `executor`, `pid`, `host`, `claimed_at`, `ended_at`, `end` (`finished`, `released`,
   `lost`; null while it lasts, or when its process was killed).
 - A signal (what waits for whoever drives the run): `id`, `at`, `kind`, `activation`, `data`.
 - A token (`tokens`): `run`, `workflow`, `node`, `path`, `activation`, `state`, `provider`, `handle`, `cursor`,
