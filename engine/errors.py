@@ -41,7 +41,11 @@ class NoEdgeTakenError(PerdureError):
 
 
 class ConditionError(PerdureError):
-    """A `when` raised. The node's result is kept; a retry evaluates its edges alone."""
+    """A `when`, or the key of a `switch`, raised. The node's result is kept; a retry evaluates its edges alone."""
+
+
+class ItemsError(PerdureError):
+    """The `each` of a map raised, or gave no list. The mapped node's result is kept; a retry evaluates `each` again."""
 
 
 class NodeTimeoutError(PerdureError, TimeoutError):

@@ -72,7 +72,7 @@ class Run(Generic[Out]):
         return (await self._record()).status.value
 
     async def result(self, *, timeout: Duration | None = None) -> Out:  # noqa: ASYNC109  # as documented
-        """Wait for the end and return the output of the workflow's end node.
+        """Wait for the end and return the output of the workflow's end node; of several, the first declared of those that ran.
 
         Raises `RunFailedError` (with the node's exception as its cause, where it was raised in this process),
         `RunCancelledError`, or what stopped this process from driving the run: a `StoreError`,
@@ -153,12 +153,10 @@ class Run(Generic[Out]):
     async def _ended(self, outcome: RunOutcome) -> Out:
         match outcome.status:
             case Status.SUCCEEDED:
-                value = outcome.value
-                end = (await self._plan()).end
-                if value is None:
-                    key = ActivationKey(scope=0, node=end, item=0)
-                    value = await self._followed.store.read(lambda view: view.value(self._key, key))
-                assert value is not None, f"run {self._id} succeeded without a result"
+                value, end = outcome.value, outcome.end
+                if value is None or end is None:
+                    ends = (await self._plan()).ends
+                    end, value = await self._followed.store.read(lambda view: self._read_result(view, ends))
                 try:
                     return (
                         unpack(value.data)
@@ -180,6 +178,14 @@ class Run(Generic[Out]):
                     error_type=failure.get("type", ""),
                     error=failure.get("message", ""),
                 ) from outcome.cause
+
+    def _read_result(self, view: View, ends: tuple[str, ...]) -> tuple[str, Value]:
+        """The end that gives the result, and its output."""
+        for end in ends:
+            value = view.value(self._key, ActivationKey(scope=0, node=end, item=0))
+            if value is not None:
+                return end, value
+        raise AssertionError(f"run {self._id} succeeded without a result")
 
     async def events(self, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The journal from a position on, then live until the run has ended.

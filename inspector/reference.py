@@ -65,8 +65,8 @@ With `resume --all` the gravest of the codes 1, 4, 5, 6 of all runs counts.
   `driven_by`, `attempt`, `detail`. Inside an activation, an operation or an event: `provider`, `handle`, `cursor`,
   `created_at`.
 - An event: `run`, `position`, `at`, `type`, `node`, `path`, `activation`, `data`.
-- A graph: `id`, `workflow`, `status`, `start`, `end`, `nodes` (`name`, `kind`, `scope`, `input`, `output`,
-  `states`), `edges` (`source`, `target`, `kind`, `conditional`, `otherwise`, `position`, `concurrency`, `taken`,
+- A graph: `id`, `workflow`, `status`, `start`, `ends`, `nodes` (`name`, `kind`, `scope`, `input`, `output`,
+  `states`), `edges` (`source`, `target`, `kind`, `conditional`, `otherwise`, `case`, `position`, `concurrency`, `taken`,
   `decided`), `scopes` (`index`, `parent`, `source`, `items`).
 - `answer`: `run`, `activation`, `fate`, `driven_by`. `db info`: `path`, `schema`, `bytes`, `wal_bytes`,
   `free_bytes`, `journal_mode`, `sqlite`, `rows`. `db check`: `path`, `sound`, `damage`.

@@ -220,7 +220,7 @@ class Step:
             self.activate(scope, target)
             return
         self.agenda.append((scope, target, self.create(scope, target, Move.SKIP)))
-        if target.node == self.state.plan.end and self.state.outcome is None:
+        if target.node in self.state.plan.ends and self.state.outcome is None and self.state.ends_skipped:
             self.state.outcome = RunStatus.FAILED
             self.stop()
 
@@ -414,7 +414,5 @@ class Step:
         if state.live:
             return
         if state.outcome is None:
-            end = state.scopes[0].activations.get((state.plan.end, 0))
-            succeeded = end is not None and end.state is S.SUCCEEDED
-            state.outcome = RunStatus.SUCCEEDED if succeeded else RunStatus.FAILED
+            state.outcome = RunStatus.FAILED if state.end is None else RunStatus.SUCCEEDED
         self.commands.append(Finish(state.outcome))

@@ -189,13 +189,13 @@ class Book:
             self.error = self.cause = None
         elif self.error is None:
             plan = self.state.plan
-            end = self.state.find(Address(plan.end))
-            if end is not None and end.state is State.SKIPPED:
-                self.error = {
-                    "type": "EndSkipped",
-                    "message": f"node {plan.end}, the end of workflow {plan.workflow}, was skipped: "
-                    + deciding_edges(self.state),
-                }
+            if self.state.ends_skipped:
+                what = (
+                    f"node {plan.ends[0]}, the end of workflow {plan.workflow}, was skipped"
+                    if len(plan.ends) == 1
+                    else f"the ends of workflow {plan.workflow}, {', '.join(plan.ends)}, were all skipped"
+                )
+                self.error = {"type": "EndSkipped", "message": f"{what}: {deciding_edges(self.state)}"}
             else:
                 failed = next(self.state.addresses([State.FAILED]), None)
                 where = {} if failed is None else {"node": str(failed)}

@@ -46,8 +46,11 @@ class PlanEdge:
     kind: EdgeKind
     source: str
     target: str
-    conditional: bool = False  # has a `when`
+    conditional: bool = False  # has a `when`, or is a case of a switch
     otherwise: bool = False
+    case: str | None = (
+        None  # of a switch: the values that take it, for people; cases of one source exclude each other
+    )
     position: int = 0  # of a join's source in its tuple
     scope: int | None = None  # of a map: the scope that it opens; of a collect: the scope that it closes
 
@@ -68,11 +71,11 @@ class Plan:
 
     workflow: str
     start: str
-    end: str
+    ends: tuple[str, ...]  # alternatives; of those reached the first gives the result
     nodes: tuple[PlanNode, ...]  # in topological order
     edges: tuple[PlanEdge, ...]
     scopes: tuple[PlanScope, ...]
-    on_failure: OnFailure = "cancel"
+    on_failure: OnFailure = "finish"
 
     @cached_property
     def node(self) -> Mapping[str, PlanNode]:
@@ -107,6 +110,14 @@ class Plan:
                 edges[edge.scope].append(edge)
         return {index: tuple(found) for index, found in edges.items()}
 
+    def mapped(self, scope: int) -> str:
+        """The name of the node whose output a scope's items are of, as its user says it: not that of an `each`."""
+        entry = self.scopes[scope].edge
+        if entry is None:
+            return ""
+        source = self.edges[entry].source
+        return self.incoming[source][0].source if self.node[source].kind == "each" else source
+
     @cached_property
     def ancestors(self) -> Mapping[str, frozenset[str]]:
         """The nodes that lie upstream of each node."""
@@ -119,7 +130,10 @@ class Plan:
     def to_plain(self) -> dict[str, Any]:
         """The plan as dicts, lists, texts, numbers, booleans and None; `from_plain` reads it back."""
         plain: dict[str, Any] = {
-            name: getattr(self, name) for name in ("workflow", "start", "end", "on_failure")
+            "workflow": self.workflow,
+            "start": self.start,
+            "ends": list(self.ends),
+            "on_failure": self.on_failure,
         }
         plain["nodes"] = [asdict(node) for node in self.nodes]
         plain["edges"] = [{**asdict(edge), "kind": edge.kind.value} for edge in self.edges]
@@ -131,6 +145,7 @@ class Plan:
         """The plan that `to_plain` gave. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
         read: dict[str, Any] = dict(plain)
         edges: list[dict[str, Any]] = [{**edge, "kind": EdgeKind(edge["kind"])} for edge in read["edges"]]
+        read["ends"] = tuple(read["ends"])
         read["nodes"] = tuple(PlanNode(**node) for node in read["nodes"])
         read["edges"] = tuple(PlanEdge(**edge) for edge in edges)
         read["scopes"] = tuple(PlanScope(**scope) for scope in read["scopes"])
@@ -154,15 +169,19 @@ def differences(old: Plan, new: Plan) -> list[str]:
     lines += [f"edge {text} is new" for text in now - was]
     lines += [
         f"{what} was {getattr(old, what)}, is {getattr(new, what)}"
-        for what in ("workflow", "start", "end", "on_failure")
+        for what in ("workflow", "start", "on_failure")
         if getattr(old, what) != getattr(new, what)
     ]
+    if old.ends != new.ends:
+        lines.append(f"end was {' or '.join(old.ends)}, is {' or '.join(new.ends)}")
     return sorted(lines) or ["the order in which nodes or edges are declared"]
 
 
 def _edge_text(edge: PlanEdge) -> str:
     marks = [edge.kind.value]
-    if edge.conditional:
+    if edge.case is not None:
+        marks.append(f"case {edge.case}")
+    elif edge.conditional:
         marks.append("when")
     if edge.otherwise:
         marks.append("otherwise")

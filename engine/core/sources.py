@@ -156,18 +156,20 @@ def visible(state: RunState, address: Address, name: str) -> Whole | Absent | Hi
 
 
 def deciding_edges(state: RunState) -> str:
-    """Why the end was skipped: the conditional edges on its ways that were not taken."""
+    """Why the ends were skipped: the conditional edges on its ways that were not taken."""
     plan = state.plan
     lines: list[str] = []
     seen: set[str] = set()
-    rest = [plan.end]
+    rest = list(reversed(plan.ends))
     while rest:
         for edge in plan.incoming[rest.pop()]:
             source = state.find(Address(edge.source))
             if source is None or edge.source in seen:
                 continue
             if source.state is State.SUCCEEDED:
-                lines.append(f"the edge from {edge.source} to {edge.target} was not taken")
+                line = f"the edge from {edge.source} to {edge.target} was not taken"
+                if line not in lines:
+                    lines.append(line)
             else:
                 seen.add(edge.source)
                 rest.append(edge.source)

@@ -250,6 +250,21 @@ class RunState:
         scope = self.scope_of(address)
         return None if scope is None else scope.activations.get((node, path[-1]))
 
+    @property
+    def end(self) -> str | None:
+        """The end that gives the result: of those that have succeeded the first declared; None while there is none."""
+        for name in self.plan.ends:
+            activation = self.find(Address(name))
+            if activation is not None and activation.state is State.SUCCEEDED:
+                return name
+        return None
+
+    @property
+    def ends_skipped(self) -> bool:
+        """Whether all ends were skipped, so that the run can have no result."""
+        ends = [self.find(Address(name)) for name in self.plan.ends]
+        return all(end is not None and end.state is State.SKIPPED for end in ends)
+
     def operation(self, address: OperationAddress) -> Operation | None:
         """The operation at that address, if it is one of its activation's current attempt."""
         activation = self.find(address.address)

@@ -8,7 +8,6 @@ checks fail, the later ones are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ...checkpoints.type_names import type_name
 from ..core.plan import EdgeKind, Plan, PlanNode
@@ -16,7 +15,7 @@ from ..errors import WorkflowInvalidError
 from ._assignability import assignable
 from ._draft import Draft
 from ._scopes import Scopes, assign_scopes
-from ._skip_analysis import ALWAYS, SkipAnalysis, TooManyConditionsError
+from ._skip_analysis import SkipAnalysis, TooManyConditionsError
 from ._topology import Topology
 from ._types import NodeTypes, join_positions, read_types, type_problems
 from ._wiring import wiring_problems
@@ -43,7 +42,7 @@ def check(draft: Draft) -> Plan:
     return Plan(
         workflow=draft.name,
         start=draft.start,
-        end=draft.end,
+        ends=tuple(draft.ends),
         nodes=tuple(
             PlanNode(
                 name=name,
@@ -79,14 +78,6 @@ def _skip_problems(draft: Draft, topology: Topology, scopes: Scopes, types: Node
             yield from _meetings(draft, analysis, name)
         elif incoming and incoming[0].kind is EdgeKind.JOIN:
             yield from _missing_positions(draft, analysis, types, name)
-    end = analysis.runs[draft.end]
-    output = types.of[draft.end][1] if draft.end in types.of else Any
-    if end != ALWAYS and not assignable(type(None), output):
-        yield (
-            f"the end {draft.end} can be skipped, by the conditions after {_names(analysis.deciders(end))}, so the "
-            f"run's result may be None, but {draft.end} returns {type_name(output)}. Lead every path to it (with "
-            f"`otherwise`), or annotate `{type_name(output)} | None`."
-        )
 
 
 def _meetings(draft: Draft, analysis: SkipAnalysis, name: str) -> Iterator[str]:

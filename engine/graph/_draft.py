@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from ...nodes.node import Node
 from ..core.plan import EdgeKind, OnFailure, PlanEdge
+from .each import EachNode
 
 AnyNode: TypeAlias = Node[Any, Any]
 
@@ -19,7 +20,7 @@ class Draft:
 
     name: str
     start: str
-    end: str
+    ends: Sequence[str]
     nodes: Mapping[str, AnyNode]  # in the order of declaration
     edges: Sequence[PlanEdge]
     places: Sequence[str]  # of each edge: "pipeline.py:31"
@@ -51,5 +52,10 @@ class Draft:
 
     def describe(self, edge: PlanEdge) -> str:
         """An edge for a message: `map plan -> research (pipeline.py:31)`."""
+        source, target = self.nodes[edge.source], self.nodes[edge.target]
+        if isinstance(target, EachNode):  # both halves of the map are one line of the user's
+            return f"map {edge.source} -> {target.target} ({self.places[edge.index]})"
+        if isinstance(source, EachNode):
+            return f"map {source.source} -> {edge.target} ({self.places[edge.index]})"
         kind = "edge" if edge.kind is EdgeKind.PLAIN else edge.kind.value
         return f"{kind} {edge.source} -> {edge.target} ({self.places[edge.index]})"

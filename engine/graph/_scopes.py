@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..core.plan import EdgeKind, PlanEdge, PlanScope
 from ._draft import Draft
+from .each import EachNode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,19 +28,22 @@ def assign_scopes(draft: Draft, order: Sequence[str]) -> Scopes:
     walk = _Walk(draft)
     for name in order:
         walk.place(name)
-    if walk.of.get(draft.end, 0) != 0:
-        before = draft.incoming(draft.end)[0]
-        fix = (
-            f"Use `edge({before.source}, {before.target})`, or a node between that collects."
-            if before.kind is EdgeKind.MAP
-            else f"Close the map before it, with `collect({before.source}, ...)`."
-        )
-        walk.problems.append(
-            f"the end {draft.end} lies inside {walk.describe(walk.of[draft.end])}, so it would run once per item. {fix}"
-        )
+    for end in draft.ends:
+        if walk.of.get(end, 0) != 0:
+            walk.problems.append(_inside(draft, walk, end))
     return Scopes(
         scopes=tuple(walk.scopes), of=walk.of, edges=tuple(walk.edges), problems=tuple(walk.problems)
     )
+
+
+def _inside(draft: Draft, walk: _Walk, end: str) -> str:
+    before = draft.incoming(end)[0]
+    fix = (
+        f"Use `edge({before.source}, {before.target})`, or a node between that collects."
+        if before.kind is EdgeKind.MAP
+        else f"Close the map before it, with `collect({before.source}, ...)`."
+    )
+    return f"the end {end} lies inside {walk.describe(walk.of[end])}, so it would run once per item. {fix}"
 
 
 class _Walk:
@@ -129,6 +133,6 @@ class _Walk:
         index = self.scopes[scope].edge
         return "no map" if index is None else f"the map {self._arrow(self.draft.edges[index])}"
 
-    @staticmethod
-    def _arrow(edge: PlanEdge) -> str:
-        return f"{edge.source} -> {edge.target}"
+    def _arrow(self, edge: PlanEdge) -> str:
+        source = self.draft.nodes[edge.source]
+        return f"{source.source if isinstance(source, EachNode) else edge.source} -> {edge.target}"

@@ -87,17 +87,20 @@ class SkipAnalysis:
     def _decisions(self, name: str, edges: Sequence[PlanEdge]) -> dict[int, int]:
         """When each conditional or otherwise edge of a node fires, given that the node ran.
 
-        Where nothing but conditional edges leaves a node that is not discarded, a run in which none fires has
+        Cases of a switch exclude each other. Where nothing but conditional edges leaves a node that is not discarded, a run in which none fires has
         failed: then one of them is sure to fire in every run that matters.
         """
         conditional = [edge for edge in edges if edge.conditional]
         one_must = len(conditional) == len(edges) and name not in self._discarded
         fires: dict[int, int] = {}
-        none = ALWAYS
+        none = no_case = ALWAYS
         for edge in conditional:
             variable = len(self._owners)
             self._owners.append(name)
             fires[edge.index] = self._number(variable, NEVER, ALWAYS)
+            if edge.case is not None:
+                fires[edge.index] = self.both(no_case, fires[edge.index])
+                no_case = self.both(no_case, self._number(variable, ALWAYS, NEVER))
             if one_must and edge is conditional[-1]:
                 fires[edge.index] = self.either(fires[edge.index], none)
             none = self.both(none, self._number(variable, ALWAYS, NEVER))

@@ -33,7 +33,8 @@ def read_types(draft: Draft) -> NodeTypes:
         try:
             of[name] = (node.input, node.output)
         except NodeDefinitionError as error:
-            problems.append(str(error))
+            if str(error) not in problems:  # an `each` has the types of its neighbours
+                problems.append(str(error))
             continue
         takes = gives = ""
         try:

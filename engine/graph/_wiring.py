@@ -57,7 +57,7 @@ def _outgoing(draft: Draft, name: str) -> Iterator[str]:
     edges = draft.outgoing(name)
     conditional = [edge for edge in edges if edge.conditional]
     otherwise = [edge for edge in edges if edge.otherwise]
-    if name == draft.end:
+    if name in draft.ends:
         for edge in edges:
             yield (
                 f"{draft.describe(edge)}: the end {name} gives the run's result and can't have an outgoing edge. "
@@ -71,7 +71,7 @@ def _outgoing(draft: Draft, name: str) -> Iterator[str]:
         yield f"{name} has {len(otherwise)} edges with `otherwise`: {_all(draft, otherwise)}. Keep one."
     if name in draft.discarded:
         where = f"discard({name}) ({draft.discarded[name]})"
-        if name == draft.end:
+        if name in draft.ends:
             yield f"{where}: {name} is the end, whose output is the run's result. Remove the discard."
         elif otherwise or len(conditional) < len(edges):
             always = next(edge for edge in edges if not edge.conditional)
@@ -96,7 +96,7 @@ def _unreachable(draft: Draft, topology: Topology) -> Iterator[str]:
     lost = [name for name in draft.nodes if name not in reached]
     for name in lost:
         sources = {edge.source for edge in draft.incoming(name)}
-        if name == draft.end:
+        if name in draft.ends:
             yield f"no path leads from the start {draft.start} to the end {name}. Add the edges between them."
         elif not sources:
             yield (

@@ -9,6 +9,7 @@ from ..core.addresses import Address
 from ..core.plan import Plan
 from ..errors import ConditionError, NoEdgeTakenError
 from ..failures import said
+from .switch import shown
 from .workflow import Workflow
 
 
@@ -24,39 +25,80 @@ def taken_edges(
     if not any(edge.conditional for edge in edges):
         return ()
     assert workflow is not None, f"run {run_id} is driven without its workflow"
-    taken = _true_conditions(plan, workflow, run_id, address, value)
+    taken, key = _true_conditions(plan, workflow, run_id, address, value)
     if not taken:
         taken = tuple(edge.index for edge in edges if edge.otherwise)
     may_end = plan.node[address.node].discarded
     if not taken and not may_end and all(edge.conditional for edge in edges):
-        raise NoEdgeTakenError(
-            f"{address} succeeded, but none of the conditions of its edges to "
-            f"{', '.join(edge.target for edge in edges)} is true. Add edge({address.node}, …, otherwise=True), or "
-            f"discard({address.node}) if ending there is meant; then retry run {run_id}."
-        )
+        raise NoEdgeTakenError(_nothing_fits(plan, workflow, run_id, address, key))
     return taken
+
+
+def _nothing_fits(
+    plan: Plan, workflow: Workflow[Any, Any], run_id: str, address: Address, key: object
+) -> str:
+    node = address.node
+    fix = f"Add {{}}edge({node}, …, otherwise=True), or discard({node}) if ending there is meant; then retry run {run_id}."
+    switch = workflow.switch_of(node)
+    if switch is None:
+        targets = ", ".join(edge.target for edge in plan.outgoing[node])
+        return (
+            f"{address} succeeded, but none of the conditions of its edges to {targets} is true. "
+            + fix.format("")
+        )
+    return (
+        f"{address} succeeded, but its switch has no case for {shown(key)}, only for "
+        f"{', '.join(map(shown, switch.cases))}. " + fix.format("the case, ")
+    )
 
 
 def _true_conditions(
     plan: Plan, workflow: Workflow[Any, Any], run_id: str, address: Address, value: Value
-) -> tuple[int, ...]:
-    """The indices of the edges whose `when` is true of the output, which is decoded once for all of them."""
+) -> tuple[tuple[int, ...], object]:
+    """The edges whose `when` is true of the output or whose case its key is, and that key (None without a switch).
+
+    The output is decoded once for all of them.
+    """
     taken: list[int] = []
     decoded: list[Any] = []
+
+    def output() -> Any:
+        if not decoded:
+            decoded.append(workflow.node(address.node).output_codec.decode(value.data))
+        return decoded[0]
+
+    switch = workflow.switch_of(address.node)
+    key: Any = None
+    chosen: int | None = None
+    if switch is not None:
+        try:
+            key = switch.key(output())
+            chosen = switch.cases.get(key)
+        except (KeyboardInterrupt, GeneratorExit):  # somebody ends the process, or the event loop itself
+            raise
+        except BaseException as error:
+            raise _condition_error(
+                f"the key of the switch after {address}", address, run_id, error
+            ) from error
     for edge in plan.outgoing[address.node]:
         when = workflow.when(edge.index)
         if when is None:
+            if edge.index == chosen:
+                taken.append(edge.index)
             continue
         try:
-            if not decoded:
-                decoded.append(workflow.node(address.node).output_codec.decode(value.data))
-            if when(decoded[0]):
+            if when(output()):
                 taken.append(edge.index)
         except (KeyboardInterrupt, GeneratorExit):  # somebody ends the process, or the event loop itself
             raise
         except BaseException as error:
-            raise ConditionError(
-                f"the condition of the edge from {address} to {edge.target} raised {type(error).__name__}: "
-                f"{said(error)}. The result of {address} is kept; fix the condition, then retry run {run_id}."
-            ) from error
-    return tuple(taken)
+            what = f"the condition of the edge from {address} to {edge.target}"
+            raise _condition_error(what, address, run_id, error) from error
+    return tuple(taken), key
+
+
+def _condition_error(what: str, address: Address, run_id: str, error: BaseException) -> ConditionError:
+    return ConditionError(
+        f"{what} raised {type(error).__name__}: {said(error)}. The result of {address} is kept; fix the condition, "
+        f"then retry run {run_id}."
+    )

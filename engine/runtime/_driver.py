@@ -309,10 +309,11 @@ class Driver:
 
     def _finish(self, status: RunStatus) -> None:
         """The run has ended: tell those who wait, and forget it."""
-        key = ActivationKey(scope=0, node=self.state.plan.end, item=0)
+        end = self.state.end if status is RunStatus.SUCCEEDED else None
         outcome = RunOutcome(
             status=status,
-            value=self.work.values.kept(key) if status is RunStatus.SUCCEEDED else None,
+            value=None if end is None else self.work.values.kept(ActivationKey(scope=0, node=end, item=0)),
+            end=end,
             failure=None if self.book.error is None else Failure(**self.book.error),
             cause=self.book.cause,
         )

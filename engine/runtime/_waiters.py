@@ -20,6 +20,7 @@ class RunOutcome:
 
     status: RunStatus
     value: Value | None = None
+    end: str | None = None  # the node whose output the value is
     failure: Failure | None = None
     cause: BaseException | None = None
 

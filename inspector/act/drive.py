@@ -221,9 +221,8 @@ class _Driving:
         """The output as plain data, None where there is none."""
 
         def read(view: View) -> Any:
-            plan = read_plan(view, run)
-            data = read_result(view, run, plan)
-            return None if data is None else unpacked(run, f"output of {plan.end}", data)
+            result = read_result(view, run, read_plan(view, run))
+            return None if result is None else unpacked(run, f"output of {result[0]}", result[1])
 
         return await self._store.read(read)
 

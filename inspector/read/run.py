@@ -62,7 +62,7 @@ def read_run(view: View, name: str) -> RunDetails:
         ),
         signals=kept_signals(view.signals([run.key])),
         input=None if given is None else unpacked(run, "input", given.data),
-        result=None if result is None else unpacked(run, f"output of {plan.end}", result),
+        result=None if result is None else unpacked(run, f"output of {result[0]}", result[1]),
         has_result=result is not None,
     )
 
@@ -82,12 +82,15 @@ def read_plan(view: View, run: RunRecord) -> Plan:
     return decode_plan(view.plan(run.signature).plan)
 
 
-def read_result(view: View, run: RunRecord, plan: Plan) -> bytes | None:
-    """The encoded output of a run that succeeded, None where there is none."""
+def read_result(view: View, run: RunRecord, plan: Plan) -> tuple[str, bytes] | None:
+    """The end that gave the result of a run that succeeded, and its encoded output; None where there is none."""
     if run.status is not RunStatus.SUCCEEDED:
         return None
-    value = view.value(run.key, ActivationKey(scope=0, node=plan.end, item=0))
-    return None if value is None else value.data
+    for end in plan.ends:
+        value = view.value(run.key, ActivationKey(scope=0, node=end, item=0))
+        if value is not None:
+            return end, value.data
+    return None
 
 
 def read_waits(view: View, run: RunRecord, *, holder: str | None) -> list[Wait]:

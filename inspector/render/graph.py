@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator
 
 from ...engine.core.plan import EdgeKind, PlanEdge, PlanNode
+from ...engine.graph.mermaid import draw
 from ..read.graph import RunGraph
 from ..settings import Settings
-from . import mermaid, states
+from . import states
 from .output import Entry
 from .terminal import clean, columns_of, paint, shorten
 
@@ -20,9 +21,10 @@ def graph_lines(settings: Settings, graph: RunGraph) -> Iterator[str]:
 
 def mermaid_lines(graph: RunGraph) -> Iterator[str]:
     """The graph as a Mermaid flowchart."""
-    return mermaid.draw(
-        graph.plan, {node.name: _state_words(graph, node) for node in graph.plan.nodes}, graph.concurrency
-    )
+    words = {node.name: _state_words(graph, node) for node in graph.plan.nodes}
+    for line in draw(graph.plan, states=words, concurrency=graph.concurrency):
+        indent = len(line) - len(line.lstrip(" "))
+        yield line[:indent] + clean(line[indent:])
 
 
 def _edge_words(edge: PlanEdge, concurrency: int | None) -> str:
@@ -37,7 +39,9 @@ def _edge_words(edge: PlanEdge, concurrency: int | None) -> str:
             marks.append(f"join, position {edge.position + 1}")
         case EdgeKind.PLAIN:
             pass
-    if edge.conditional:
+    if edge.case is not None:
+        marks.append(f"case {clean(edge.case)}")
+    elif edge.conditional:
         marks.append("when")
     if edge.otherwise:
         marks.append("otherwise")
@@ -56,7 +60,7 @@ def graph_entry(graph: RunGraph) -> Entry:
         "workflow": plan.workflow,
         "status": graph.run.status.value,
         "start": plan.start,
-        "end": plan.end,
+        "ends": list(plan.ends),
         "nodes": [
             {
                 "name": node.name,
@@ -75,6 +79,7 @@ def graph_entry(graph: RunGraph) -> Entry:
                 "kind": edge.kind.value,
                 "conditional": edge.conditional,
                 "otherwise": edge.otherwise,
+                "case": edge.case,
                 "position": edge.position if edge.kind is EdgeKind.JOIN else None,
                 "concurrency": graph.concurrency.get(edge.target) if edge.kind is EdgeKind.MAP else None,
                 "taken": graph.taken[edge.index][0] if edge.index in graph.taken else None,
@@ -141,8 +146,7 @@ class _Drawing:
         return None
 
     def _each(self, scope: int, width: int) -> str:
-        entry = self._plan.scopes[scope].edge
-        source = "" if entry is None else self._plan.edges[entry].source
+        source = self._plan.mapped(scope)
         items = self._graph.items.get(scope)
         count = "not entered yet" if items is None else f"{items:,} item{'' if items == 1 else 's'}"
         source = shorten(clean(source), width - columns_of(f"for each item of : {count}"), "middle")
@@ -153,7 +157,7 @@ class _Drawing:
             word
             for word, true in (
                 ("start", node.name == self._plan.start),
-                ("end", node.name == self._plan.end),
+                ("end", node.name in self._plan.ends),
                 ("may end here", node.discarded),
             )
             if true

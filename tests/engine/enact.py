@@ -67,7 +67,10 @@ class Enacted:
         self.behaviour = behaviour
         nodes = {each.name: self._node(each.name) for each in plan.nodes}
         self.workflow = Workflow[str, Any](
-            "enacted", start=nodes[plan.start], end=nodes[plan.end], on_failure=plan.on_failure
+            "enacted",
+            start=nodes[plan.start],
+            end=tuple(nodes[end] for end in plan.ends),
+            on_failure=plan.on_failure,
         )
         joined: set[str] = set()
         for edge in plan.edges:
@@ -91,7 +94,7 @@ class Enacted:
                 case _:
                     pass
         for each in plan.nodes:
-            ends = not plan.outgoing[each.name] and each.name != plan.end
+            ends = not plan.outgoing[each.name] and each.name not in plan.ends
             if ends or each.discarded:
                 self.workflow.discard(nodes[each.name])
 
@@ -119,9 +122,7 @@ class Enacted:
 
         chosen: Callable[..., Any] = act_plainly if behaviour.roll("plain", name) % 4 == 0 else act_async
         output = list[str] if is_mapped(plan, name) else str
-        chosen.__annotations__.update(
-            given=self._input(name), **{"return": output | None if name == plan.end else output}
-        )
+        chosen.__annotations__.update(given=self._input(name), **{"return": output})
         return node(name=name, retries=1)(chosen)
 
     def _output(self, name: str) -> Any:
@@ -163,13 +164,20 @@ class Expected:
 
     @property
     def result(self) -> object:
-        """What the end gives; None when it was skipped or never reached."""
-        return self.values.get(Address(self.plan.end))
+        """What the first of the ends that ran gives; None when all were skipped or never reached."""
+        return next((self.values[end] for end in map(Address, self.plan.ends) if end in self.values), None)
+
+    @property
+    def skipped(self) -> bool:
+        """Whether all ends are skipped."""
+        return all(self.oracle.verdict(Address(end)) is Verdict.SKIPPED for end in self.plan.ends)
 
     @property
     def completed(self) -> bool:
         """Whether the run succeeds."""
-        return not self.stuck and self.oracle.verdict(Address(self.plan.end)) is Verdict.SUCCEEDED
+        return not self.stuck and any(
+            self.oracle.verdict(Address(end)) is Verdict.SUCCEEDED for end in self.plan.ends
+        )
 
     def _step(self) -> bool:
         oracle = Oracle(self.plan, self.facts)

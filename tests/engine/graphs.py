@@ -66,7 +66,7 @@ class Sketch:
         """Those of all nodes."""
         return Policies(self.policy_of)
 
-    def plan(self, end: str, *, on_failure: OnFailure = "cancel") -> Plan:
+    def plan(self, *ends: str, on_failure: OnFailure = "cancel") -> Plan:
         order = TopologicalSorter[str]({self.start: ()})
         for edge in self.edges:
             order.add(edge.target, edge.source)
@@ -74,7 +74,7 @@ class Sketch:
         return Plan(
             workflow="sketch",
             start=self.start,
-            end=end,
+            ends=ends,
             nodes=tuple(
                 PlanNode(
                     name=name,
@@ -82,7 +82,7 @@ class Sketch:
                     scope=self.scope_of[name],
                     input="object",
                     output="object",
-                    discarded=name != end and name not in sources,
+                    discarded=name not in ends and name not in sources,
                 )
                 for name in order.static_order()
             ),
@@ -182,8 +182,10 @@ class _Drawing:
     def draw(self) -> Sketch:
         root = ["n0"]
         self._grow(root, outer=[], least=2, most=self.budget)
-        ends = self.choices.some([name for name in root if name != "n0"] or root, 1, 3)
-        self._connect(ends, "end")
+        before = [name for name in root if name != "n0"] or root
+        self._connect(self.choices.some(before, 1, 3), "end")
+        if self.choices.chance(40):
+            self._connect(self.choices.some(before, 1, 2), "end2")
         return self.sketch
 
     def _name(self) -> str:
@@ -247,7 +249,8 @@ class _Drawing:
 
 def _shuffled(sketch: Sketch, choices: Choices) -> Plan:
     """The same graph, with its edges declared in reverse order half of the time."""
-    plan = sketch.plan("end")
+    ends = [name for name in ("end", "end2") if name in sketch.scope_of]
+    plan = sketch.plan(*(reversed(ends) if choices.chance(30) else ends))
     if choices.chance(50):
         return plan
     last = len(plan.edges) - 1

@@ -392,7 +392,7 @@ def test_a_failure_cancels_what_is_under_way_beside_it(stores: Stores, works: Wo
     async def together(parts: tuple[str, str, str]) -> str:
         return " ".join(parts)
 
-    workflow = Workflow("w", start=first, end=together)
+    workflow = Workflow("w", start=first, end=together, on_failure="cancel")
     print_it = batch_node("print", works)
     for one in (print_it, wait, fail):
         workflow.edge(first, one)

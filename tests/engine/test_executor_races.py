@@ -59,7 +59,7 @@ class Sibling:
         async def both(pair: tuple[str, str]) -> str:
             return pair[0]
 
-        workflow = Workflow[str, str]("beside", start=first, end=both)
+        workflow = Workflow[str, str]("beside", start=first, end=both, on_failure="cancel")
         workflow.edge(first, tried)
         workflow.edge(first, sibling)
         workflow.join((tried, sibling), both)

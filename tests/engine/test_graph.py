@@ -1,9 +1,11 @@
 """A workflow becomes a plan: complete, deterministic, frozen."""
 
+import gc
 import json
 import re
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import pytest
 from perdure.engine import Workflow, WorkflowFrozenError, WorkflowInvalidError
 from perdure.engine.core.plan import EdgeKind, Plan, differences
+from perdure.engine.graph import as_workflow
 from perdure.engine.graph.plan_form import decode_plan, encode_plan, plan_record
 from perdure.nodes import node
+from perdure.nodes.errors import NotBuiltError
 
 
 @node
@@ -50,7 +54,12 @@ def briefing() -> Workflow[str, str]:
 
 def test_the_plan_says_all_about_nodes_edges_and_scopes() -> None:
     made = briefing().plan
-    assert (made.workflow, made.start, made.end, made.on_failure) == ("briefing", "plan", "publish", "cancel")
+    assert (made.workflow, made.start, made.ends, made.on_failure) == (
+        "briefing",
+        "plan",
+        ("publish",),
+        "finish",
+    )
     assert [(one.name, one.kind, one.scope, one.input, one.output) for one in made.nodes] == [
         ("plan", "function", 0, "str", "list[str]"),
         ("research", "function", 1, "str", "str"),
@@ -71,7 +80,7 @@ def test_the_plan_says_all_about_nodes_edges_and_scopes() -> None:
 
 def test_conditions_positions_discards_and_on_failure_are_in_the_plan() -> None:
     left, right, rest = (publish.named(name) for name in ("left", "right", "rest"))
-    workflow = Workflow("w", start=publish, end=compare, on_failure="finish")
+    workflow = Workflow("w", start=publish, end=compare, on_failure="cancel")
 
     def long(text: str) -> bool:
         return len(text) > 10
@@ -94,7 +103,7 @@ def test_conditions_positions_discards_and_on_failure_are_in_the_plan() -> None:
     ]
     assert not made.node["left"].discarded
     assert made.node["rest"].discarded
-    assert made.on_failure == "finish"
+    assert made.on_failure == "cancel"
     assert workflow.node("left") is left
 
 
@@ -149,7 +158,7 @@ def test_a_copy_has_a_signature_of_its_own() -> None:
 
 
 def test_what_changed_between_two_plans_is_said_in_words() -> None:
-    other = Workflow("briefing", start=plan, end=publish, on_failure="finish")
+    other = Workflow("briefing", start=plan, end=publish, on_failure="cancel")
     log = publish.named("log")
     other.map(plan, research)
     other.collect(research, review)
@@ -169,7 +178,7 @@ def test_what_changed_between_two_plans_is_said_in_words() -> None:
         "node research: kind was function, is agent",
         "node research: output was str, is int",
         "node review: discarded was False, is True",
-        "on_failure was cancel, is finish",
+        "on_failure was finish, is cancel",
     ]
 
 
@@ -215,7 +224,7 @@ def test_a_refused_workflow_can_be_fixed() -> None:
     with pytest.raises(WorkflowInvalidError):
         workflow.check()
     workflow.edge(review, publish)
-    assert workflow.plan.end == "publish"
+    assert workflow.plan.ends == ("publish",)
 
 
 def test_a_named_copy_is_wired_on_by_itself() -> None:
@@ -307,9 +316,114 @@ from perdure.engine.graph.plan_form import decode_plan, encode_plan
 
 node = PlanNode(name="n", kind="function", scope=0, input="str", output="str")
 root = PlanScope(index=0, parent=None, edge=None, depth=0)
-plan = Plan(workflow="w", start="n", end="n", nodes=(node,), edges=(), scopes=(root,))
+plan = Plan(workflow="w", start="n", ends=("n",), nodes=(node,), edges=(), scopes=(root,))
 assert decode_plan(encode_plan(plan)) == plan
 loaded = [name for name in sys.modules if name.startswith(("perdure.nodes", "perdure.engine.graph.", "networkx"))]
 assert loaded == ["perdure.engine.graph.plan_form"], loaded
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# -- several ends, drawings, nodes as workflows -------------------------------------------------------------
+
+
+@node
+def length(text: str) -> int:
+    return len(text)
+
+
+def test_the_result_of_several_ends_is_of_any_of_their_types() -> None:
+    workflow = Workflow("w", start=publish, end=(length, compare))
+    assert workflow.output == int | compare.output  # pyright: ignore[reportOperatorIssue]
+    assert Workflow("w", start=length, end=length).output is int
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_ends_are_some_and_different(twice: bool) -> None:
+    with pytest.raises(WorkflowInvalidError, match="a tuple of different ones"):
+        Workflow("w", start=publish, end=(publish, publish) if twice else ())
+
+
+def test_a_switch_has_cases_and_is_the_only_one() -> None:
+    workflow = Workflow("w", start=publish, end=length)
+    with pytest.raises(WorkflowInvalidError, match="it has no case"):
+        workflow.switch(publish, len, {})
+    workflow.switch(publish, len, {1: length, 2: length})
+    with pytest.raises(WorkflowInvalidError, match="publish has a switch already"):
+        workflow.switch(publish, len, {3: length})
+    (edge,) = workflow.plan.edges
+    assert (edge.case, edge.conditional) == ("1, 2", True)
+
+
+def test_any_node_is_a_workflow_of_one() -> None:
+    alone = as_workflow(publish)
+    assert (alone.name, alone.plan.start, alone.plan.ends) == ("publish", "publish", ("publish",))
+    assert as_workflow(publish) is alone
+    assert as_workflow(alone) is alone
+    twin = publish.named("twin")
+    assert (as_workflow(twin).name, as_workflow(twin).start) == ("twin", twin)
+    assert as_workflow(publish.named("publish")) is not alone
+    kept = weakref.ref(twin)
+    del twin
+    gc.collect()
+    assert kept() is None
+
+
+def drawn() -> Workflow[str, Any]:
+    workflow: Workflow[str, Any] = Workflow("w", start=publish, end=(review, length))
+    word = publish.named("word")
+    workflow.switch(publish, str.lower, {'a"<b': length, "c": word.named("pass")})
+    workflow.map(workflow.node("pass"), word, each=str.split, concurrency=2)
+    workflow.collect(word, review)
+    return workflow
+
+
+def test_a_workflow_draws_itself_and_is_not_frozen_by_that() -> None:
+    workflow = drawn()
+    chart = workflow.mermaid()
+    assert chart.splitlines()[0] == "flowchart TD"
+    for line in (
+        'subgraph s1 ["for each item of pass"]',
+        "|\"'a#quot;&lt;b'\"|",
+        '(["length"])',
+        '(["review"])',
+        '["each"]',
+        "|map concurrency 2|",
+        "|collect|",
+    ):
+        assert line in chart, line
+    bundle = workflow._repr_mimebundle_()  # pyright: ignore[reportPrivateUsage]  # as notebooks call it
+    assert bundle["text/vnd.mermaid"] == chart
+    assert bundle["text/markdown"] == f"```mermaid\n{chart}```\n"
+    lost = publish.named("lost")
+    workflow.discard(lost)
+    text = workflow._repr_mimebundle_()["text/plain"]  # pyright: ignore[reportPrivateUsage]
+    assert "lost can't be reached from the start publish" in text
+
+
+def test_the_halves_of_a_map_with_each_are_one_edge_in_messages() -> None:
+    workflow: Any = Workflow("w", start=publish, end=length)
+    workflow.map(publish, length, each=str.split)
+    with pytest.raises(WorkflowInvalidError) as caught:
+        workflow.check()
+    assert "the end length lies inside the map publish -> length" in str(caught.value)
+    workflow = Workflow("w", start=publish, end=length)
+    workflow.map(publish, length, each=str.split)
+    workflow.edge(publish, length)
+    with pytest.raises(WorkflowInvalidError, match=r"map publish -> length \(test_graph\.py:\d+\)"):
+        workflow.check()
+
+
+def test_what_is_not_built_says_what_to_do_today() -> None:
+    workflow: Any = Workflow("w", start=publish, end=length)
+    for attempt in (
+        lambda: workflow.first((publish, publish), length),
+        lambda: workflow.allow_failure(publish),
+        lambda: workflow.catch(publish, length),
+        lambda: workflow.loop(publish, publish, when=bool, max_iterations=3),
+        workflow.as_child_run,
+        lambda: workflow.collect(publish, length, quorum=2),
+        lambda: workflow.collect(publish, length, rest="finish"),
+    ):
+        with pytest.raises(NotBuiltError, match=r"is not built yet\. Today: "):
+            attempt()

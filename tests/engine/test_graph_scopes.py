@@ -244,7 +244,7 @@ def test_random_graphs_get_the_scopes_that_they_were_drawn_with(data: st.DataObj
         Draft(
             name="drawn",
             start=drawn.start,
-            end=drawn.end,
+            ends=drawn.ends,
             nodes=nodes,
             edges=tuple(replace(edge, scope=None) for edge in drawn.edges),
             places=[""] * len(drawn.edges),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from perdure.engine import Workflow, WorkflowInvalidError
 from perdure.engine.core.plan import EdgeKind, PlanEdge, PlanScope
-from perdure.engine.graph._skip_analysis import ALWAYS, SkipAnalysis, TooManyConditionsError
+from perdure.engine.graph._skip_analysis import ALWAYS, NEVER, SkipAnalysis, TooManyConditionsError
 from perdure.nodes import FunctionNode, node
 
 
@@ -107,20 +107,40 @@ def test_branches_of_one_decision_are_alternatives() -> None:
 # -- the end ----------------------------------------------------------------------------------------------
 
 
-def skippable(end: Any) -> Workflow[str, Any]:
-    first, middle = steps("first", "middle")
-    workflow: Workflow[str, Any] = Workflow("w", start=first, end=end)
+def test_an_end_that_can_be_skipped_needs_no_none_because_the_run_fails_then() -> None:
+    first, middle, end = steps("first", "middle", "end")
+    workflow = Workflow("w", start=first, end=end)
     workflow.edge(first, middle)
     workflow.edge(middle, end, when=long)
     workflow.discard(middle)
-    return workflow
+    workflow.check()
 
 
-def test_an_end_that_can_be_skipped_allows_none() -> None:
-    problem = only_problem(skippable(step.named("end")))
-    assert "the end end can be skipped, by the conditions after middle" in problem
-    assert "annotate `str | None`" in problem
-    skippable(maybe.named("end")).check()
+def test_cases_of_a_switch_exclude_each_other_and_conditions_do_not() -> None:
+    first, left, right, end = steps("first", "left", "right", "end")
+
+    def wired(*, switch: bool) -> SkipAnalysis:
+        workflow = Workflow("w", start=first, end=end)
+        if switch:
+            workflow.switch(first, len, {1: left, 2: right})
+        else:
+            workflow.edge(first, left, when=long)
+            workflow.edge(first, right, when=long)
+        workflow.edge(left, end)
+        workflow.edge(right, end)
+        plan = workflow.plan
+        return SkipAnalysis(
+            start="first",
+            order=[each.name for each in plan.nodes],
+            edges=plan.edges,
+            scopes=plan.scopes,
+            discarded=(),
+        )
+
+    cases, conditions = wired(switch=True), wired(switch=False)
+    assert cases.both(cases.taken[0], cases.taken[1]) == NEVER
+    assert conditions.both(conditions.taken[0], conditions.taken[1]) != NEVER
+    assert cases.runs["end"] == conditions.runs["end"] == ALWAYS
 
 
 def test_an_end_behind_branches_that_meet_again_is_certain() -> None:
@@ -143,15 +163,6 @@ def test_an_end_behind_a_condition_that_must_hold_is_certain() -> None:
     workflow = Workflow("w", start=first, end=end)
     workflow.edge(first, end, when=long)
     workflow.check()
-
-
-def test_an_end_beside_a_certain_edge_is_not() -> None:
-    first, log, end = steps("first", "log", "end")
-    workflow = Workflow("w", start=first, end=end)
-    workflow.edge(first, end, when=long)
-    workflow.edge(first, log)
-    workflow.discard(log)
-    assert "the end end can be skipped, by the conditions after first" in only_problem(workflow)
 
 
 # -- joins ------------------------------------------------------------------------------------------------

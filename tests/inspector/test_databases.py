@@ -202,7 +202,7 @@ def test_a_damaged_output_is_told_with_its_run_and_node(console: Console, db: Pa
         done = console.run(*words)
         assert (done.code, "Traceback" in done.err) == (1, False)
         assert "Run otters-1: " in done.err
-        assert f"output of {apps.echoing.plan.end}: " in done.err
+        assert f"output of {apps.echoing.plan.ends[0]}: " in done.err
         assert "bytes are damaged" in done.err
 
 

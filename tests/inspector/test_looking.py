@@ -410,7 +410,7 @@ def test_the_graph_tells_which_conditions_were_met(viewer: Console) -> None:
     assert "└─▶ shorten  otherwise: not taken" in text
     assert re.search(r"^shorten +skipped$", text, re.MULTILINE)
     form = viewer.run("graph", "narrow-1", "-o", "json").json
-    assert list(form) == ["id", "workflow", "status", "start", "end", "nodes", "edges", "scopes"]
+    assert list(form) == ["id", "workflow", "status", "start", "ends", "nodes", "edges", "scopes"]
     taken = {edge["target"]: edge["taken"] for edge in form["edges"] if edge["decided"] is not None}
     assert taken == {"keep": 1, "shorten": 0}
     assert [edge["concurrency"] for edge in viewer.run("graph", "done-1", "-o", "json").json["edges"]] == [

@@ -9,6 +9,7 @@ from typing import NamedTuple, reveal_type
 
 from perdure.checkpoints import SQLiteStore
 from perdure.engine import Executor, Workflow
+from perdure.engine.graph import as_workflow
 from perdure.nodes import Agent, Context, Node, node
 
 
@@ -116,6 +117,18 @@ briefing.edge(review, rewrite, when=lambda review: not review.approved)
 briefing.edge(rewrite, publish)
 briefing.discard(review)
 reveal_type(briefing.check())  # Workflow[str, str]
+
+choice = Workflow("choice", start=length, end=(publish, maybe))
+reveal_type(choice)  # Workflow[str, str | None]
+choice.switch(publish, lambda text: text[:1], {"a": research, "b": length})
+choice.map(review, research, each=lambda review: review.text.split(), concurrency=2)
+choice.map(publish, feed, each=lambda text: [Dog()])
+choice.loop(
+    length, research, when=lambda number: number < 3, feed=lambda number: str(number), max_iterations=3
+)
+choice.first((maybe, research), anything)
+reveal_type(choice.as_child_run())  # Node[str, str | None]
+reveal_type(as_workflow(length))  # Workflow[str, int]
 reveal_type(briefing.named("other"))  # Workflow[str, str]
 
 shapes = Workflow("shapes", start=breed, end=anything, on_failure="finish")

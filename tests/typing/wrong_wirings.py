@@ -203,6 +203,27 @@ w.join(research, length, pair)  # wrong: the sources are one tuple
 w.join((research, "length"), pair)  # wrong: names are no nodes
 
 
+# -- each, switch, several ends, and what is not built yet --------------------------------------------------
+
+
+w.map(publish, research, each=lambda text: text.splits())  # wrong: no such method
+w.map(publish, double, each=lambda text: text.split())  # wrong: texts into a number
+w.map(publish, research, each=lambda text: text)  # wrong: a text is no list, although it can be iterated
+w.map(letters, research, each=lambda found: found)  # wrong: a tuple is no list
+w.switch(publish, lambda text: text.kind, {"a": research})  # wrong: no such attribute
+w.switch(publish, lambda text: text, {"a": double})  # wrong: a text into a number
+w.switch(publish, lambda text: [text], {"a": research})  # wrong: a list can't be a key
+w.switch(publish, {"a": research})  # wrong: no key
+Workflow("w", start=plan, end=(publish, plan.fn))  # wrong: a function is no node
+three: Workflow[str, str] = Workflow("w", start=plan, end=(publish, length))  # wrong: the result may be a number
+w.first((publish, length), publish)  # wrong: a number into a text
+w.catch(publish, research)  # wrong: a failure into a text
+w.allow_failure("publish")  # wrong: names are no nodes
+w.loop(length, publish, when=bool, max_iterations=3)  # wrong: a number into a text
+w.loop(length, publish, when=bool, feed=lambda number: number, max_iterations=3)  # wrong: as above
+w.collect(research, review, quorum="most")  # wrong: a quorum is a number
+
+
 # -- discard ------------------------------------------------------------------------------------------------
 
 

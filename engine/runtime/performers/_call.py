@@ -19,6 +19,7 @@ from ...core.addresses import Address, OperationAddress, idempotency_key, submis
 from ...core.book import Change
 from ...core.commands import Call
 from ...errors import NodeTimeoutError, OperationUnknownError
+from ...graph.each import EachNode
 from .._changes import attempt_failed, encode, succeeded
 from .._shared import Commit, OwnedRun, Work, ends_the_task
 from ._submission import submit
@@ -33,6 +34,8 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
     node = owned.node(address.node)
     if isinstance(node, FunctionNode):
         return await _function(owned, work, address, node)
+    if isinstance(node, EachNode):
+        return await _items(owned, work, address, node)
     if isinstance(node, OperationNode):
         return await _request(owned, work, address, node, commit)
     raise OperationUnknownError(
@@ -96,6 +99,22 @@ async def _function(
     except BaseException as error:  # noqa: BLE001  # the boundary: every error of a node is committed,
         # a SystemExit too: else one node that exits would end all other runs, again after each resume
         return attempt_failed(owned, address, error)
+    return succeeded(owned, work, address, encoded)
+
+
+async def _items(owned: OwnedRun, work: Work, address: Address, node: EachNode) -> Change | None:
+    """The list of a map's `each`: a plain function as conditions are, so on the event loop and not in a thread."""
+    try:
+        value, given = await work.values.input(address)
+        if not _running(work, address):  # cancelled while its input was read
+            return _cancelled(owned, work, address)
+        encoded = encode(node, node.items(value, owned.run_id), given)
+    except StoreError:  # its input could not be read: no fault of the node's
+        raise
+    except BaseException as error:  # the boundary: every error of a node is committed
+        if ends_the_task(error):
+            raise
+        return attempt_failed(owned, address, error, retryable=False)
     return succeeded(owned, work, address, encoded)
 
 

@@ -225,6 +225,37 @@ def test_a_skipped_end_fails_the_run() -> None:
     assert play.finished is RunStatus.FAILED
 
 
+@pytest.mark.parametrize("ends", [("y", "z"), ("z", "y")])
+def test_one_of_several_ends_is_enough_and_the_first_declared_gives_the_result(
+    ends: tuple[str, str],
+) -> None:
+    sketch = Sketch("a")
+    first = sketch.edge("a", "y", when=True)
+    last = sketch.edge("a", "z", when=True)
+    for taken, end in (((first,), "y"), ((last,), "z"), ((first, last), ends[0])):
+        play = Play(sketch.plan(*ends)).begin()
+        play.succeed("a", taken=taken)
+        for edge in taken:
+            assert play.finished is None
+            play.succeed(play.state.plan.edges[edge].target)
+        assert play.finished is RunStatus.SUCCEEDED
+        assert play.state.end == end
+
+
+def test_a_run_fails_when_the_last_of_its_ends_is_skipped() -> None:
+    sketch = Sketch("a")
+    sketch.edge("a", "y", when=True)
+    sketch.edge("a", "b")
+    sketch.edge("b", "z", when=True)
+    sketch.edge("b", "c")
+    play = Play(sketch.plan("y", "z", on_failure="finish")).begin()
+    play.succeed("a")
+    assert (play.of("y"), play.of("b"), play.state.outcome) == ("skipped", "running", None)
+    play.succeed("b")
+    assert (play.of("z"), play.of("c"), play.state.outcome) == ("skipped", "ready", RunStatus.FAILED)
+    assert play.finished is RunStatus.FAILED
+
+
 # -- the core's own promises -----------------------------------------------------------------------------
 
 

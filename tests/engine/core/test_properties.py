@@ -53,8 +53,10 @@ def check_end(course: Course) -> None:
     play, oracle = course.play, Oracle(course.plan, course.decisions)
     expected = {str(address): oracle.verdict(address).name.lower() for address in oracle.addresses()}
     assert play.states() == expected
-    end = oracle.verdict(at("end"))
-    assert play.finished is (RunStatus.SUCCEEDED if end is Verdict.SUCCEEDED else RunStatus.FAILED)
+    reached = [end for end in course.plan.ends if oracle.verdict(at(end)) is Verdict.SUCCEEDED]
+    assert play.finished is (RunStatus.SUCCEEDED if reached else RunStatus.FAILED)
+    assert play.state.end == (reached[0] if reached else None)
+    assert play.state.ends_skipped is not bool(reached)
     ran = {a: row.attempt for a, row in play.rows.items() if row.state is S.SUCCEEDED}
     assert set(play.calls.values()) <= {1}
     assert set(play.calls) <= {(a, n) for a, last in ran.items() for n in range(1, last + 1)}

@@ -40,7 +40,7 @@ from {library}.engine.core.state import RunState
 
 NODE = PlanNode(name="a", kind="operation", scope=0, input="str", output="str")
 ROOT = PlanScope(index=0, parent=None, edge=None, depth=0)
-PLAN = Plan(workflow="w", start="a", end="a", nodes=(NODE,), edges=(), scopes=(ROOT,))
+PLAN = Plan(workflow="w", start="a", ends=("a",), nodes=(NODE,), edges=(), scopes=(ROOT,))
 OPERATION = OperationAddress(Address("a"))
 JOURNAL = [
     events.RunStarted(1.0, policy.Policies({{"a": policy.Policy(retries=1)}})),
