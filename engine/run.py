@@ -11,7 +11,7 @@ from ..checkpoints.errors import StaleFenceError, ValueUnreadableError
 from ..checkpoints.records import ActivationKey, RunRecord, RunStatus
 from .errors import RunCancelledError, RunFailedError
 from .event import Event
-from .failures import Failure, sentence
+from .failures import FailureData, sentence
 from .graph import Workflow
 from .runtime._runtime import Runtime
 from .runtime._waiters import RunOutcome
@@ -60,7 +60,7 @@ class Run(Generic[Out]):
         while True:
             record = await self._record()
             if record.status.finished:
-                failure: Failure | None = None if record.error is None else unpack(record.error)
+                failure: FailureData | None = None if record.error is None else unpack(record.error)
                 return await self._ended(RunOutcome(status=record.status, failure=failure))
             if self._key in self._runtime.owned:
                 return await self._ended(await self._runtime.shared.waiters.outcome(self._key))
@@ -89,7 +89,7 @@ class Run(Generic[Out]):
             case RunStatus.CANCELLED:
                 raise RunCancelledError(f"Run {self._id} was cancelled.", run_id=self._id)
             case _:
-                failure = outcome.failure or Failure(type="Error", message="no reason was recorded")
+                failure = outcome.failure or FailureData(type="Error", message="no reason was recorded")
                 what = sentence(failure)
                 raise RunFailedError(
                     f"Run {self._id} failed at {what}{'' if what[-1] in '.!?' else '.'} When the cause is gone, go on with "

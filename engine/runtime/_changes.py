@@ -9,9 +9,11 @@ from ...checkpoints.codec import pack
 from ...checkpoints.errors import StoreError
 from ...checkpoints.records import ActivationColumns, OperationColumns, SubmissionColumns, Value
 from ...nodes.errors import SubmissionUnknownError
+from ...nodes.function import FunctionNode
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations.tokens import Json
+from ...nodes.retry import Retry
 from ..core import events
 from ..core.addresses import Address, OperationAddress
 from ..core.book import Change
@@ -86,6 +88,8 @@ def failed(
     usage: bytes | None = None,
 ) -> Change:
     """The event, with the error that it is about and what else is to be kept. An activation that goes on has none."""
+    if isinstance(event, events.AttemptFailed) and event.retryable and _is_final(owned, event.address, error):
+        event = event._replace(retryable=False)
     failure = describe(error)
     packed = pack(failure)
     operation: OperationColumns | None = None
@@ -100,6 +104,15 @@ def failed(
     if not isinstance(event, events.OperationEnded):
         activation = {"error": packed}
     return Change(event, activation, operation, submission, failure=failure, cause=error)
+
+
+def _is_final(owned: OwnedRun, address: Address, error: BaseException) -> bool:
+    """Whether the node's `Retry` says that such an error is worth no other attempt."""
+    if owned.workflow is None:
+        return False
+    node = owned.node(address.node)
+    retries = node.retries if isinstance(node, FunctionNode | OperationNode) else 0
+    return isinstance(retries, Retry) and isinstance(error, retries.unless)
 
 
 async def decoded(

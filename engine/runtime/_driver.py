@@ -32,7 +32,7 @@ from ..core.errors import IllegalEventError
 from ..core.pending import moment
 from ..core.state import RunState
 from ..errors import DrivingInterruptedError
-from ..failures import Failure
+from ..failures import FailureData
 from ._policies import pack_policies
 from ._shared import OwnedRun, Work, ends_the_task
 from ._values import Values
@@ -313,7 +313,7 @@ class Driver:
         outcome = RunOutcome(
             status=status,
             value=self.work.values.kept(key) if status is RunStatus.SUCCEEDED else None,
-            failure=None if self.book.error is None else Failure(**self.book.error),
+            failure=None if self.book.error is None else FailureData(**self.book.error),
             cause=self.book.cause,
         )
         self.work.values.forget()

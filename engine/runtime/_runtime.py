@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
@@ -41,13 +41,21 @@ log = logging.getLogger("perdure")
 class Runtime:
     """The runs that an executor drives."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = time.time, random: Random | None = None):
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Random | None = None,
+        resources: Mapping[type, object] | None = None,
+    ) -> None:
         self.shared = Shared(
             store=store,
             clock=clock,
             random=Random() if random is None else random,  # noqa: S311  # jitter, not a secret
             wake_queue=WakeQueue(clock, Waking(self).due),
             create_task=self.create_task,
+            resources=resources or {},
             see_off=lambda run: self.ended_runs.see_off(run),
         )
         self.workflows: dict[str, AnyWorkflow] = {}  # by signature
@@ -127,7 +135,7 @@ class Runtime:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    def new_run(self, run_id: str, workflow: AnyWorkflow) -> OwnedRun:
+    def new_run(self, run_id: str, workflow: AnyWorkflow, labels: Mapping[str, str] = NO_LABELS) -> OwnedRun:
         """A run that is about to be inserted. Its key is known after that (`Driver.created`)."""
         return OwnedRun(
             shared=self.shared,
@@ -138,6 +146,7 @@ class Runtime:
             plan=workflow.plan,
             policies=self.policies(workflow),
             load=self.work,
+            labels=labels,
         )
 
     def own(self, record: RunRecord) -> OwnedRun:
@@ -158,6 +167,7 @@ class Runtime:
             plan=self.plans[record.signature],
             policies=stored_policies(record) if workflow is None else self.policies(workflow),
             load=self.work,
+            labels=record.labels,
         )
 
     def keep(self, owned: OwnedRun) -> None:

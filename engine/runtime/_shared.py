@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -14,6 +14,7 @@ from ...checkpoints.records import (
     OperationRecord,
 )
 from ...checkpoints.store import Store
+from ...nodes.context import NO_LABELS
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations.protocol import Operation
@@ -140,6 +141,8 @@ class Shared:
     """A task of the executor, which a stop cancels."""
     see_off: Callable[[int], Awaitable[None]]
     """Cancel what was left of a run, where it has ended, for some seconds, also while the executor stops."""
+    resources: Mapping[type, object]
+    """What nodes get with `ctx.resource`, by type."""
     waiters: Waiters = field(default_factory=Waiters)
     budget: Budget = field(default_factory=Budget)
     threads: Threads = field(default_factory=Threads)
@@ -189,6 +192,7 @@ class OwnedRun:
     load: Callable[[int], Awaitable[Work | None]]
     """The run in memory, loaded if it was evicted; None when it is not ours any more."""
     in_memory: Work | None = None
+    labels: Mapping[str, str] = NO_LABELS
 
     def node(self, name: str) -> Node[Any, Any]:
         """The user's node."""

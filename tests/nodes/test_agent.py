@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from perdure.nodes import (
     Agent,
-    AgentNode,
     Context,
     Node,
     NodeDefinitionError,
     OperationNode,
     OutputInvalidError,
     Polling,
+    PromptNode,
     SubmissionRejectedError,
     node,
 )
@@ -40,8 +40,8 @@ def a_context(path: tuple[int, ...] = (), run_id: str = "run-1") -> Context:
     return Context(run_id=run_id, node="research", path=path, attempt=2, idempotency_key="key", load=never)
 
 
-def operation_node(made: Node[Any, Any]) -> AgentNode[Any, Any]:
-    assert isinstance(made, AgentNode)
+def operation_node(made: Node[Any, Any]) -> PromptNode[Any, Any, Any]:
+    assert isinstance(made, PromptNode)
     assert isinstance(made, OperationNode)
     return made  # pyright: ignore[reportUnknownVariableType]
 
