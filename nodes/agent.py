@@ -278,6 +278,13 @@ class Agent(OperationNode[Prompt, Out]):
             f"Agent {self.name!r}: `batch` is not built yet. Today: `map` over the list with a node of the agent."
         )
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_") and name in self.__dict__:
+            raise AttributeError(
+                f"Agent {self.name!r} is immutable: make another one with the {name} that you want."
+            )
+        super().__setattr__(name, value)
+
     def _read(self, value: Json) -> Out:
         return self._work.finish(value)
 

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from ...checkpoints.errors import StaleFenceError
 from ...checkpoints.records import Loaded, RunRecord
 from ...checkpoints.store import Store
+from ...nodes.context import NO_LABELS
 from ..core.plan import Plan
 from ..core.policy import NO_POLICIES, Policies
 from ..core.restore import restore

@@ -14,7 +14,6 @@ from ...checkpoints.records import (
     OperationRecord,
 )
 from ...checkpoints.store import Store
-from ...nodes.context import NO_LABELS
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations.protocol import Operation
@@ -192,7 +191,8 @@ class OwnedRun:
     load: Callable[[int], Awaitable[Work | None]]
     """The run in memory, loaded if it was evicted; None when it is not ours any more."""
     in_memory: Work | None = None
-    labels: Mapping[str, str] = NO_LABELS
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Words of the user's by which the run is found."""
 
     def node(self, name: str) -> Node[Any, Any]:
         """The user's node."""
