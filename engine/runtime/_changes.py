@@ -77,7 +77,12 @@ def attempt_failed(
 ) -> Change:
     """The activation's attempt failed of this error, before any operation was its own."""
     at, jitter = owned.shared.clock(), owned.shared.random.random()
-    return failed(events.AttemptFailed(at, address, jitter, "failed", retryable), error)
+    return failed(
+        events.AttemptFailed(
+            at, address, jitter, "failed", retryable and not is_final(owned, address, error)
+        ),
+        error,
+    )
 
 
 def failed(
@@ -88,8 +93,6 @@ def failed(
     usage: bytes | None = None,
 ) -> Change:
     """The event, with the error that it is about and what else is to be kept. An activation that goes on has none."""
-    if isinstance(event, events.AttemptFailed) and event.retryable and _is_final(owned, event.address, error):
-        event = event._replace(retryable=False)
     failure = describe(error)
     packed = pack(failure)
     operation: OperationColumns | None = None
@@ -106,7 +109,7 @@ def failed(
     return Change(event, activation, operation, submission, failure=failure, cause=error)
 
 
-def _is_final(owned: OwnedRun, address: Address, error: BaseException) -> bool:
+def is_final(owned: OwnedRun, address: Address, error: BaseException) -> bool:
     """Whether the node's `Retry` says that such an error is worth no other attempt."""
     if owned.workflow is None:
         return False
