@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from perdure.checkpoints.sqlite import 
+from perdure.checkpoints.sqlite import SQLiteStore
 from perdure.engine import Executor, Workflow
 from perdure.nodes import Agent, AgentResponse, Citation, Context, Polling, Retry, node
 from perdure.nodes.errors import NotBuiltError, ResourceMissingError
@@ -35,7 +35,7 @@ def test_an_agent_is_a_node_and_gives_whole_responses(simulator: Simulator, tmp_
 
             workflow = Workflow("w", start=ask, end=agent)
             workflow.edge(ask, agent)
-            async with Executor((tmp_path / "runs.db")) as executor:
+            async with Executor(SQLiteStore(tmp_path / "runs.db")) as executor:
                 run = await executor.start(workflow, "How is the sea?")
                 return await run.result()
 
@@ -62,7 +62,7 @@ def test_a_function_without_parameters_starts_a_workflow(tmp_path: Path) -> None
     workflow.edge(seven, again)
 
     async def main() -> list[int]:
-        async with Executor((tmp_path / "runs.db")) as executor:
+        async with Executor(SQLiteStore(tmp_path / "runs.db")) as executor:
             return [await (await executor.start(workflow, value)).result() for value in (None, {"a": [1]})]
 
     assert asyncio.run(main()) == [8, 8]
@@ -77,7 +77,7 @@ def test_a_retry_has_its_own_waits_and_stops_at_what_is_final(tmp_path: Path) ->
         raise KeyError(text) if len(calls) == 2 else ValueError(text)
 
     async def main() -> None:
-        async with Executor((tmp_path / "runs.db")) as executor:
+        async with Executor(SQLiteStore(tmp_path / "runs.db")) as executor:
             run = await executor.start(Workflow("w", start=tried, end=tried), "x")
             with pytest.raises(Exception, match="KeyError"):
                 await run.result()
@@ -103,7 +103,7 @@ def test_a_context_gives_the_input_and_says_which_resources_there_are(tmp_path: 
     workflow.edge(first, second)
 
     async def main() -> str:
-        async with Executor((tmp_path / "runs.db")) as executor:
+        async with Executor(SQLiteStore(tmp_path / "runs.db")) as executor:
             return await (await executor.start(workflow, "sea")).result()
 
     assert asyncio.run(main()) == "sea 3"
