@@ -16,7 +16,7 @@ TRACEBACK_BYTES = 8_000
 """Bytes of a traceback that are kept, from its end. Local variables are never kept."""
 
 
-class Failure(TypedDict, total=False):
+class FailureData(TypedDict, total=False):
     """An error as it is stored with an attempt, an activation or a run."""
 
     type: str
@@ -27,9 +27,9 @@ class Failure(TypedDict, total=False):
     traceback: str  # of an error of the user's code
 
 
-def describe(error: BaseException, *, node: str | None = None) -> Failure:
+def describe(error: BaseException, *, node: str | None = None) -> FailureData:
     """The exception as plain data, without keys. An exception without a message is described by its type."""
-    failure = Failure(type=type(error).__name__, message=redact(said(error)) or type(error).__name__)
+    failure = FailureData(type=type(error).__name__, message=redact(said(error)) or type(error).__name__)
     if isinstance(error, OperationError):
         if error.code is not None:
             failure["code"] = error.code
@@ -86,7 +86,7 @@ def said(error: BaseException) -> str:
         return f"(it has no text: {type(worse).__name__})"
 
 
-def sentence(failure: Failure) -> str:
+def sentence(failure: FailureData) -> str:
     """`research[3]: OperationFailedError: the provider says …`"""
     text = f"{failure.get('type', 'Error')}: {failure.get('message', '')}"
     node = failure.get("node")

@@ -20,7 +20,7 @@ from .core.addresses import Address
 from .core.plan import Plan
 from .errors import RunCancelledError, RunFailedError
 from .event import Event
-from .failures import Failure, sentence
+from .failures import FailureData, sentence
 from .graph import Workflow
 from .graph.plan_form import decode_plan
 from .runtime._waiters import RunOutcome, Waiters
@@ -97,7 +97,7 @@ class Run(Generic[Out]):
         while True:
             record = await self._record()
             if record.status.finished:
-                failure: Failure | None = None if record.error is None else unpack(record.error)
+                failure: FailureData | None = None if record.error is None else unpack(record.error)
                 return await self._ended(RunOutcome(status=record.status, failure=failure))
             if self.driven_here:
                 return await self._ended(await waiters.outcome(self._key))
@@ -168,7 +168,7 @@ class Run(Generic[Out]):
             case Status.CANCELLED:
                 raise RunCancelledError(f"Run {self._id} was cancelled.", run_id=self._id)
             case _:
-                failure = outcome.failure or Failure(type="Error", message="no reason was recorded")
+                failure = outcome.failure or FailureData(type="Error", message="no reason was recorded")
                 what = sentence(failure)
                 raise RunFailedError(
                     f"Run {self._id} failed at {what}{'' if what[-1] in '.!?' else '.'} When the cause is gone, go on with "

@@ -17,8 +17,7 @@ from .function import FunctionNode, node
 from .timer import TimerNode, timer
 
 if TYPE_CHECKING:
-    from ._agent_node import AgentNode
-    from ._agent_run import AgentResponse, AgentUpdate
+    from ._agent_run import AgentUpdate
     from .agent import Agent
     from .errors import (
         NodeDefinitionError,
@@ -31,20 +30,24 @@ if TYPE_CHECKING:
         OutputRefusedError,
         OutputUnavailableError,
         ProviderUnavailableError,
+        ResourceMissingError,
         SubmissionRejectedError,
         SubmissionUnknownError,
     )
     from .operation_node import OnUnknownSubmit, OperationNode
     from .operations.tokens import ContinuationToken
     from .polling import Polling
+    from .prompt_node import PromptNode
+    from .responses import AgentResponse, Citation, Usage
+    from .retry import Retry
     from .thread import AgentThread
 else:
     _MODULES = {
         "Agent": "agent",
-        "AgentNode": "_agent_node",
-        "AgentResponse": "_agent_run",
+        "AgentResponse": "responses",
         "AgentThread": "thread",
         "AgentUpdate": "_agent_run",
+        "Citation": "responses",
         "ContinuationToken": "operations.tokens",
         "NodeDefinitionError": "errors",
         "OnUnknownSubmit": "operation_node",
@@ -58,9 +61,13 @@ else:
         "OutputRefusedError": "errors",
         "OutputUnavailableError": "errors",
         "Polling": "polling",
+        "PromptNode": "prompt_node",
         "ProviderUnavailableError": "errors",
+        "ResourceMissingError": "errors",
+        "Retry": "retry",
         "SubmissionRejectedError": "errors",
         "SubmissionUnknownError": "errors",
+        "Usage": "responses",
     }
 
     def __getattr__(name):
@@ -73,10 +80,10 @@ else:
 
 __all__ = [
     "Agent",
-    "AgentNode",
     "AgentResponse",
     "AgentThread",
     "AgentUpdate",
+    "Citation",
     "Context",
     "ContinuationToken",
     "FunctionNode",
@@ -93,10 +100,14 @@ __all__ = [
     "OutputRefusedError",
     "OutputUnavailableError",
     "Polling",
+    "PromptNode",
     "ProviderUnavailableError",
+    "ResourceMissingError",
+    "Retry",
     "SubmissionRejectedError",
     "SubmissionUnknownError",
     "TimerNode",
+    "Usage",
     "node",
     "timer",
 ]

@@ -1,10 +1,10 @@
-"""`AgentResponse` and `AgentUpdate`: what a run of an agent gives, as a whole or piece by piece."""
+"""`AgentUpdate`: what a run of an agent gives piece by piece, and how an outcome becomes its response."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import assert_never
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar, assert_never, cast
 
 from .errors import OperationError
 from .operations.outcomes import (
@@ -19,28 +19,14 @@ from .operations.outcomes import (
     Succeeded,
 )
 from .operations.tokens import ContinuationToken, Json
+from .responses import AgentResponse, completed_response, read_usage
+
+Out = TypeVar("Out", covariant=True)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AgentResponse:
-    """A run of an agent that completed, or goes on at the provider."""
-
-    id: str
-    """The provider's id of the response."""
-    status: str
-    """`queued` or `in_progress` (or another word of the provider's) while it goes on, `completed` at the end."""
-    text: str = ""
-    """The answer; empty while the run goes on."""
-    continuation_token: ContinuationToken | None = None
-    """What to ask again with; None once the run has ended."""
-    usage: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    """Tokens, as the provider counts them."""
-    retry_after: float | None = None
-    """Seconds after which it makes sense to ask again; None once the run has ended."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AgentUpdate:
+class AgentUpdate(Generic[Out]):
     """A piece of an answer."""
 
     text: str
@@ -48,14 +34,20 @@ class AgentUpdate:
     continuation_token: ContinuationToken | None = None
     """Stands right after this piece. Set while the run goes on, if it is a background run: no other can be
     resumed."""
-    response: AgentResponse | None = None
+    response: AgentResponse[Out] | None = None
     """The whole response, on the last update only."""
 
 
 def response_of(
-    token: ContinuationToken, outcome: Outcome, *, wait: Callable[[Running], float]
-) -> AgentResponse:
-    """An outcome as a response; `wait` says after how many seconds to ask again about one that is running.
+    token: ContinuationToken,
+    outcome: Outcome,
+    *,
+    model: str,
+    wait: Callable[[Running], float],
+    read: Callable[[Json], T],
+) -> AgentResponse[T]:
+    """An outcome as a response; `wait` says after how many seconds to ask again about one that is running, `read` makes
+    the output.
 
     Raises the error of a run that did not end well.
     """
@@ -63,13 +55,19 @@ def response_of(
     match outcome:
         case Running():
             return AgentResponse(
+                output=cast("T", None),
+                text="",
+                citations=(),
+                items=(),
                 id=handle,
+                model=model,
+                usage=read_usage(None),
+                continuation_token=outcome.token.to_dict(),
                 status=outcome.status or "in_progress",
-                continuation_token=outcome.token,
                 retry_after=wait(outcome),
             )
-        case Succeeded(value={"text": str() as text}, usage=usage):
-            return AgentResponse(id=handle, status="completed", text=text, usage=usage)
+        case Succeeded(value={"text": str()} as value):
+            return completed_response(value, read(value))
         case Failed() | Incomplete() | Cancelled() | Expired():
             raise outcome.error
         case Succeeded() | Calls() | Asks():

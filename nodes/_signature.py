@@ -36,6 +36,8 @@ class Signature:
     """Name and place, for messages: `research (/home/me/pipeline.py:12)`."""
     input: object
     output: object
+    takes_input: bool
+    """Whether it has a parameter for its input; without one its input's type is `object`."""
     wants_context: bool
     """Whether the second parameter is annotated `Context`; the function is then called with two values."""
     is_async: bool
@@ -65,12 +67,15 @@ def read_signature(fn: Callable[..., Any]) -> Signature:
     for parameter in positional:
         if parameter.annotation is _EMPTY and parameter.default is _EMPTY:
             raise NodeDefinitionError(_unannotated(parameter.name, where))
-    value, context = _roles(positional, annotation, where)
+    value, context = _roles(positional, annotation, where) if positional else (None, False)
     return Signature(
         name=type(fn).__name__ if function.__name__ == "__call__" else function.__name__,
         where=where,
-        input=_now_or_later(annotation(value.annotation, f"its input {value.name!r}")),
+        input=object
+        if value is None
+        else _now_or_later(annotation(value.annotation, f"its input {value.name!r}")),
         output=_now_or_later(annotation(returns, "its return value")),
+        takes_input=value is not None,
         wants_context=context,
         is_async=_is_async(fn),
     )
@@ -139,7 +144,7 @@ def _refuse_kind(fn: Callable[..., Any], function: types.FunctionType, where: st
 
 
 def _positional(fn: Callable[..., Any], where: str) -> list[inspect.Parameter]:
-    """The positional parameters, at least one; all others must have defaults."""
+    """The positional parameters; all others must have defaults."""
     try:
         parameters = list(inspect.signature(fn).parameters.values())
     except (TypeError, ValueError) as error:
@@ -156,12 +161,7 @@ def _positional(fn: Callable[..., Any], where: str) -> list[inspect.Parameter]:
                 f"{where}: the parameter {parameter.name!r} can only be given by name, but a node is called with "
                 "its input and its Context by position. Move it before the `*` or give it a default."
             )
-    positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
-    if not positional:
-        raise NodeDefinitionError(
-            f"{where}: a node takes its input as its first parameter. Add one (`_: str` when it does not matter)."
-        )
-    return positional
+    return [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
 
 
 def _roles(

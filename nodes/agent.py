@@ -5,22 +5,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, TypeVar, cast, overload
 
 from typing_extensions import TypeForm
 
-from ._agent_node import AgentNode, I, Prompt, PromptDecorator
 from ._agent_options import plain_options
-from ._agent_run import AgentResponse, AgentUpdate, response_of
-from .errors import NodeDefinitionError, OperationError
-from .node import Node
-from .operation_node import OnUnknownSubmit
+from ._agent_run import AgentUpdate, response_of
+from ._agent_work import AgentWork, plain_prompt, refuse_functions, refuse_unbuilt
+from .context import Context
+from .durations import Duration
+from .errors import NodeDefinitionError, NotBuiltError, OperationError
+from .node import Out, Source
+from .operation_node import SUBMIT_TIMEOUT, OnUnknownSubmit, OperationNode
 from .operations.capabilities import StreamPiece
 from .operations.openai import ResponsesOperation
 from .operations.outcomes import Outcome, Succeeded
 from .operations.tokens import ContinuationToken, Json
 from .polling import Polling
+from .prompt_node import I, PromptDecorator, PromptNode
+from .prompts import Item, Prompt
+from .responses import AgentResponse
+from .retry import Retry
 from .thread import AgentThread
 
 if TYPE_CHECKING:
@@ -31,127 +36,257 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MAX_TURNS: Final = 10
+_PROMPT: Final[object] = str | list[dict[str, object]]
+"""`Prompt` as it is stored."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Agent:
-    """A model that answers. Immutable, so one agent can serve many nodes, workflows and threads.
 
-    Nothing is sent before it is run. Without `client` the event loop's default client is used, which is made on
-    first use from `OPENAI_API_KEY`, `OPENAI_BASE_URL` and so on. A client of your own may be any `AsyncOpenAI`;
-    its key stays in it.
+class Agent(OperationNode[Prompt, Out]):
+    """A model that answers: a node as it stands, which takes a prompt, and the maker of nodes with a function.
+
+    Immutable, so one agent can serve many nodes, workflows and threads. Nothing is sent before it is run. Without
+    `client` the event loop's default client is used, which is made on first use from `OPENAI_API_KEY`,
+    `OPENAI_BASE_URL` and so on. A client of your own may be any `AsyncOpenAI`; its key stays in it.
     """
 
-    name: str
-    _: KW_ONLY
-    model: str
-    instructions: str | None = None
-    client: AsyncOpenAI | None = field(default=None, repr=False)
-    reasoning: Reasoning | None = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    tools: Sequence[ToolParam] = ()
-    """Tools that run at the provider: web_search, file_search, code_interpreter, image_generation, mcp."""
-    tool_choice: ToolChoice | None = None
-    max_tool_calls: int | None = None
-    service_tier: str | None = None
-    truncation: Literal["auto", "disabled"] | None = None
-    extra: Mapping[str, object] = field(default_factory=dict[str, object])
-    """Other parameters of `responses.create`, plain JSON; sent as they are."""
-    polling: Polling = field(default_factory=Polling, repr=False)
-    """How often its runs are polled, and how long they may take."""
-    _options: Mapping[str, Json] = field(init=False, repr=False)
-    _operation: ResponsesOperation = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Raises `NodeDefinitionError` for options that can't be sent."""
-        if not self.name or not self.model:
-            raise NodeDefinitionError("An agent needs a name and a model.")
-        options = {
-            "max_output_tokens": self.max_output_tokens,
-            "max_tool_calls": self.max_tool_calls,
-            "reasoning": self.reasoning,
-            "service_tier": self.service_tier,
-            "temperature": self.temperature,
-            "tool_choice": self.tool_choice,
-            "tools": list(self.tools) or None,
-            "top_p": self.top_p,
-            "truncation": self.truncation,
-        }
-        object.__setattr__(self, "_options", plain_options(self.name, options, self.extra))
-        object.__setattr__(self, "_operation", ResponsesOperation(self.client, polling=self.polling))
-
-    @property
-    def operation(self) -> ResponsesOperation:
-        """The adapter that this agent's runs go through."""
-        return self._operation
+    kind: ClassVar[str] = "agent"
 
     @overload
-    def node(self, fn: Prompt[I], /) -> Node[I, str]: ...
+    def __init__(
+        self: Agent[str],
+        name: str,
+        *,
+        model: str,
+        instructions: str | None = None,
+        tools: Sequence[Callable[..., object] | Item | ToolParam] = (),
+        max_turns: int = MAX_TURNS,
+        client: object = None,
+        service_tier: str | None = None,
+        retries: int | Retry = 3,
+        deadline: Duration | None = None,
+        submit_timeout: Duration = SUBMIT_TIMEOUT,
+        on_unknown_submit: OnUnknownSubmit = "resubmit",
+        reasoning: Reasoning | None = None,
+        max_output_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        tool_choice: ToolChoice | None = None,
+        max_tool_calls: int | None = None,
+        truncation: Literal["auto", "disabled"] | None = None,
+        extra: Mapping[str, object] | None = None,
+        polling: Polling | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Agent[T],
+        name: str,
+        *,
+        output: TypeForm[T],
+        model: str,
+        instructions: str | None = None,
+        tools: Sequence[Callable[..., object] | Item | ToolParam] = (),
+        max_turns: int = MAX_TURNS,
+        client: object = None,
+        service_tier: str | None = None,
+        retries: int | Retry = 3,
+        deadline: Duration | None = None,
+        submit_timeout: Duration = SUBMIT_TIMEOUT,
+        on_unknown_submit: OnUnknownSubmit = "resubmit",
+        reasoning: Reasoning | None = None,
+        max_output_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        tool_choice: ToolChoice | None = None,
+        max_tool_calls: int | None = None,
+        truncation: Literal["auto", "disabled"] | None = None,
+        extra: Mapping[str, object] | None = None,
+        polling: Polling | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        name: str,
+        *,
+        output: object = str,
+        model: str,
+        instructions: str | None = None,
+        tools: Sequence[Callable[..., object] | Item | ToolParam] = (),
+        max_turns: int = MAX_TURNS,
+        client: object = None,
+        service_tier: str | None = None,
+        retries: int | Retry = 3,
+        deadline: Duration | None = None,
+        submit_timeout: Duration = SUBMIT_TIMEOUT,
+        on_unknown_submit: OnUnknownSubmit = "resubmit",
+        reasoning: Reasoning | None = None,
+        max_output_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        tool_choice: ToolChoice | None = None,
+        max_tool_calls: int | None = None,
+        truncation: Literal["auto", "disabled"] | None = None,
+        extra: Mapping[str, object] | None = None,
+        polling: Polling | None = None,
+    ) -> None:
+        """`tools` run at the provider (web_search, file_search, code_interpreter, image_generation, mcp). `extra` are
+        other parameters of `responses.create`, plain JSON, sent as they are. `polling` says how often its runs are
+        polled; `deadline` how long one may take. `output` is what the model writes: text, or a type for which the
+        API's structured outputs are used (a pydantic model, a dataclass, a TypedDict), or an `AgentResponse` of one.
+
+        Raises `NodeDefinitionError` for options that can't be sent, `NotBuiltError` for those to come.
+        """
+        if not name or not model:
+            raise NodeDefinitionError("An agent needs a name and a model.")
+        where = f"Agent {name!r}"
+        refuse_functions(name, tuple(tools), client)
+        refuse_unbuilt(where, {"max_turns": (max_turns, MAX_TURNS)})
+        options = {
+            "max_output_tokens": max_output_tokens,
+            "max_tool_calls": max_tool_calls,
+            "reasoning": reasoning,
+            "service_tier": service_tier,
+            "temperature": temperature,
+            "tool_choice": tool_choice,
+            "tools": list(tools) or None,
+            "top_p": top_p,
+            "truncation": truncation,
+        }
+        polling = polling or Polling()
+        self.model: Final = model
+        self.instructions: Final = instructions
+        self._options: Final = plain_options(name, options, extra or {})
+        self._responses: Final = ResponsesOperation(cast("AsyncOpenAI | None", client), polling=polling)
+        self._work: Final = AgentWork(
+            agent=name, where=where, make_request=self._parameters, background=True, output=output
+        )
+        super().__init__(
+            name,
+            input=_PROMPT,
+            output=self._work.output,
+            operation=self._responses,
+            request=self._work.request,
+            finish=self._work.finish,
+            retries=retries,
+            deadline=deadline,
+            on_unknown_submit=on_unknown_submit,
+            submit_timeout=submit_timeout,
+            polling=polling,
+            where=where,
+        )
+
+    @overload
+    def node(self, fn: Callable[[I], Prompt], /) -> PromptNode[I, [I], Out]: ...
+    @overload
+    def node(self, fn: Callable[[I, Context], Prompt], /) -> PromptNode[I, [I, Context], Out]: ...
     @overload
     def node(
         self,
         /,
         *,
         output: TypeForm[T],
-        background: bool = True,
-        on_unknown_submit: OnUnknownSubmit = "resubmit",
-        retries: int = 3,
         name: str | None = None,
+        stream: bool = False,
+        background: bool = True,
+        continues: Source[object] | Literal["self"] | None = None,
+        completion_window: Literal["2h", "8h"] | None = None,
+        retries: int | Retry | None = None,
+        deadline: Duration | None = None,
+        submit_timeout: Duration | None = None,
+        on_unknown_submit: OnUnknownSubmit | None = None,
+        on_incomplete: Literal["fail", "accept", "retry"] = "fail",
     ) -> PromptDecorator[T]: ...
     @overload
     def node(
         self,
         /,
         *,
-        background: bool = True,
-        on_unknown_submit: OnUnknownSubmit = "resubmit",
-        retries: int = 3,
         name: str | None = None,
-    ) -> PromptDecorator[str]: ...
+        stream: bool = False,
+        background: bool = True,
+        continues: Source[object] | Literal["self"] | None = None,
+        completion_window: Literal["2h", "8h"] | None = None,
+        retries: int | Retry | None = None,
+        deadline: Duration | None = None,
+        submit_timeout: Duration | None = None,
+        on_unknown_submit: OnUnknownSubmit | None = None,
+        on_incomplete: Literal["fail", "accept", "retry"] = "fail",
+    ) -> PromptDecorator[Out]: ...
     def node(
         self,
-        fn: Callable[..., str] | None = None,
+        fn: Callable[..., Prompt] | None = None,
         /,
         *,
         output: object = None,
-        background: bool = True,
-        on_unknown_submit: OnUnknownSubmit = "resubmit",
-        retries: int = 3,
         name: str | None = None,
+        stream: bool = False,
+        background: bool = True,
+        continues: Source[object] | Literal["self"] | None = None,
+        completion_window: Literal["2h", "8h"] | None = None,
+        retries: int | Retry | None = None,
+        deadline: Duration | None = None,
+        submit_timeout: Duration | None = None,
+        on_unknown_submit: OnUnknownSubmit | None = None,
+        on_incomplete: Literal["fail", "accept", "retry"] = "fail",
     ) -> Any:
-        """Make a node of a plain function that says what to ask: `(value) -> str` or `(value, ctx) -> str`.
+        """Make a node of a plain function that says what to ask: `(value) -> Prompt` or `(value, ctx) -> Prompt`.
 
         The function runs on the event loop before each submission and may run again after a crash: keep it
         quick and without effects. What it says is committed before it is sent.
 
-        - `output`: the type of the answer, for which the API's structured outputs are used: a pydantic model, a
-          dataclass or a TypedDict. Without it the answer is text.
+        - `output`: the type of the answer, as of the agent, whose own it is unless given.
         - `background`: the run lives at the provider (the default), and its handle is checkpointed. With False
           the answer comes in the submission's own reply, so a crash meanwhile leaves the fate of the submission
           unknown: `on_unknown_submit` then decides.
         - `on_unknown_submit`: what to do when the provider may have accepted a submission whose handle we do
           not hold: submit the same request again, fail the node, or hold it until a person decides.
-        - `retries`: how many attempts may follow the first, after failures that may pass.
+        - `retries`: how many attempts may follow the first, after failures that may pass, or a `Retry`.
+        - `deadline`: how long a response may take; `submit_timeout`: how long a submission is tried.
 
-        Raises `NodeDefinitionError` when the function or the output can't be used as they are.
+        What is not given is as the agent has it. Raises `NodeDefinitionError` when the function or the output can't be
+        used as they are, `NotBuiltError` for `stream`, `continues`, `completion_window` and `on_incomplete`.
         """
+        refuse_unbuilt(
+            f"A node of agent {self.name!r}",
+            {
+                "stream": (stream, False),
+                "continues": (continues, None),
+                "completion_window": (completion_window, None),
+                "on_incomplete": (on_incomplete, "fail"),
+            },
+        )
 
-        def make(prompt: Callable[..., str]) -> AgentNode[Any, Any]:
-            return AgentNode(
+        def make(prompt: Callable[..., Prompt]) -> PromptNode[Any, Any, Any]:
+            return PromptNode[Any, Any, Any](
                 prompt,
                 agent=self.name,
-                operation=self._operation,
-                make_request=self._request,
+                operation=self._responses,
+                make_request=self._parameters,
                 background=background,
-                output=output,
-                on_unknown_submit=on_unknown_submit,
-                retries=retries,
+                output=self.output if output is None else output,
+                on_unknown_submit=on_unknown_submit or self.on_unknown_submit,
+                retries=self.retries if retries is None else retries,
+                deadline=self.deadline if deadline is None else deadline,
+                submit_timeout=self.submit_timeout if submit_timeout is None else submit_timeout,
                 polling=self.polling,
                 name=name,
             )
 
         return PromptDecorator[Any](make) if fn is None else make(fn)
+
+    def batch(self, /, *, max_wait: Duration = 86_400.0) -> NoReturn:
+        """A node that sends a list as one provider batch. Not built yet: raises `NotBuiltError`."""
+        raise NotBuiltError(
+            f"Agent {self.name!r}: `batch` is not built yet. Today: `map` over the list with a node of the agent."
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_") and name in self.__dict__:
+            raise AttributeError(
+                f"Agent {self.name!r} is immutable: make another one with the {name} that you want."
+            )
+        super().__setattr__(name, value)
+
+    def _read(self, value: Json) -> Out:
+        return self._work.finish(value)
 
     def get_new_thread(self) -> AgentThread:
         """A conversation that has not begun yet."""
@@ -160,23 +295,23 @@ class Agent:
     @overload
     def run(
         self,
-        prompt: str,
+        prompt: Prompt,
         /,
         *,
         thread: AgentThread | None = None,
         background: bool = False,
         stream: Literal[False] = False,
-    ) -> Coroutine[Any, Any, AgentResponse]: ...
+    ) -> Coroutine[Any, Any, AgentResponse[Out]]: ...
     @overload
     def run(
         self,
-        prompt: str,
+        prompt: Prompt,
         /,
         *,
         thread: AgentThread | None = None,
         background: bool = False,
         stream: Literal[True],
-    ) -> AsyncGenerator[AgentUpdate, None]: ...
+    ) -> AsyncGenerator[AgentUpdate[Out], None]: ...
     @overload
     def run(
         self,
@@ -185,7 +320,7 @@ class Agent:
         continuation_token: ContinuationToken | Mapping[str, object],
         thread: AgentThread | None = None,
         stream: Literal[False] = False,
-    ) -> Coroutine[Any, Any, AgentResponse]: ...
+    ) -> Coroutine[Any, Any, AgentResponse[Out]]: ...
     @overload
     def run(
         self,
@@ -194,10 +329,10 @@ class Agent:
         continuation_token: ContinuationToken | Mapping[str, object],
         thread: AgentThread | None = None,
         stream: Literal[True],
-    ) -> AsyncGenerator[AgentUpdate, None]: ...
+    ) -> AsyncGenerator[AgentUpdate[Out], None]: ...
     def run(
         self,
-        prompt: str | None = None,
+        prompt: Prompt | None = None,
         /,
         *,
         continuation_token: ContinuationToken | Mapping[str, object] | None = None,
@@ -233,27 +368,27 @@ class Agent:
                 if isinstance(continuation_token, ContinuationToken)
                 else ContinuationToken.from_dict(continuation_token)
             )
-            return self._stream(self._operation.stream(token), thread) if stream else self._ask(token, thread)
-        request = self._request(
-            prompt or "",
+            return self._stream(self._responses.stream(token), thread) if stream else self._ask(token, thread)
+        request = self._parameters(
+            plain_prompt(prompt, f"Agent {self.name!r}") if prompt else "",
             background=background,
             metadata={"agent": self.name},
-            text=None,
+            text=self._work.text,
             previous=thread.previous_response_id if thread else None,
         )
         key = str(uuid.uuid4())
         if stream:
-            return self._stream(self._operation.begin_stream(request, key), thread, resumable=background)
+            return self._stream(self._responses.begin_stream(request, key), thread, resumable=background)
         return self._begin(request, key, thread)
 
     async def _begin(
         self, request: Mapping[str, Json], key: str, thread: AgentThread | None
-    ) -> AgentResponse:
-        token, state = await self._operation.begin(request, key)
+    ) -> AgentResponse[Out]:
+        token, state = await self._responses.begin(request, key)
         return self._answered(token, state, thread)
 
-    async def _ask(self, token: ContinuationToken, thread: AgentThread | None) -> AgentResponse:
-        return self._answered(token, await self._operation.poll(token), thread)
+    async def _ask(self, token: ContinuationToken, thread: AgentThread | None) -> AgentResponse[Out]:
+        return self._answered(token, await self._responses.poll(token), thread)
 
     async def _stream(
         self,
@@ -261,26 +396,26 @@ class Agent:
         thread: AgentThread | None,
         *,
         resumable: bool = True,
-    ) -> AsyncGenerator[AgentUpdate, None]:
+    ) -> AsyncGenerator[AgentUpdate[Out], None]:
         async with aclosing(pieces):
             async for piece in pieces:
                 token = piece.token if resumable else None
                 if piece.end is None:
-                    yield AgentUpdate(text=piece.text, continuation_token=token)
+                    yield AgentUpdate[Out](text=piece.text, continuation_token=token)
                 elif isinstance(piece.end, Succeeded):
-                    yield AgentUpdate(
+                    yield AgentUpdate[Out](
                         text=piece.text, response=self._answered(piece.token, piece.end, thread)
                     )
                 else:
                     if piece.text:  # of an incomplete response: what there is belongs to the reader
-                        yield AgentUpdate(text=piece.text, continuation_token=token)
-                    response_of(piece.token, piece.end, wait=self._operation.wait)
+                        yield AgentUpdate[Out](text=piece.text, continuation_token=token)
+                    self._response(piece.token, piece.end)
 
     def _answered(
         self, token: ContinuationToken, outcome: Outcome, thread: AgentThread | None
-    ) -> AgentResponse:
+    ) -> AgentResponse[Out]:
         """The response, and the thread moved on if it has completed."""
-        response = response_of(token, outcome, wait=self._operation.wait)
+        response = self._response(token, outcome)
         if thread is not None and isinstance(outcome, Succeeded):
             match outcome.value:
                 case {"previous_response_id": str() | None as after}:
@@ -289,9 +424,12 @@ class Agent:
                     pass
         return response
 
-    def _request(
+    def _response(self, token: ContinuationToken, outcome: Outcome) -> AgentResponse[Out]:
+        return response_of(token, outcome, model=self.model, wait=self._responses.wait, read=self._read)
+
+    def _parameters(
         self,
-        prompt: str,
+        prompt: Json,
         *,
         background: bool,
         metadata: Mapping[str, str],

@@ -13,6 +13,10 @@ class OutputUnavailableError(PerdureError, LookupError):
     """`Context.output` was asked for a node that is not upstream, was skipped, or lies in another scope."""
 
 
+class ResourceMissingError(PerdureError, LookupError):
+    """`Context.resource` was asked for what the executor was not given."""
+
+
 class OperationError(PerdureError):
     """Base: a long-running operation did not end well.
 

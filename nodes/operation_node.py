@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from .context import Context
+from .durations import Duration, seconds
 from .errors import NodeDefinitionError
 from .node import In, Node, Out
 from .operations.protocol import Operation
 from .operations.tokens import Json
 from .polling import Polling
+from .retry import Retry, as_retry
 
 OnUnknownSubmit: TypeAlias = Literal["resubmit", "fail", "hold"]
 """What to do when the provider may have accepted a submission whose handle we do not hold, and a look-up (where the
@@ -42,36 +44,43 @@ class OperationNode(Node[In, Out]):
         operation: Operation,
         request: Callable[[Any, Context], Mapping[str, Json]],
         finish: Callable[[Json], Any],
-        retries: int = 3,
+        retries: int | Retry = 3,
+        deadline: Duration | None = None,
         on_unknown_submit: OnUnknownSubmit = "resubmit",
-        submit_timeout: float = SUBMIT_TIMEOUT,
+        submit_timeout: Duration = SUBMIT_TIMEOUT,
         polling: Polling | None = None,
         where: str | None = None,
     ) -> None:
         """`where` names the declaration in messages. Raises `NodeDefinitionError` for a policy that is none."""
         where = where or name
-        if retries < 0:
-            raise NodeDefinitionError(
-                f"{where}: retries={retries}, but it counts the attempts after the first: use 0 or more."
-            )
+        as_retry(retries)  # raises for a number that is none
         if on_unknown_submit not in get_args(OnUnknownSubmit):
             raise NodeDefinitionError(
                 f"{where}: on_unknown_submit={on_unknown_submit!r}; use 'resubmit', 'fail' or 'hold'."
             )
-        if not 0 < submit_timeout < math.inf:
+        trying = seconds(submit_timeout, f"{where}: submit_timeout")
+        if not 0 < trying < math.inf:
             raise NodeDefinitionError(
-                f"{where}: submit_timeout={submit_timeout}, but it is the seconds for which a submission is tried: "
-                "use a number above 0."
+                f"{where}: submit_timeout={submit_timeout}, but it is how long a submission is tried: use a "
+                "duration above 0."
+            )
+        polling = polling or Polling()
+        limit = polling.deadline if deadline is None else seconds(deadline, f"{where}: deadline")
+        if limit <= 0:
+            raise NodeDefinitionError(
+                f"{where}: deadline={deadline}, but it is how long the operation may run: use a duration above 0."
             )
         super().__init__(name, input=input, output=output)
         self.operation = operation
         """The adapter, with the capabilities that its provider has."""
         self.retries = retries
-        """How many attempts may follow the first, after failures worth another one."""
+        """How many attempts may follow the first, after failures worth another one, or a `Retry`."""
+        self.deadline = limit
+        """Seconds after which an operation that still runs is cancelled and has failed; from `polling` unless given."""
         self.on_unknown_submit: OnUnknownSubmit = on_unknown_submit
-        self.submit_timeout = submit_timeout
+        self.submit_timeout = trying
         """Seconds for which a submission that was certainly not accepted is tried again; counts time spent trying."""
-        self.polling = polling or Polling()
+        self.polling = polling
         """How often the operation is polled, and when it is given up."""
         self._request = request
         self._finish = finish

@@ -13,6 +13,8 @@ class Message:
     pieces: tuple[str, ...]
     refusal: bool = False
     phase: Literal["commentary", "final_answer"] | None = None
+    annotations: tuple[dict[str, object], ...] = ()
+    """Of its text, as the API spells them."""
     kind: Literal["message"] = "message"
 
     @property

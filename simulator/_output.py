@@ -53,7 +53,7 @@ def output_items(
         return (*front, *made)
     else:
         pieces = split_pieces(_answer_text(submission, history))
-    return (*front, Message(pieces=pieces, phase=phase), *made)
+    return (*front, Message(pieces=pieces, phase=phase, annotations=answer.annotations), *made)
 
 
 def _forced_calls(submission: Submission) -> tuple[Call, ...]:

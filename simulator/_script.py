@@ -56,6 +56,8 @@ class Answer:
     text: str | None = None
     pieces: tuple[str, ...] | None = None
     """The text, in the pieces in which it is streamed."""
+    annotations: tuple[dict[str, object], ...] = ()
+    """Of the text, as the API spells them: `{"type": "url_citation", "start_index": 0, ...}`."""
     json: object = None
     """An answer that is sent as this JSON document."""
     refusal: str | None = None

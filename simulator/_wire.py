@@ -262,7 +262,8 @@ def _item_id(plan: Plan, index: int, item: Item) -> str:
 def _part(item: Message, text: str) -> Body:
     if item.refusal:
         return {"type": "refusal", "refusal": text}
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    annotations = [*item.annotations] if text else []
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
 
 
 def _usage(plan: Plan) -> Body:

@@ -181,13 +181,17 @@ def _try_again_or_fail(
     retry_after: float | None,
 ) -> None:
     address = event.address
-    retries = step.state.policy(address.node).retries
-    again = retryable and step.may_start and activation.failures < retries
+    policy = step.state.policy(address.node)
+    again = retryable and step.may_start and activation.failures < policy.retries
     activation.failures += 1
     if not again:
         step.fail(scope, activation, address, Move.FAIL, {"failures": activation.failures})
         return
-    wait = policies.backoff(activation.failures, event.jitter) if retry_after is None else retry_after
+    wait = retry_after
+    if wait is None:
+        wait = policies.backoff(
+            activation.failures, event.jitter, policy.longest_backoff, policy.first_backoff
+        )
     activation.wake_at = event.at + wait
     columns: ActivationColumns = {"failures": activation.failures, "wake_at": activation.wake_at}
     step.move(scope, activation, address, Move.BACK_OFF, columns)

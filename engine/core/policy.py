@@ -31,6 +31,9 @@ class Policy:
     """Of a map's target: how many of its activations may be under way at once. None: all."""
     retries: int = 0
     """How many attempts may follow the first one that failed, by themselves."""
+    first_backoff: float = FIRST_BACKOFF
+    """The wait before the second attempt; each further one is twice as long."""
+    longest_backoff: float = LONGEST_BACKOFF
     on_unknown_submit: OnUnknownSubmit = "resubmit"
     submit_timeout: float = 86_400.0
     """How long a submission that the provider certainly did not accept is tried again."""
@@ -105,12 +108,14 @@ NO_POLICIES = Policies({})
 """Every node has the default."""
 
 
-def backoff(failures: int, jitter: float, longest: float = LONGEST_BACKOFF) -> float:
+def backoff(
+    failures: int, jitter: float, longest: float = LONGEST_BACKOFF, first: float = FIRST_BACKOFF
+) -> float:
     """Seconds to wait after so many failures in a row (from 1): exponential, with up to half of it taken off.
 
     The jitter keeps activations that failed together from coming back together.
     """
-    full = min(longest, FIRST_BACKOFF * 2.0 ** min(failures - 1, 20))
+    full = min(longest, first * 2.0 ** min(failures - 1, 20))
     return full * (1.0 - 0.5 * jitter)
 
 

@@ -9,9 +9,11 @@ from ...checkpoints.codec import pack
 from ...checkpoints.errors import StoreError
 from ...checkpoints.records import ActivationColumns, OperationColumns, SubmissionColumns, Value
 from ...nodes.errors import SubmissionUnknownError
+from ...nodes.function import FunctionNode
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations.tokens import Json
+from ...nodes.retry import Retry
 from ..core import events
 from ..core.addresses import Address, OperationAddress
 from ..core.book import Change
@@ -75,7 +77,12 @@ def attempt_failed(
 ) -> Change:
     """The activation's attempt failed of this error, before any operation was its own."""
     at, jitter = owned.shared.clock(), owned.shared.random.random()
-    return failed(events.AttemptFailed(at, address, jitter, "failed", retryable), error)
+    return failed(
+        events.AttemptFailed(
+            at, address, jitter, "failed", retryable and not is_final(owned, address, error)
+        ),
+        error,
+    )
 
 
 def failed(
@@ -100,6 +107,15 @@ def failed(
     if not isinstance(event, events.OperationEnded):
         activation = {"error": packed}
     return Change(event, activation, operation, submission, failure=failure, cause=error)
+
+
+def is_final(owned: OwnedRun, address: Address, error: BaseException) -> bool:
+    """Whether the node's `Retry` says that such an error is worth no other attempt."""
+    if owned.workflow is None:
+        return False
+    node = owned.node(address.node)
+    retries = node.retries if isinstance(node, FunctionNode | OperationNode) else 0
+    return isinstance(retries, Retry) and isinstance(error, retries.unless)
 
 
 async def decoded(

@@ -32,7 +32,7 @@ from ..core.errors import IllegalEventError
 from ..core.pending import moment
 from ..core.state import RunState
 from ..errors import DrivingInterruptedError
-from ..failures import Failure
+from ..failures import FailureData
 from ._policies import pack_policies
 from ._shared import OwnedRun, Work, ends_the_task
 from ._values import Values
@@ -314,7 +314,7 @@ class Driver:
             status=status,
             value=None if end is None else self.work.values.kept(ActivationKey(scope=0, node=end, item=0)),
             end=end,
-            failure=None if self.book.error is None else Failure(**self.book.error),
+            failure=None if self.book.error is None else FailureData(**self.book.error),
             cause=self.book.cause,
         )
         self.work.values.forget()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.records import RunRecord
+from ...nodes.durations import seconds
 from ...nodes.function import FunctionNode
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations.capabilities import Findable, Idempotent, Local, Once, has_capability
+from ...nodes.retry import Retry
 from ..core.policy import NO_POLICIES, Policies, Policy
 from ..graph import Workflow
 
@@ -43,17 +45,17 @@ def _unpack_policies(stored: bytes) -> Policies:
 def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
     """How the node is tried, asked after and given up."""
     if isinstance(node, FunctionNode):
-        return Policy(concurrency=concurrency, retries=node.retries)
+        return Policy(concurrency=concurrency, **_tries(node.retries))
     if not isinstance(node, OperationNode):
         return Policy(concurrency=concurrency)
     adapter, polling = node.operation, node.polling
     local = has_capability(adapter, Local)
     return Policy(
         concurrency=concurrency,
-        retries=node.retries,
+        **_tries(node.retries),
         on_unknown_submit=node.on_unknown_submit,
         submit_timeout=node.submit_timeout,
-        deadline=None if local else polling.deadline,
+        deadline=None if local else node.deadline,
         queue_limit=None if local else polling.queue_limit,
         first_poll=polling.first,
         longest_poll=polling.cap,
@@ -64,3 +66,20 @@ def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
         else None,
         once=has_capability(adapter, Once),
     )
+
+
+class _Tries(TypedDict, total=False):
+    retries: int
+    first_backoff: float
+    longest_backoff: float
+
+
+def _tries(retries: int | Retry) -> _Tries:
+    """A number of attempts has the waits of `Policy`."""
+    if not isinstance(retries, Retry):
+        return {"retries": retries}
+    return {
+        "retries": retries.times,
+        "first_backoff": seconds(retries.first, "Retry(first=...)"),
+        "longest_backoff": seconds(retries.cap, "Retry(cap=...)"),
+    }

@@ -22,7 +22,7 @@ from ..core import events
 from ..core.book import Change
 from ..core.commands import Decode
 from ..core.replies import Again, Meaning, Reply
-from ._changes import decoded, failed
+from ._changes import decoded, failed, is_final
 from ._shared import OwnedRun, Work
 
 
@@ -74,7 +74,10 @@ async def change_of(
             data = outcome.token.to_dict()
             return Change(meaning, operation={"token": pack(data)}, note={"token": data})
         case events.AttemptFailed():
-            return failed(meaning, _error_of(outcome), usage=usage)
+            error = _error_of(outcome)
+            if meaning.retryable and is_final(owned, meaning.address, error):
+                meaning = meaning._replace(retryable=False)
+            return failed(meaning, error, usage=usage)
         case _:
             return Change(meaning, submission=None if usage is None else {"usage": usage})
 

@@ -191,6 +191,8 @@ class OwnedRun:
     load: Callable[[int], Awaitable[Work | None]]
     """The run in memory, loaded if it was evicted; None when it is not ours any more."""
     in_memory: Work | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Words of the user's by which the run is found."""
 
     def node(self, name: str) -> Node[Any, Any]:
         """The user's node."""

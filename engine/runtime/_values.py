@@ -204,3 +204,16 @@ class Values:
                 return self._node(name).output_codec.decode(value.data)
             case _:
                 assert_never(source)
+
+    def run_input_now(self, address: Address, workflow: Node[Any, Any]) -> object:
+        """What `Context.input` gives to the activation at `address`. May be called from any thread."""
+        own = self._workflow
+        assert own is not None, "values are decoded by the workflow's types, and it is not here"
+        if workflow.name != own.name:
+            raise OutputUnavailableError(
+                f"Run {self._run_id}: {address} asks for the input of {workflow.name}, but the run is one of {own.name}: "
+                "ask with ctx.input(the run's own workflow)."
+            )
+        value = self._input or self._views.read(lambda view: view.value(self._run, "input"))
+        assert value is not None, "the run has no input"
+        return own.input_codec.decode(value.data)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ...checkpoints.records import RunStatus, Value
-from ..failures import Failure
+from ..failures import FailureData
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class RunOutcome:
     status: RunStatus
     value: Value | None = None
     end: str | None = None  # the node whose output the value is
-    failure: Failure | None = None
+    failure: FailureData | None = None
     cause: BaseException | None = None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,13 +11,13 @@ from typing import Any
 import pytest
 from perdure.nodes import (
     Agent,
-    AgentNode,
     Context,
     Node,
     NodeDefinitionError,
     OperationNode,
     OutputInvalidError,
     Polling,
+    PromptNode,
     SubmissionRejectedError,
     node,
 )
@@ -40,8 +39,8 @@ def a_context(path: tuple[int, ...] = (), run_id: str = "run-1") -> Context:
     return Context(run_id=run_id, node="research", path=path, attempt=2, idempotency_key="key", load=never)
 
 
-def operation_node(made: Node[Any, Any]) -> AgentNode[Any, Any]:
-    assert isinstance(made, AgentNode)
+def operation_node(made: Node[Any, Any]) -> PromptNode[Any, Any, Any]:
+    assert isinstance(made, PromptNode)
     assert isinstance(made, OperationNode)
     return made  # pyright: ignore[reportUnknownVariableType]
 
@@ -176,7 +175,7 @@ def test_an_agent_is_immutable_and_keeps_its_own_copies() -> None:
     tools[0]["type"] = "file_search"
     extra["prompt_cache_key"] = "other"
     assert operation_node(research).request("x", a_context()) == before
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         agent.model = "other"  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -268,8 +267,6 @@ def test_wrong_options_of_a_node_are_refused() -> None:
         agent.node(retries=-1)(research)
     with pytest.raises(NodeDefinitionError, match="'resubmit', 'fail' or 'hold'"):
         agent.node(on_unknown_submit="maybe")(research)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    with pytest.raises(NodeDefinitionError, match="no object"):
-        agent.node(output=str)(research)
 
 
 @pytest.mark.parametrize("said", ["", None, 3])

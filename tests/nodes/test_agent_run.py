@@ -29,12 +29,14 @@ FAST = Polling(first=0.05, cap=0.1)
 
 
 @asynccontextmanager
-async def an_agent(simulator: Simulator) -> AsyncGenerator[Agent, None]:
+async def an_agent(simulator: Simulator) -> AsyncGenerator[Agent[str], None]:
     async with simulator.client() as client:
         yield Agent("researcher", model="m", instructions="Be brief.", client=client, polling=FAST)
 
 
-async def finished(agent: Agent, response: AgentResponse, thread: AgentThread | None = None) -> AgentResponse:
+async def finished(
+    agent: Agent[str], response: AgentResponse[str], thread: AgentThread | None = None
+) -> AgentResponse[str]:
     """Poll with the token until there is none."""
     if response.continuation_token is None:
         return response
@@ -55,7 +57,7 @@ def test_a_background_run_is_polled_with_its_token(simulator: Simulator) -> None
             response = await finished(agent, response)
         assert (response.status, response.text) == ("completed", "Forty-two.")
         assert response.retry_after is None
-        assert response.usage["total_tokens"]
+        assert response.usage.total_tokens
 
     asyncio.run(main())
     (request,) = simulator.ledger().submissions()
@@ -83,9 +85,9 @@ def test_a_token_travels_as_json_to_another_agent(simulator: Simulator) -> None:
         async with an_agent(simulator) as agent:
             response = await agent.run("How many?", background=True)
         assert response.continuation_token is not None
-        return json.dumps(response.continuation_token.to_dict())
+        return json.dumps(response.continuation_token)
 
-    async def go_on(sent: str) -> AgentResponse:
+    async def go_on(sent: str) -> AgentResponse[str]:
         async with an_agent(simulator) as agent:
             return await finished(agent, await agent.run(continuation_token=json.loads(sent)))
 

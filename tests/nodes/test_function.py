@@ -77,7 +77,7 @@ def test_a_timeout_is_a_time(timeout: float) -> None:
     async def later(text: str) -> str:
         return text
 
-    with pytest.raises(NodeDefinitionError, match="seconds that an attempt may take"):
+    with pytest.raises(NodeDefinitionError, match="duration above 0|from 0 on"):
         node(timeout=timeout)(later)
 
 
@@ -123,3 +123,21 @@ def test_what_it_raises_comes_out_as_it_is() -> None:
 
     with pytest.raises(KeyError, match="sea"):
         broken.invoke("sea", context())
+
+
+def test_calling_a_node_is_calling_its_function() -> None:
+    @node
+    def shout(text: str) -> str:
+        return text.upper()
+
+    @node(name="other")
+    async def whisper(text: str) -> str:
+        return text.lower()
+
+    @node
+    def seven() -> int:
+        return 7
+
+    assert shout("sea") == "SEA"
+    assert asyncio.run(whisper("SEA")) == "sea"
+    assert (seven(), seven.invoke("ignored", None), seven.input) == (7, 7, object)

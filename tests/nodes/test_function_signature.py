@@ -203,10 +203,6 @@ def gives_coroutine(text: str) -> Coroutine[Any, Any, str]:
     return asyncio.sleep(0, text)
 
 
-def nothing() -> str:
-    return ""
-
-
 def two(text: str, number: int) -> str:
     return text * number
 
@@ -267,7 +263,6 @@ REFUSED: list[tuple[Any, str]] = [
     (async_generator, "a generator can't be a node.*Return a list"),
     (gives_awaitable, "write `async def`"),
     (gives_coroutine, "write `async def`"),
-    (nothing, "takes its input as its first parameter. Add one"),
     (two, "'number' is neither.*join.*dataclass"),
     (variadic, r"can't have \*texts. Take a tuple"),
     (options, r"can't have \*\*more"),

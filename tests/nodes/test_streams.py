@@ -43,20 +43,20 @@ FAST = Polling(first=0.05, cap=0.1, timeout=0.6)
 
 
 @asynccontextmanager
-async def an_agent(simulator: Simulator, polling: Polling = FAST) -> AsyncGenerator[Agent, None]:
+async def an_agent(simulator: Simulator, polling: Polling = FAST) -> AsyncGenerator[Agent[str], None]:
     """An agent with a client of its own, as another process would have."""
     async with simulator.client() as client:
         yield Agent("teller", model="m", client=client, polling=polling)
 
 
 async def told(
-    agent: Agent,
+    agent: Agent[str],
     prompt: str | None = None,
     *,
     token: ContinuationToken | Mapping[str, object] | None = None,
     background: bool = True,
     limit: int | None = None,
-) -> tuple[list[str], ContinuationToken | None, AgentResponse | None]:
+) -> tuple[list[str], ContinuationToken | None, AgentResponse[str] | None]:
     """The pieces of text of a stream, closed after `limit` updates; the last token, the response."""
     if prompt is not None:
         updates = agent.run(prompt, background=background, stream=True)
@@ -233,7 +233,9 @@ def test_a_response_that_was_not_created_as_a_stream_is_polled(simulator: Simula
         async with an_agent(simulator) as agent:
             started = await agent.run("story", background=True)
             assert started.continuation_token is not None
-            pieces, _, response = await told(agent, token=started.continuation_token)
+            pieces, _, response = await told(
+                agent, token=ContinuationToken.from_dict(started.continuation_token)
+            )
         assert response is not None
         assert pieces == [TEXT]
 
@@ -334,7 +336,7 @@ def test_a_response_that_is_cancelled_ends_without_an_event(simulator: Simulator
             updates = agent.run("story", background=True, stream=True)
             first = await anext(updates)
             assert first.continuation_token is not None
-            await agent.operation.cancel(first.continuation_token)
+            await agent.operation.cancel(ContinuationToken.from_dict(first.continuation_token))
             with pytest.raises(OperationCancelledError):
                 async for _ in updates:
                     pass
@@ -412,7 +414,7 @@ def test_closing_right_after_the_first_update_reads_on_until_the_response_is_und
         Rule(answer=Answer(duration=60.0, queued=30.0)),
     )
 
-    async def close_after_first(agent: Agent, prompt: str) -> float:
+    async def close_after_first(agent: Agent[str], prompt: str) -> float:
         updates = agent.run(prompt, background=True, stream=True)
         await anext(updates)
         started = time.monotonic()

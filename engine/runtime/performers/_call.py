@@ -63,6 +63,9 @@ def _context(owned: OwnedRun, work: Work, address: Address) -> Context:
         attempt=activation.attempt,
         idempotency_key=idempotency_key(work.nonce, address),
         load=load,
+        load_input=lambda workflow: work.values.run_input_now(address, workflow),
+        labels=owned.labels,
+        resources=owned.shared.resources,
     )
 
 
@@ -70,7 +73,7 @@ def _context(owned: OwnedRun, work: Work, address: Address) -> Context:
 
 
 async def _function(
-    owned: OwnedRun, work: Work, address: Address, node: FunctionNode[Any, Any]
+    owned: OwnedRun, work: Work, address: Address, node: FunctionNode[Any, ..., Any, Any]
 ) -> Change | None:
     task = asyncio.current_task()
     assert task is not None
@@ -130,7 +133,7 @@ def _cancelled(owned: OwnedRun, work: Work, address: Address) -> Change | None:
 
 
 async def _invoke(
-    owned: OwnedRun, work: Work, address: Address, node: FunctionNode[Any, Any], value: Any
+    owned: OwnedRun, work: Work, address: Address, node: FunctionNode[Any, ..., Any, Any], value: Any
 ) -> object:
     about = _context(owned, work, address) if node.wants_context else None
     if not node.is_async:
@@ -151,7 +154,11 @@ async def _invoke(
 
 
 async def _in_thread(
-    owned: OwnedRun, address: Address, node: FunctionNode[Any, Any], value: Any, about: Context | None
+    owned: OwnedRun,
+    address: Address,
+    node: FunctionNode[Any, ..., Any, Any],
+    value: Any,
+    about: Context | None,
 ) -> object:
     variables = contextvars.copy_context()
 

@@ -89,6 +89,8 @@ def _completed(body: Body, usage: Mapping[str, Json]) -> Succeeded | Failed:
             "id": body.get("id"),
             "text": text,
             "model": body.get("model"),
+            "items": [dict(item) for item in _items(body)],
+            "usage": dict(usage),
             "previous_response_id": body.get("previous_response_id"),
         }
         return Succeeded(value=value, usage=usage)
