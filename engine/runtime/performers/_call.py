@@ -32,7 +32,7 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
         return None
     node = owned.node(address.node)
     if isinstance(node, FunctionNode):
-        return await _function(owned, work, address, node)
+        return await _function(owned, work, address, node)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(node, OperationNode):
         return await _request(owned, work, address, node, commit)
     raise OperationUnknownError(
