@@ -19,7 +19,7 @@ from ..checkpoints.codec import pack
 from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
 from ..checkpoints.records import NO_LABELS, NewRun, RunRecord, RunStatus, Value
 from ..nodes.durations import Duration, seconds
-from ..nodes.errors import NotBuiltError
+from ..nodes.errors import NotBuiltError, ProviderUnavailableError
 from ..nodes.node import Node, Source
 from ..nodes.operation_node import OperationNode
 from ._run_ids import check_run_id
@@ -45,6 +45,7 @@ from .runtime._claims import Claims
 from .runtime._driver import Driver
 from .runtime._garbage import raise_threshold, restore_threshold
 from .runtime._runtime import Runtime
+from .runtime._shared import ends_the_task
 from .runtime._signal_watch import SignalWatch
 from .runtime._term_signal import TermSignal
 
@@ -273,7 +274,7 @@ class Executor(Client):
         for name in workflow.plan.node:
             node = workflow.node(name)
             if isinstance(node, OperationNode):
-                await node.operation.prepare()
+                await _require_usable(node, workflow)
         self._prepared.add(workflow.signature)
 
     def _say_ended(self, record: RunRecord, workflow: Workflow[Any, Any]) -> None:
@@ -531,6 +532,22 @@ class Executor(Client):
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."
             )
+
+
+async def _require_usable(node: OperationNode[Any, Any], workflow: Workflow[Any, Any]) -> None:
+    """Prepare the node's adapter. Raises what it raises; what would end the caller or the process as a sentence."""
+    try:
+        await node.operation.prepare()
+    except Exception:
+        raise
+    except BaseException as error:
+        if ends_the_task(error):
+            raise
+        raise ProviderUnavailableError(
+            f"Workflow {workflow.name}: the adapter of {node.name} can't be used: its prepare() raised "
+            f"{type(error).__name__}. Nothing was started.",
+            code="prepare_failed",
+        ) from error
 
 
 async def _tell(verb: str, work: Coroutine[Any, Any, T], told: asyncio.Future[T]) -> None:

@@ -62,7 +62,8 @@ def completed_response(
     value: Mapping[str, Any], output: Out, *, usage: Mapping[str, Json] | None = None
 ) -> AgentResponse[Out]:
     """The response of which `Succeeded.value` is this. `usage` is what the outcome counted, where it is not in there."""
-    items = tuple(item for item in value.get("items") or () if isinstance(item, dict))
+    given: list[dict[str, Any]] = value.get("items") or []
+    items = tuple(given)
     return AgentResponse(
         output=output,
         text=value["text"],
@@ -97,7 +98,8 @@ def citations_of(items: tuple[Mapping[str, Any], ...]) -> list[Citation]:
     for item in items:
         if item.get("type") != "message" or item.get("phase") not in (None, "final_answer"):
             continue
-        for part in item.get("content") or ():
+        parts: list[dict[str, Any]] = item.get("content") or []
+        for part in parts:
             if part.get("type") != "output_text":
                 continue
             for note in part.get("annotations") or ():

@@ -33,7 +33,7 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
         return None
     node = owned.node(address.node)
     if isinstance(node, FunctionNode):
-        return await _function(owned, work, address, node)
+        return await _function(owned, work, address, node)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(node, EachNode):
         return await _items(owned, work, address, node)
     if isinstance(node, OperationNode):
