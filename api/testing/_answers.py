@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, get_origin
+from typing import Any, cast, get_origin
 
 from ..checkpoints.errors import ValueNotStorableError
 from ..nodes.node import Node
@@ -23,25 +23,29 @@ def encoded(node: Node[Any, Any], value: object) -> bytes:
         ) from error
 
 
+def function_of(given: object) -> Callable[[Any], object] | None:
+    """The function, where an answer is given as one."""
+    return given if callable(given) and not isinstance(given, type | BaseException) else None
+
+
 class Answers:
     """The answers of one node. A list holds answers in order, unless it is itself what the node gives."""
 
     def __init__(self, node: Node[Any, Any], given: object) -> None:
         """Raises `FakeError` for an answer that the node can't give, where that can be told before it is asked."""
         self._node = node
-        self._function: Callable[[Any], object] | None = None
         self._rest: Iterator[object] | None = None
         self._constant = given
+        answers: list[object] = [given]
         if isinstance(given, Iterator):
-            self._rest = given  # pyright: ignore[reportUnknownMemberType]  # of whatever it yields
-        elif isinstance(given, list) and not self._is_whole(given):  # pyright: ignore[reportUnknownArgumentType]
-            for answer in given:  # pyright: ignore[reportUnknownVariableType]
-                self._check(answer)  # pyright: ignore[reportUnknownArgumentType]
-            self._rest = iter(given)  # pyright: ignore[reportUnknownArgumentType]
-        elif self._asks(given):
-            self._function = given
-        else:
-            self._check(given)
+            self._rest = cast("Iterator[object]", given)
+            return
+        if isinstance(given, list) and not self._is_whole(cast("list[object]", given)):
+            answers = cast("list[object]", given)
+            self._rest = iter(answers)
+        for answer in answers:
+            if not isinstance(answer, BaseException) and function_of(answer) is None:
+                encoded(node, answer)
 
     async def next(self, prompt: object) -> object:
         """The answer to this prompt, encoded, or an exception that was given as one.
@@ -56,19 +60,14 @@ class Answers:
                 raise FakeError(
                     f"Node {self._node.name!r} was asked more often than its fake has answers. It was asked: {prompt!r}"
                 ) from None
-        function = answer if self._rest is not None and self._asks(answer) else self._function
+        function = function_of(answer)
         if function is not None:
             answer = function(prompt)
             if inspect.isawaitable(answer):
                 answer = await answer
         return answer if isinstance(answer, BaseException) else encoded(self._node, answer)
 
-    @staticmethod
-    def _asks(given: object) -> Any:
-        """The function, where the answer is one."""
-        return given if callable(given) and not isinstance(given, type | BaseException) else None
-
-    def _is_whole(self, given: list[Any]) -> bool:
+    def _is_whole(self, given: list[object]) -> bool:
         """Whether a list is what the node gives."""
         output = self._node.output
         if output is not list and get_origin(output) is not list:
@@ -78,7 +77,3 @@ class Answers:
         except FakeError:
             return False
         return True
-
-    def _check(self, answer: object) -> None:
-        if not isinstance(answer, BaseException) and self._asks(answer) is None:
-            encoded(self._node, answer)

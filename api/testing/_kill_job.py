@@ -85,10 +85,10 @@ def read_job(text: str) -> Job:
     """What `Job.to_json` wrote."""
     data: dict[str, Any] = json.loads(text)
     fakes = {name: _fake(**fake) for name, fake in data.pop("fakes").items()}
-    kill = data.pop("kill")
+    workflow, kill = data.pop("workflow"), data.pop("kill")
     if kill is not None:
         kill = KillPoint(commit=Commit(**kill["commit"]), when=kill["when"])
-    return Job(**{**data, "workflow": Reference(**data["workflow"])}, fakes=fakes, kill=kill)
+    return Job(**data, workflow=Reference(**workflow), fakes=fakes, kill=kill)
 
 
 def _fake(answer: str | None, function: dict[str, Any] | None) -> Fake:

@@ -159,21 +159,21 @@ class _Kills:
         points = [KillPoint(commit=commit, when=when) for commit in commits for when in whens]
         log.info("kill_everywhere: %s has %d commits, %d kills to come", name, len(commits), len(points))
         trials = [pool.submit(partial(self._killed, point, number)) for number, point in enumerate(points, 1)]
-        differences: list[str] = []
+        told: list[str] = []
         not_reached: list[str] = []
         unknown = 0
         for number, (point, trial) in enumerate(zip(points, trials, strict=True), 1):
             killed, ending = trial.result()
             if not killed:
                 not_reached.append(str(point))
-            wrong = [ending] if isinstance(ending, str) else _differences(undisturbed, ending)
+            wrong = [ending] if isinstance(ending, str) else differences(undisturbed, ending)
             if not isinstance(ending, str):
                 unknown += ending.unknown.total()
-            differences += [f"killed {point}: {what}" for what in wrong]
+            told += [f"killed {point}: {what}" for what in wrong]
             verdict = "; ".join(wrong) or ("the same" if killed else "not reached, and the same")
             log.info("kill_everywhere: %s %d/%d, killed %s: %s", name, number, len(points), point, verdict)
-        if differences:
-            lines = "\n".join(f"  {line}" for line in differences)
+        if told:
+            lines = "\n".join(f"  {line}" for line in told)
             raise AssertionError(f"Workflow {name!r} does not survive every kill:\n{lines}")
         return KillReport(
             workflow=name,
@@ -267,7 +267,7 @@ class _Kills:
 _KILLED = "was killed"
 
 
-def _differences(undisturbed: Ending, ending: Ending) -> list[str]:
+def differences(undisturbed: Ending, ending: Ending) -> list[str]:
     """What a killed run has other than it should."""
     found: list[str] = []
     if ending.output is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from perdure import testing
@@ -12,6 +13,7 @@ from perdure.engine import Workflow
 from perdure.nodes import node
 from perdure.simulator import Simulator
 from perdure.testing import simulator as simulator
+from perdure.testing.kills import Ending, differences
 
 from . import killed
 
@@ -55,8 +57,21 @@ def test_an_output_that_differs_is_told_with_the_commit() -> None:
 @pytest.mark.crash
 def test_a_run_that_can_not_be_resumed_is_told_with_the_commit(tmp_path: Path) -> None:
     (tmp_path / "trials").mkdir()
-    with pytest.raises(AssertionError, match="FileExistsError"):
+    with pytest.raises(AssertionError, match="FileExistsError") as told:
         testing.kill_everywhere(killed.fragile, str(tmp_path / "begun"), folder=tmp_path / "trials")
+    assert "killed right before the commit of `succeeded once`: the resumed run failed" in str(told.value)
+    assert "`succeeded same`" not in str(told.value)
+
+
+def test_one_submission_too_many_is_told_unless_a_fate_was_unknown() -> None:
+    undisturbed = Ending(output=b"\xa1x", submissions=Counter(research=2), unknown=Counter())
+    twice = replace(undisturbed, submissions=Counter(research=3, review=1))
+    assert differences(undisturbed, undisturbed) == []
+    assert differences(undisturbed, replace(twice, unknown=Counter(research=1, review=1))) == []
+    assert differences(undisturbed, replace(twice, unknown=Counter(review=1))) == [
+        "research was submitted 3 times, undisturbed 2 times, and 0 unknown fates were recorded"
+    ]
+    assert differences(undisturbed, replace(undisturbed, output=None)) == ["the run did not succeed"]
 
 
 @pytest.mark.crash
@@ -72,8 +87,11 @@ def test_what_another_process_can_not_find_is_refused() -> None:
 
     with pytest.raises(testing.FakeError, match="Workflow 'local' can't be found by another process"):
         testing.kill_everywhere(Workflow("local", start=here, end=here), "x")
-    fakes: tuple[Any, ...] = (lambda prompt: prompt, ValueError("no"), 5)  # pyright: ignore[reportUnknownVariableType]
-    for fake in fakes:
+
+    def local_fake(prompt: str) -> str:
+        return prompt
+
+    for fake in (local_fake, ValueError("no"), 5):
         with pytest.raises(testing.FakeError, match="'research'"):
             testing.kill_everywhere(killed.sound, "x", agents={"research": fake})
 

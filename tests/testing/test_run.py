@@ -100,12 +100,20 @@ holding = Workflow("holding", start=ask_and_hold, end=ask_and_hold)
 lists = Workflow("lists", start=listing, end=listing)
 
 
+def bracketed(prompt: str) -> str:
+    return f"[{prompt}]"
+
+
+def five(prompt: str) -> int:
+    return 5
+
+
 async def test_agents_are_faked_and_nothing_waits() -> None:
     began = time.monotonic()
     done = await testing.run(
         report,
         "otters float",
-        agents={research: lambda prompt: f"[{prompt}]", "judge": FINE},
+        agents={research: bracketed, "judge": FINE},
     )
     assert time.monotonic() - began < 10  # of a month
     assert done.output == "ALL FINE"
@@ -127,8 +135,8 @@ async def test_in_a_running_loop_the_twin_says_what_to_write() -> None:
 
 
 async def test_a_list_is_answered_in_order() -> None:
-    done = await testing.run(report, "a b", agents={research: ["one", lambda _: "two"], judge: FINE})
-    assert done.outputs(research) == ["one", "two"]
+    done = await testing.run(report, "a b", agents={research: ["one", bracketed], judge: FINE})
+    assert done.outputs(research) == ["one", "[What is b?]"]
 
 
 async def test_a_list_that_the_node_gives_is_one_answer() -> None:
@@ -212,7 +220,7 @@ async def test_an_agent_that_is_not_asked_needs_no_fake() -> None:
 
 
 @pytest.mark.parametrize(
-    "fake", [5, {"good": True}, lambda _: 5, [FINE, 5]], ids=["int", "dict", "function", "list"]
+    "fake", [5, {"good": True}, five, [FINE, 5]], ids=["int", "dict", "function", "list"]
 )
 async def test_a_fake_of_the_wrong_type_is_told(fake: Any) -> None:
     with pytest.raises(testing.FakeError, match=r"'judge' is no Verdict"):
