@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from perdure.engine import Workflow
-from perdure.nodes import Agent, node
+from perdure.nodes import Agent, Context, node
 
 agent = Agent("thinker", model="o3")
 
@@ -46,10 +46,10 @@ stamping.edge(same, stamped)
 
 
 @node
-def once(file: str) -> str:
-    """Works only where it was not begun before."""
-    Path(file).touch(exist_ok=False)
-    return file
+def once(folder: str, ctx: Context) -> str:
+    """Works only where it was not begun before in this run."""
+    Path(folder, ctx.run_id).touch(exist_ok=False)
+    return folder
 
 
 fragile = Workflow("fragile", start=once, end=same)

@@ -30,6 +30,7 @@ def test_the_examples_pass_as_they_are_written(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
+        timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{sum(test.count('def test_') for test in tests)} passed" in done.stdout

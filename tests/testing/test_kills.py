@@ -56,9 +56,8 @@ def test_an_output_that_differs_is_told_with_the_commit() -> None:
 
 @pytest.mark.crash
 def test_a_run_that_can_not_be_resumed_is_told_with_the_commit(tmp_path: Path) -> None:
-    (tmp_path / "trials").mkdir()
     with pytest.raises(AssertionError, match="FileExistsError") as told:
-        testing.kill_everywhere(killed.fragile, str(tmp_path / "begun"), folder=tmp_path / "trials")
+        testing.kill_everywhere(killed.fragile, str(tmp_path), folder=tmp_path / "trials")
     assert "killed right before the commit of `succeeded once`: the resumed run failed" in str(told.value)
     assert "`succeeded same`" not in str(told.value)
 
