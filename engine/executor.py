@@ -98,7 +98,7 @@ class Executor(Client):
 
     `gc_threshold` is the process's threshold for garbage collection while an executor is entered, because bursts of
     runs are a third slower with Python's own; None leaves it alone. `new_id` makes the ids of runs that are started
-    without one, `clock` gives the seconds since the epoch.
+    without one, `clock` gives the seconds since the epoch, to timers too; `perdure.testing.Clock` is one that tests move.
     """
 
     def __init__(
@@ -503,6 +503,11 @@ class Executor(Client):
                 await asyncio.sleep(0.001)  # its timer fires in this very moment
             else:
                 return
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next of all that waits for its time here is due, seconds since the epoch; None when nothing does."""
+        return self._runtime.shared.wake_queue.first
 
     async def _shielded(self, verb: str, work: Coroutine[Any, Any, T]) -> T:
         """Do this to its end also when the caller is cancelled. A stop waits for it up to `grace` seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Never, Protocol, Self, TypeVar, Union, overload
 
 from ...checkpoints.records import PlanRecord
@@ -468,6 +468,19 @@ class Workflow(Node[In, Out]):
         copy._plan = None
         copy._record = None
         return copy
+
+    def with_nodes(self, nodes: Sequence[AnyNode]) -> Self:
+        """The same workflow, checked, with these nodes in the places of those that bear their names. For tests.
+
+        Each must take and give the types of the one whose place it takes: the wiring is not checked again. Raises `KeyError` for
+        a name that the workflow does not have.
+        """
+        twin = self.named(self.name)
+        for node in nodes:
+            _ = self._nodes[node.name]
+            twin._nodes[node.name] = node
+        twin._plan, twin._record = self.plan, self.plan_record
+        return twin
 
     # -- bookkeeping -------------------------------------------------------------------------------------
 

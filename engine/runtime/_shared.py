@@ -16,6 +16,7 @@ from ...checkpoints.records import (
 from ...checkpoints.store import Store
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
+from ...nodes.operations.capabilities import Timed, has_capability
 from ...nodes.operations.protocol import Operation
 from ..core.addresses import Address
 from ..core.book import Change
@@ -200,12 +201,13 @@ class OwnedRun:
         return self.workflow.node(name)
 
     def adapter(self, name: str) -> Operation:
-        """The adapter of a node with an operation."""
+        """The adapter of a node with an operation, on the executor's clock."""
         node = self.node(name)
         assert isinstance(node, OperationNode), (
             f"run {self.run_id}: {name} is a {node.kind}, not an operation"
         )
-        return node.operation
+        adapter = node.operation
+        return adapter.on_clock(self.shared.clock) if has_capability(adapter, Timed) else adapter
 
     def policy(self, name: str) -> Policy:
         """The policy of a node."""

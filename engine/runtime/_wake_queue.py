@@ -11,7 +11,7 @@ import contextvars
 import heapq
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from ...checkpoints.records import ActivationKey, OperationKey, SubmissionKey
 
@@ -23,6 +23,19 @@ SLOT = 0.02
 """Seconds. What falls due within one is woken together at its end, so that a crowd is read, loaded and written in few calls."""
 LONGEST_SLEEP = 30.0
 """Seconds after which the wall clock is looked at again, in case it was set."""
+
+
+@runtime_checkable
+class MovableClock(Protocol):
+    """A clock that stands until somebody moves it, and tells of that. Nothing falls due in between."""
+
+    def __call__(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def follow(self, moved: Callable[[], None]) -> Callable[[], None]:
+        """Have this called after each move, on the thread that moves the clock. What it returns ends that."""
+        ...
 
 
 class WakeQueue:
@@ -37,6 +50,9 @@ class WakeQueue:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._moves = isinstance(clock, MovableClock)
+        self._unfollow = clock.follow(self._moved) if isinstance(clock, MovableClock) else None
         self._variables = contextvars.copy_context()  # what is woken inherits nothing from who had it woken
 
     def __len__(self) -> int:
@@ -55,6 +71,13 @@ class WakeQueue:
             self._arm()
 
     @property
+    def first(self) -> float | None:
+        """When the next of all that waits is due, seconds since the epoch; None when nothing waits."""
+        while self._heap and self._times.get(self._heap[0][2:]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    @property
     def due(self) -> bool:
         """Whether something is to be woken now."""
         return bool(self._heap) and self._heap[0][0] <= self._clock()
@@ -62,6 +85,9 @@ class WakeQueue:
     def close(self) -> None:
         """Wake nothing any more."""
         self._closed = True
+        if self._unfollow is not None:
+            self._unfollow()
+            self._unfollow = None
         self._heap.clear()
         self._times.clear()
         if self._timer is not None:
@@ -74,12 +100,20 @@ class WakeQueue:
             self._timer = None
         if not self._heap or self._closed:
             return
+        self._loop = asyncio.get_running_loop()
         self._timer_at = self._heap[0][0]
         now = self._clock()
         delay = min(max(0.0, self._timer_at - now), LONGEST_SLEEP)
+        if delay and self._moves:
+            return  # the clock stands: it tells when it is moved
         if delay:
             delay += -(now + delay) % SLOT
-        self._timer = asyncio.get_running_loop().call_later(delay, self._fire, context=self._variables)
+        self._timer = self._loop.call_later(delay, self._fire, context=self._variables)
+
+    def _moved(self) -> None:
+        """The clock was moved, on whatever thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._arm, context=self._variables)
 
     def _fire(self) -> None:
         self._timer = None

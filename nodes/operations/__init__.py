@@ -28,6 +28,7 @@ from .capabilities import (
     Receiving,
     Streamable,
     StreamPiece,
+    Timed,
     Unavailable,
     has_capability,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "StreamPiece",
     "Streamable",
     "Succeeded",
+    "Timed",
     "TimerOperation",
     "Unavailable",
     "Usage",

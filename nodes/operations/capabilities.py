@@ -6,13 +6,14 @@ checks each of them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from typing_extensions import TypeIs
 
 from .outcomes import Asks, Calls, Outcome, Running
+from .protocol import Operation
 from .tokens import ContinuationToken, Json
 
 C = TypeVar("C")
@@ -247,6 +248,15 @@ class Paced(Protocol):
 
     def poll_after(self, token: ContinuationToken) -> float:
         """Seconds to wait before the first poll of a fresh token; 0 for at once."""
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """An operation that asks what time it is. The engine has it ask the executor's clock."""
+
+    def on_clock(self, clock: Callable[[], float]) -> Operation:
+        """This adapter on that clock (seconds since the epoch), or as it is where it was given one of its own."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""`TimerOperation`: waits until a time of the wall clock. Local: nothing leaves the process."""
+"""`TimerOperation`: waits until a time of the clock. Local: nothing leaves the process."""
 
 from __future__ import annotations
 
@@ -27,9 +27,19 @@ class TimerOperation:
     waits until the clock shows its time again.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        """`clock` gives the seconds since the epoch."""
-        self._clock = clock
+    def __init__(self, *, clock: Callable[[], float] | None = None) -> None:
+        """`clock` gives the seconds since the epoch; None: that of the executor, the wall clock without one."""
+        self._own = clock is not None
+        self._clock = clock or time.time
+        self._look_every = LOOK_EVERY
+
+    def on_clock(self, clock: Callable[[], float]) -> TimerOperation:
+        """A timer on that clock, unless it has one of its own. Whoever gives the clock looks at it again by himself."""
+        if self._own or clock is time.time:
+            return self
+        timer = TimerOperation(clock=clock)
+        timer._look_every = math.inf
+        return timer
 
     @property
     def provider(self) -> str:
@@ -60,14 +70,14 @@ class TimerOperation:
 
     def poll_after(self, token: ContinuationToken) -> float:
         """Seconds to wait before the first look at the clock."""
-        return min(max(0.0, _until(token) - self._clock()), LOOK_EVERY)
+        return min(max(0.0, _until(token) - self._clock()), self._look_every)
 
     async def poll(self, token: ContinuationToken) -> Outcome:
         """`Succeeded` once the wall clock has reached the time. Its value is None."""
         rest = _until(token) - self._clock()
         if rest <= 0:
             return Succeeded(value=None)
-        return Running(token=token, retry_after=min(rest, LOOK_EVERY), status="waiting")
+        return Running(token=token, retry_after=min(rest, self._look_every), status="waiting")
 
     async def cancel(self, token: ContinuationToken) -> Outcome:
         """Acknowledged at once: there is nobody to tell. A timer that is due has ended, and stays so."""

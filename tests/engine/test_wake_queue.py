@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 
 from perdure.checkpoints.records import ActivationKey
 from perdure.engine.runtime._wake_queue import SLOT, Due, WakeQueue
@@ -55,3 +56,59 @@ def test_what_is_due_already_is_woken_at_once() -> None:
 
     asyncio.run(wake())
     assert len(woken) == 1
+
+
+class Standing:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.followers: list[Callable[[], None]] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def follow(self, moved: Callable[[], None]) -> Callable[[], None]:
+        self.followers.append(moved)
+        return self.followers.clear
+
+    def move(self, now: float) -> None:
+        self.now = now
+        for moved in self.followers:
+            moved()
+
+
+def test_a_clock_that_stands_wakes_what_is_due_when_it_is_moved() -> None:
+    woken: list[Due] = []
+    early, late = (ActivationKey(scope=0, node="wait", item=item) for item in (0, 1))
+
+    async def wake() -> None:
+        clock = Standing()
+        queue = WakeQueue(clock, woken.extend)
+        queue.add(1000.01, 1, early)
+        queue.add(1005.0, 1, late)
+        await asyncio.sleep(0.1)  # of the real time, which does not count
+        assert woken == []
+        assert queue.first == 1000.01
+        clock.move(1001.0)
+        assert queue.due
+        await asyncio.sleep(0.01)
+        assert woken == [(1, early)]
+        assert (queue.first, queue.due) == (1005.0, False)
+        queue.close()
+        assert clock.followers == []
+
+    asyncio.run(wake())
+
+
+def test_the_next_that_is_due_is_told_by_its_last_time() -> None:
+    async def ask() -> None:
+        queue = WakeQueue(lambda: 1000.0, lambda _: None)
+        assert queue.first is None
+        key = ActivationKey(scope=0, node="wait", item=0)
+        queue.add(1001.0, 1, key)
+        queue.add(1009.0, 1, key)
+        assert queue.first == 1009.0
+        queue.close()
+
+    asyncio.run(ask())

@@ -183,7 +183,8 @@ async def _request(
     owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any], commit: Commit
 ) -> Change | None:
     """Build the request. A local operation is opened at once; another one is submitted."""
-    await node.operation.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
+    adapter = owned.adapter(address.node)
+    await adapter.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
     try:
         value, _ = await work.values.input(address)
         plain = dict(node.request(value, _context(owned, work, address)))
@@ -198,7 +199,6 @@ async def _request(
     if activation is None or activation.state is not State.RUNNING:
         return None
     operation = OperationAddress(address, activation.attempt)
-    adapter = node.operation
     if has_capability(adapter, Local):
         at = owned.shared.clock()
         try:

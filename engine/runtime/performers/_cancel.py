@@ -186,7 +186,7 @@ def _adapter(owned: OwnedRun, operation: OperationAddress, token: ContinuationTo
     """The adapter that understands the token, from the workflow or, without it, from its provider's name."""
     node = None if owned.workflow is None else owned.node(operation.address.node)
     if isinstance(node, OperationNode):
-        return node.operation
+        return owned.adapter(operation.address.node)
     adapter = operation_for(token.provider)
     if adapter is None:
         raise OperationUnknownError(
