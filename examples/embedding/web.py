@@ -7,63 +7,69 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
+from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
+from uuid import uuid4
 from wsgiref.simple_server import WSGIServer, make_server
 
 from perdure import SyncClient
-from perdure.errors import InputMismatchError, RunNotFoundError
+from perdure.errors import RunNotFoundError
 
+from examples.embedding import orders
 from examples.embedding.briefings import briefing
+from examples.embedding.orders import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-
-def order(client: SyncClient, body: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Put a run in the queue. One with a known id is that run."""
-    try:
-        run = client.enqueue(briefing, body["topic"], run_id=body.get("id"))
-    except InputMismatchError as error:
-        return "409 Conflict", {"detail": str(error)}
-    return "201 Created", {"id": run.id}
+client = SyncClient("perdure.db")
 
 
-def show(client: SyncClient, run_id: str) -> tuple[str, dict[str, str]]:
+def take(body: dict[str, str]) -> tuple[HTTPStatus, dict[str, str]]:
+    """Store an order. One with a known id is that order."""
+    order = Order(body.get("id") or uuid4().hex, body["topic"])
+    if orders.place(order) != order:
+        return HTTPStatus.CONFLICT, {"detail": f"{order.id} is an order for another topic."}
+    return HTTPStatus.CREATED, {"id": order.id}
+
+
+def show(run_id: str) -> tuple[HTTPStatus, dict[str, str]]:
     """Where the run stands, and its result when it has one."""
     try:
         run = client.get(run_id, briefing)
     except RunNotFoundError as error:
-        return "404 Not Found", {"detail": str(error)}
+        if orders.known(run_id):
+            return HTTPStatus.OK, {"status": "ordered"}
+        return HTTPStatus.NOT_FOUND, {"detail": str(error)}
     status = run.status()
-    return "200 OK", {"status": status, "result": run.result()} if status == "succeeded" else {
-        "status": status
-    }
+    if status == "succeeded":
+        return HTTPStatus.OK, {"status": status, "result": run.result()}
+    return HTTPStatus.OK, {"status": status}
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """The WSGI application. A client per request: it is one open of a file, and threads share nothing."""
+    """The WSGI application."""
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-    with SyncClient("perdure.db") as client:
-        if method == "POST" and path == "/runs":
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            status, reply = order(client, json.loads(body))
-        elif method == "GET" and path.startswith("/runs/"):
-            status, reply = show(client, path.removeprefix("/runs/"))
-        else:
-            status, reply = "404 Not Found", {"detail": "POST /runs, GET /runs/ID"}
-    start_response(status, [("Content-Type", "application/json")])
+    if method == "POST" and path == "/runs":
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        status, reply = take(json.loads(body))
+    elif method == "GET" and path.startswith("/runs/"):
+        status, reply = show(path.removeprefix("/runs/"))
+    else:
+        status, reply = HTTPStatus.NOT_FOUND, {"detail": "POST /runs, GET /runs/ID"}
+    start_response(f"{status} {status.phrase}", [("Content-Type", "application/json")])
     return [json.dumps(reply).encode()]
 
 
 class ThreadedServer(ThreadingMixIn, WSGIServer):
-    """A thread per request."""
+    """A thread per request; they share the client."""
 
     daemon_threads = True
 
 
 if __name__ == "__main__":
-    with make_server("127.0.0.1", int(sys.argv[1]), app, server_class=ThreadedServer) as server:
+    with client, make_server("127.0.0.1", int(sys.argv[1]), app, server_class=ThreadedServer) as server:
         print(f"http://127.0.0.1:{server.server_port}", flush=True)
         server.serve_forever()

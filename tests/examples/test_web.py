@@ -33,7 +33,7 @@ def test_orders_wait_for_a_worker_and_survive_it(simulator: Simulator, tmp_path:
         ordered = call(port, "POST", "/runs", ORDER)
         assert (ordered.status, ordered.body) == (201, {"id": "otters-1"})
         assert call(port, "POST", "/runs", ORDER).body == {"id": "otters-1"}
-        assert call(port, "GET", RUN).body == {"status": "queued"}
+        assert call(port, "GET", RUN).body == {"status": "ordered"}
         with worker(tmp_path, simulator) as first:
             call_until(port, RUN, "waiting")
             assert first.terminate() == SIGTERM_EXIT
