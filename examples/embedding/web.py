@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from functools import cache
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from uuid import uuid4
 from wsgiref.simple_server import WSGIServer, make_server
 
 from perdure import SyncClient
-from perdure.errors import RunNotFoundError
+from perdure.errors import DatabaseMissingError, RunNotFoundError
 
 from examples.embedding import orders
 from examples.embedding.briefings import briefing
@@ -24,7 +25,11 @@ from examples.embedding.orders import Order
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-client = SyncClient("perdure.db")
+
+@cache
+def client() -> SyncClient:
+    """The client that all threads share. Opened at the first request: servers fork before that."""
+    return SyncClient("perdure.db").open()
 
 
 def take(body: dict[str, str]) -> tuple[HTTPStatus, dict[str, str]]:
@@ -38,11 +43,11 @@ def take(body: dict[str, str]) -> tuple[HTTPStatus, dict[str, str]]:
 def show(run_id: str) -> tuple[HTTPStatus, dict[str, str]]:
     """Where the run stands, and its result when it has one."""
     try:
-        run = client.get(run_id, briefing)
-    except RunNotFoundError as error:
+        run = client().get(run_id, briefing)
+    except (RunNotFoundError, DatabaseMissingError):  # no worker has started the run, or ever ran
         if orders.known(run_id):
             return HTTPStatus.OK, {"status": "ordered"}
-        return HTTPStatus.NOT_FOUND, {"detail": str(error)}
+        return HTTPStatus.NOT_FOUND, {"detail": f"There is no order {run_id}."}
     status = run.status()
     if status == "succeeded":
         return HTTPStatus.OK, {"status": status, "result": run.result()}
@@ -64,12 +69,12 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
 
 
 class ThreadedServer(ThreadingMixIn, WSGIServer):
-    """A thread per request; they share the client."""
+    """A thread per request."""
 
     daemon_threads = True
 
 
 if __name__ == "__main__":
-    with client, make_server("127.0.0.1", int(sys.argv[1]), app, server_class=ThreadedServer) as server:
+    with make_server("127.0.0.1", int(sys.argv[1]), app, server_class=ThreadedServer) as server:
         print(f"http://127.0.0.1:{server.server_port}", flush=True)
         server.serve_forever()
