@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from perdure import Executor, Run
-from perdure.errors import InputMismatchError, PerdureError, RunNotFoundError, StoreError
+from perdure.errors import InputMismatchError, PerdureError, RunFailedError, RunNotFoundError, StoreError
 from pydantic import BaseModel
 
 from examples.embedding.briefings import briefing
@@ -71,7 +71,12 @@ async def start(
 @app.get("/runs/{run_id}")
 async def show(run: Annotated[Run[str], Depends(the_run)]) -> dict[str, str]:
     status = await run.status()
-    return {"status": status, "result": await run.result()} if status == "succeeded" else {"status": status}
+    if status not in ("succeeded", "failed"):
+        return {"status": status}
+    try:
+        return {"status": status, "result": await run.result()}
+    except RunFailedError as error:
+        return {"status": status, "error": error.error}
 
 
 @app.get("/runs/{run_id}/events", response_class=EventSourceResponse)

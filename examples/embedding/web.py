@@ -16,7 +16,7 @@ from uuid import uuid4
 from wsgiref.simple_server import WSGIServer, make_server
 
 from perdure import SyncClient
-from perdure.errors import DatabaseMissingError, RunNotFoundError
+from perdure.errors import DatabaseMissingError, RunFailedError, RunNotFoundError
 
 from examples.embedding import orders
 from examples.embedding.briefings import briefing
@@ -41,7 +41,7 @@ def take(body: dict[str, str]) -> tuple[HTTPStatus, dict[str, str]]:
 
 
 def show(run_id: str) -> tuple[HTTPStatus, dict[str, str]]:
-    """Where the run stands, and its result when it has one."""
+    """Where the run stands, and how it ended."""
     try:
         run = client().get(run_id, briefing)
     except (RunNotFoundError, DatabaseMissingError):  # no worker has started the run, or ever ran
@@ -49,9 +49,12 @@ def show(run_id: str) -> tuple[HTTPStatus, dict[str, str]]:
             return HTTPStatus.OK, {"status": "ordered"}
         return HTTPStatus.NOT_FOUND, {"detail": f"There is no order {run_id}."}
     status = run.status()
-    if status == "succeeded":
+    if status not in ("succeeded", "failed"):
+        return HTTPStatus.OK, {"status": status}
+    try:
         return HTTPStatus.OK, {"status": status, "result": run.result()}
-    return HTTPStatus.OK, {"status": status}
+    except RunFailedError as error:
+        return HTTPStatus.OK, {"status": status, "error": error.error}
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from perdure.simulator import Answer, Match, Rule, Simulator
+from perdure.simulator import Answer, HttpError, Match, Rule, Simulator
 from perdure.simulator.fixture import simulator as simulator
 
 from .programs import Message, Program, call, call_until, stream
@@ -60,6 +60,16 @@ def test_what_is_wrong_with_a_request_is_told(port: int) -> None:
     other = call(port, "POST", "/runs", {**ORDER, "topic": "bats"})
     assert other.status == 409
     assert "otters-1" in other.body["detail"]
+
+
+def test_a_failed_run_says_why(simulator: Simulator, tmp_path: Path) -> None:
+    simulator.script(Rule(fault=HttpError(status=400, code="invalid_prompt", message="Not about otters.")))
+    with serve(tmp_path, simulator.env) as service:
+        port = service.port()
+        call(port, "POST", "/runs", ORDER)
+        assert "Not about otters." in call_until(port, RUN, "failed").body["error"]
+        with stream(port, f"{RUN}/events") as messages:
+            assert list(messages)[-1] == Message(None, "end", {"status": "failed"})
 
 
 def test_a_stream_goes_on_after_the_last_event_that_was_seen(port: int) -> None:
