@@ -10,22 +10,35 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import date
+from pathlib import Path
 
-from perdure import Executor
+from perdure import Context, Executor, Workflow, node
 
-from examples.embedding.briefings import briefing
+from examples.embedding.briefings import research, write
 
 
-async def tick(day: str) -> None:
-    """One look. The run's id is made from the day: another call of the same day means the same run."""
-    async with Executor("perdure.db", workflows=[briefing]) as executor:
-        run = await executor.start(briefing, f"The news of {day}", run_id=f"news-{day}")
+@node
+def publish(text: str, ctx: Context) -> str:
+    """Put the briefing where it is read. A crash right after this can have it done again: it does the same again."""
+    file = Path(f"{ctx.run_id}.txt")
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+news = Workflow("news", start=research, end=publish)
+news.edge(research, write)
+news.edge(write, publish)
+
+
+async def tick(day: str, *, done: bool) -> None:
+    """One look. The run's id is made from the day: another call on the same day means the same run."""
+    async with Executor("perdure.db", workflows=[news]) as executor:
+        if not done:
+            await executor.start(news, f"the news of {day}", run_id=f"news-{day}")
         waiting = await executor.poll_once()
-        if await run.status() == "succeeded":
-            print(await run.result())
-        else:
-            print(f"{run.id}: {await run.status()}; {waiting} to be asked after again", file=sys.stderr)
+        print(f"{waiting} to be asked after again")
 
 
 if __name__ == "__main__":
-    asyncio.run(tick(sys.argv[1] if len(sys.argv) > 1 else date.today().isoformat()))
+    today = sys.argv[1] if len(sys.argv) > 1 else date.today().isoformat()
+    asyncio.run(tick(today, done=Path(f"news-{today}.txt").exists()))
