@@ -90,8 +90,8 @@ def test_a_deploy_loses_nothing(simulator: Simulator, tmp_path: Path, rolling: b
     with ExitStack() as services:
         old = services.enter_context(serve(tmp_path, simulator.env, "old"))
         call(old.port(), "POST", "/runs", ORDER)
-        if rolling:
-            new = services.enter_context(serve(tmp_path, simulator.env, "new"))
+        new = services.enter_context(serve(tmp_path, simulator.env, "new")) if rolling else None
+        if new is not None:
             new.port()
         seen: list[Message] = []
         with stream(old.port(), f"{RUN}/events") as messages:
@@ -103,7 +103,7 @@ def test_a_deploy_loses_nothing(simulator: Simulator, tmp_path: Path, rolling: b
             assert old.terminate() in (0, -signal.SIGTERM)
             assert simulator.ledger().running, "the stop took as long as the run"
             seen += messages
-        if not rolling:
+        if new is None:
             new = services.enter_context(serve(tmp_path, simulator.env, "new"))
         with stream(new.port(), f"{RUN}/events", after=seen[-1].id) as messages:
             seen += messages
