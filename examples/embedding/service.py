@@ -46,7 +46,8 @@ app = FastAPI(lifespan=lifespan)
 
 
 def the_executor(request: Request) -> Executor:
-    return request.app.state.executor
+    executor: Executor = request.app.state.executor
+    return executor
 
 
 async def the_run(run_id: str, executor: Annotated[Executor, Depends(the_executor)]) -> Run[str]:
