@@ -15,7 +15,14 @@ from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from perdure import Executor, Run
-from perdure.errors import InputMismatchError, PerdureError, RunFailedError, RunNotFoundError, StoreError
+from perdure.errors import (
+    InputMismatchError,
+    PerdureError,
+    RunFailedError,
+    RunIdError,
+    RunNotFoundError,
+    StoreError,
+)
 from pydantic import BaseModel
 
 from examples.embedding.briefings import briefing
@@ -97,6 +104,8 @@ async def refuse(request: Request, error: PerdureError) -> JSONResponse:
             status = 404
         case InputMismatchError():
             status = 409
+        case RunIdError():
+            status = 422
         case _:
             status = 500
     return JSONResponse({"detail": str(error)}, status)

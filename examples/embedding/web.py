@@ -6,6 +6,7 @@ python -m examples.embedding.web 8000
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -35,6 +36,8 @@ def client() -> SyncClient:
 def take(body: dict[str, str]) -> tuple[HTTPStatus, dict[str, str]]:
     """Store an order. One with a known id is that order."""
     order = Order(body.get("id") or uuid4().hex, body["topic"])
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,99}", order.id):  # what can be the id of a run
+        return HTTPStatus.BAD_REQUEST, {"detail": "An id has up to 100 of a-z, 0-9 and -."}
     if orders.place(order) != order:
         return HTTPStatus.CONFLICT, {"detail": f"{order.id} is an order for another topic."}
     return HTTPStatus.CREATED, {"id": order.id}

@@ -60,6 +60,9 @@ def test_what_is_wrong_with_a_request_is_told(port: int) -> None:
     other = call(port, "POST", "/runs", {**ORDER, "topic": "bats"})
     assert other.status == 409
     assert "otters-1" in other.body["detail"]
+    unusable = call(port, "POST", "/runs", {**ORDER, "id": "sea otters"})
+    assert unusable.status == 422
+    assert "sea otters" in unusable.body["detail"]
 
 
 def test_a_failed_run_says_why(simulator: Simulator, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from perdure.simulator import Answer, Match, Rule, Simulator
@@ -26,7 +28,7 @@ def worker(folder: Path, simulator: Simulator, name: str = "worker") -> Program:
 def test_orders_wait_for_a_worker_and_survive_it(simulator: Simulator, tmp_path: Path) -> None:
     simulator.script(
         Rule(match=Match(contains="Write a briefing"), answer=Answer(text=BRIEFING, duration=0.2)),
-        Rule(answer=Answer(duration=4.0)),
+        Rule(answer=Answer(duration=10.0)),
     )
     with web(tmp_path, simulator) as site:
         port = site.port()
@@ -34,7 +36,10 @@ def test_orders_wait_for_a_worker_and_survive_it(simulator: Simulator, tmp_path:
         assert (ordered.status, ordered.body) == (201, {"id": "otters-1"})
         assert call(port, "POST", "/runs", ORDER).body == {"id": "otters-1"}
         assert call(port, "GET", RUN).body == {"status": "ordered"}
+        with closing(sqlite3.connect(tmp_path / "web.db")) as database, database:
+            database.execute("INSERT INTO orders (id, topic) VALUES ('no id of a run', 'bats')")
         with worker(tmp_path, simulator) as first:
+            first.printed("order no id of a run is not started")
             call_until(port, RUN, "waiting")
             assert first.terminate() == SIGTERM_EXIT
         assert call(port, "GET", RUN).body == {"status": "waiting"}
@@ -51,6 +56,7 @@ def test_what_is_wrong_with_a_request_is_told(simulator: Simulator, tmp_path: Pa
         other = call(port, "POST", "/runs", {**ORDER, "topic": "bats"})
         assert other.status == 409
         assert "otters-1" in other.body["detail"]
+        assert call(port, "POST", "/runs", {**ORDER, "id": "sea otters"}).status == 400
         missing = call(port, "GET", "/runs/bats-1")
         assert missing.status == 404
         assert "bats-1" in missing.body["detail"]
