@@ -7,7 +7,7 @@ Every edge whose condition is true is taken. The record is no result of the run,
 
 from typing import Literal
 
-from perdure import Agent, Context, Workflow, node, run_sync
+from perdure import Agent, Context, Prompt, Workflow, node, run_sync
 from pydantic import BaseModel
 
 LONG = 100
@@ -51,12 +51,12 @@ def measure(analysis: Analysis, ctx: Context) -> Triaged:
 
 
 @assistant.node
-def answer(triaged: Triaged, ctx: Context) -> str:
+def answer(triaged: Triaged, ctx: Context) -> Prompt:
     return ctx.input(flow)
 
 
 @summarizer.node
-def summarize(triaged: Triaged, ctx: Context) -> str:
+def summarize(triaged: Triaged, ctx: Context) -> Prompt:
     return ctx.input(flow)
 
 

@@ -5,7 +5,7 @@ python -m examples.patterns.language_routing
 
 from typing import Literal
 
-from perdure import Agent, Context, Workflow, run_sync
+from perdure import Agent, Context, Prompt, Workflow, run_sync
 from pydantic import BaseModel
 
 
@@ -20,17 +20,17 @@ english = Agent("english", model="gpt-5", instructions="You only speak English."
 
 
 @french.node
-def in_french(route: Route, ctx: Context) -> str:
+def in_french(route: Route, ctx: Context) -> Prompt:
     return ctx.input(flow)
 
 
 @spanish.node
-def in_spanish(route: Route, ctx: Context) -> str:
+def in_spanish(route: Route, ctx: Context) -> Prompt:
     return ctx.input(flow)
 
 
 @english.node
-def in_english(route: Route, ctx: Context) -> str:
+def in_english(route: Route, ctx: Context) -> Prompt:
     return ctx.input(flow)
 
 

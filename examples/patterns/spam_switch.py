@@ -7,7 +7,7 @@ Nodes that need the email itself read it with `ctx.input`, so it need not travel
 
 from typing import Literal
 
-from perdure import Agent, Context, Workflow, node, run_sync
+from perdure import Agent, Context, Prompt, Workflow, node, run_sync
 from pydantic import BaseModel
 
 EMAIL = "You may like our latest offer. No pressure, but it ends soon: shall I tell you more?"
@@ -34,7 +34,7 @@ assistant = Agent(
 
 
 @assistant.node
-def answer(verdict: Verdict, ctx: Context) -> str:
+def answer(verdict: Verdict, ctx: Context) -> Prompt:
     return ctx.input(flow)
 
 
