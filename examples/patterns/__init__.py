@@ -3,5 +3,5 @@
     OPENAI_API_KEY=... python -m examples.patterns.story
 
 Without a key, run `perdure simulate` in another terminal and export what it prints. The runs are kept in `perdure.db`,
-or in the file that `PERDURE_DB` names.
+or in the file that `PERDURE_DB` names; after a kill, `perdure resume RUN --app examples.patterns.story:flow` goes on.
 """

@@ -2,7 +2,8 @@
 
     python -m examples.patterns.word_count
 
-What lies between the steps is checkpointed by the run; no files of one's own are needed.
+What lies between the steps is checkpointed by the run; no files of one's own are needed. The graph is drawn before it
+runs, as a Mermaid flowchart.
 """
 
 from collections import Counter, defaultdict
@@ -52,4 +53,5 @@ flow.map(shuffle, reduce)
 flow.collect(reduce, total)
 
 if __name__ == "__main__":
+    print(flow.mermaid())
     print(run_sync(flow, TEXT))
