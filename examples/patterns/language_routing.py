@@ -19,20 +19,13 @@ spanish = Agent("spanish", model="gpt-5", instructions="You only speak Spanish."
 english = Agent("english", model="gpt-5", instructions="You only speak English.")
 
 
-@french.node
-def in_french(route: Route, ctx: Context) -> Prompt:
+def question(route: Route, ctx: Context) -> Prompt:
     return ctx.input(flow)
 
 
-@spanish.node
-def in_spanish(route: Route, ctx: Context) -> Prompt:
-    return ctx.input(flow)
-
-
-@english.node
-def in_english(route: Route, ctx: Context) -> Prompt:
-    return ctx.input(flow)
-
+in_french = french.node(name="in_french")(question)
+in_spanish = spanish.node(name="in_spanish")(question)
+in_english = english.node(name="in_english")(question)
 
 flow = Workflow("language_routing", start=triage, end=(in_french, in_spanish, in_english))
 flow.switch(
