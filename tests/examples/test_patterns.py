@@ -229,7 +229,10 @@ def test_the_agent_of_the_language_answers(provider: Provider, language: str) ->
 def report_answers(provider: Provider, *verified: bool) -> None:
     provider.answers("planner", {"searches": [{"reason": "news", "query": "chips"}]})
     provider.answers("searcher", {"summary": "Sales doubled."})
-    reports = [{"summary": text, "markdown": text, "follow_up_questions": []} for text in ("first", "second")]
+    for_more: list[str] = []
+    reports = [
+        {"summary": text, "markdown": text, "follow_up_questions": for_more} for text in ("first", "second")
+    ]
     provider.answers("writer", *reports)
     issue = {"claim": "tripled", "category": "contradicted", "explanation": "It doubled."}
     provider.answers("verifier", *({"verified": ok, "issues": [] if ok else [issue]} for ok in verified))
