@@ -1,0 +1,7 @@
+"""Common patterns of agent workflows, each a short program of its own.
+
+    OPENAI_API_KEY=... python -m examples.patterns.story
+
+Without a key, run `perdure simulate` in another terminal and export what it prints. The runs are kept in `perdure.db`,
+or in the file that `PERDURE_DB` names; after a kill, `perdure resume RUN --app examples.patterns.story:flow` goes on.
+"""

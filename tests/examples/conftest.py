@@ -1,0 +1,3 @@
+"""Fixtures of the tests of examples."""
+
+from perdure.simulator.fixture import simulator as simulator
