@@ -135,7 +135,7 @@ class Runtime:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    def new_run(self, run_id: str, workflow: AnyWorkflow) -> OwnedRun:
+    def new_run(self, run_id: str, workflow: AnyWorkflow, labels: Mapping[str, str]) -> OwnedRun:
         """A run that is about to be inserted. Its key is known after that (`Driver.created`)."""
         return OwnedRun(
             shared=self.shared,
@@ -146,6 +146,7 @@ class Runtime:
             plan=workflow.plan,
             policies=self.policies(workflow),
             load=self.work,
+            labels=labels,
         )
 
     def own(self, record: RunRecord) -> OwnedRun:
@@ -166,6 +167,7 @@ class Runtime:
             plan=self.plans[record.signature],
             policies=stored_policies(record) if workflow is None else self.policies(workflow),
             load=self.work,
+            labels=record.labels,
         )
 
     def keep(self, owned: OwnedRun) -> None:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from ...checkpoints.records import (
+    NO_LABELS,
     OperationKey,
     OperationRecord,
 )
@@ -191,6 +192,7 @@ class OwnedRun:
     load: Callable[[int], Awaitable[Work | None]]
     """The run in memory, loaded if it was evicted; None when it is not ours any more."""
     in_memory: Work | None = None
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
 
     def node(self, name: str) -> Node[Any, Any]:
         """The user's node."""
