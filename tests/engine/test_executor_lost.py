@@ -69,7 +69,7 @@ def test_a_run_that_was_lost_unnoticed_is_answered_all_the_same(
             await until(state_is(executor, "print", State.SUBMIT_UNKNOWN))
             await executor.settled()
             lose(tmp_path / "perdure.db")
-            await executor.answer("r", "print", "resubmit")
+            await executor.decide("r", "print", "resubmit")
             await status_is(executor, RunStatus.SUCCEEDED)
         assert works.asked == ["x1"]
 
@@ -140,8 +140,8 @@ def test_two_answers_at_once_are_not_both_said_to_count(stores: Stores, works: W
             await executor.start(workflow, "x", run_id="r")
             await until(state_is(executor, "print", State.SUBMIT_UNKNOWN))
             told = await asyncio.gather(
-                executor.answer("r", "print", "fail"),
-                executor.answer("r", "print", "resubmit"),
+                executor.decide("r", "print", "fail"),
+                executor.decide("r", "print", "resubmit"),
                 return_exceptions=True,
             )
             assert [type(each).__name__ for each in told] == ["NoneType", "AnswerError"]
