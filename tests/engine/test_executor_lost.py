@@ -264,8 +264,12 @@ def test_a_provider_that_can_not_be_asked_at_all_is_told_with_the_place(stores: 
     asked = batch_node("print", works)
 
     class Unprepared(BatchOperation):
+        prepared = 0
+
         async def prepare(self) -> None:
-            raise ProviderUnavailableError("no key is set")
+            self.prepared += 1
+            if self.prepared > 1:  # the start has found it usable
+                raise ProviderUnavailableError("no key is set")
 
     asked.operation = Unprepared(works)
 
@@ -276,6 +280,26 @@ def test_a_provider_that_can_not_be_asked_at_all_is_told_with_the_place(stores: 
                 ProviderUnavailableError, match=r"^Run r is not driven on here: print: no key is set\. "
             ):
                 await run.result()
+
+    perform(test())
+
+
+def test_a_provider_that_can_not_be_used_is_told_before_a_run_is_committed(
+    stores: Stores, works: Works
+) -> None:
+    asked = batch_node("print", works)
+
+    class Unprepared(BatchOperation):
+        async def prepare(self) -> None:
+            raise ProviderUnavailableError("no key is set")
+
+    asked.operation = Unprepared(works)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            with pytest.raises(ProviderUnavailableError, match="no key is set"):
+                await executor.start(chain("w", first, second, asked), "x", run_id="r")
+            assert await executor.runs() == []
 
     perform(test())
 
