@@ -310,7 +310,7 @@ class Executor(Client):
         """Insert the run with its first transition; None when there is one with that id."""
         now = self._runtime.shared.clock()
         nonce = secrets.token_hex(8)
-        owned = self._runtime.new_run(run_id, workflow)
+        owned = self._runtime.new_run(run_id, workflow, labels)
         driver = Driver(self._runtime, owned, RunState(plan=plan), nonce=nonce)
         transition, effects = driver.step([Change(events.RunStarted(now, owned.policies))])
         new = NewRun(

@@ -87,10 +87,8 @@ class FunctionNode(Node[In, Out], Generic[In, P, Out, Ret]):
         `context` is needed where `wants_context`. A function without parameters is called with nothing.
         """
         fn: Callable[..., Any] = self.fn
-        if not self._takes_input:
-            result = fn()
-        else:
-            result = fn(value, context) if self.wants_context else fn(value)
+        given = () if not self._takes_input else (value, context) if self.wants_context else (value,)
+        result = fn(*given)
         if not self.is_async and inspect.isawaitable(result):
             if inspect.iscoroutine(result):
                 result.close()  # never awaited, and nobody needs the warning beside the error

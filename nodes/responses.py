@@ -102,15 +102,15 @@ def citations_of(items: tuple[Mapping[str, Any], ...]) -> list[Citation]:
         for part in parts:
             if part.get("type") != "output_text":
                 continue
-            for note in part.get("annotations") or ():
-                if note.get("type") == "url_citation":
-                    found.append(
-                        Citation(
-                            start=offset + int(note.get("start_index") or 0),
-                            end=offset + int(note.get("end_index") or 0),
-                            url=str(note.get("url") or ""),
-                            title=str(note.get("title") or ""),
-                        )
-                    )
+            found += [
+                Citation(
+                    start=offset + int(note.get("start_index") or 0),
+                    end=offset + int(note.get("end_index") or 0),
+                    url=str(note.get("url") or ""),
+                    title=str(note.get("title") or ""),
+                )
+                for note in part.get("annotations") or ()
+                if note.get("type") == "url_citation"
+            ]
             offset += len(part.get("text") or "")
     return found

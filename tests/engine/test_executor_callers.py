@@ -190,7 +190,7 @@ def test_an_answer_whose_caller_leaves_counts_once_it_has_begun(files: Stores, w
                 await executor.settled()
 
             async def answer(run_id: str) -> None:
-                await executor.answer(run_id, "print", "resubmit")
+                await executor.decide(run_id, "print", "resubmit")
 
             await at_each_turn(answer, begin)
             for run_id in begun[1:]:
@@ -244,7 +244,7 @@ def test_an_executor_can_be_left_at_any_turn_of_a_verb(
             case "start":
                 return executor.start(workflow, "x", run_id="r")
             case "answer":
-                return executor.answer("r", "print", "fail")
+                return executor.decide("r", "print", "fail")
             case "resume_all":
                 return executor.resume_all()
             case _:

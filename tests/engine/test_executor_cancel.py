@@ -53,7 +53,7 @@ def test_an_async_function_is_cancelled_and_may_clean_up(stores: Stores) -> None
             with raises(RunCancelledError, "r was cancelled"):
                 await waiter
             assert cleaned == ["x1"]
-            assert await run.status() is RunStatus.CANCELLED
+            assert await run.status() == RunStatus.CANCELLED
             assert await states(executor, "r") == {"first": S.SUCCEEDED, "wait": S.CANCELLED}
             assert not executor.drives("r")
             with raises(RunCancelledError, "r"):
@@ -109,7 +109,7 @@ def test_a_plain_function_is_waited_for(raising: bool, stores: Stores) -> None:
             run = await executor.start(chain("w", first, block, third), "x", run_id="r")
             await until(began.is_set)
             await executor.cancel("r")
-            assert await run.status() is RunStatus.CANCELLING
+            assert await run.status() == RunStatus.CANCELLING
             assert (await rows(executor, "r"))["block"].state is S.CANCELLING
             release.set()
             with pytest.raises(RunCancelledError):
@@ -151,7 +151,7 @@ def test_a_cancel_is_sent_until_the_provider_has_done_it(stores: Stores, works: 
             run = await executor.start(chain("w", first, batch_node("print", works), third), "x", run_id="r")
 
             async def waits() -> bool:
-                return await run.status() is RunStatus.WAITING
+                return await run.status() == RunStatus.WAITING
 
             await until(waits)
             await executor.cancel("r")
@@ -218,7 +218,7 @@ def test_a_submission_is_waited_for_and_then_cancelled(stores: Stores, works: Wo
             await until(lambda: bool(works.batches))
             await executor.cancel("r")
             await asyncio.sleep(0.05)
-            assert await run.status() is RunStatus.CANCELLING
+            assert await run.status() == RunStatus.CANCELLING
             assert works.one.cancels == 0
             works.gate.set()
             with pytest.raises(RunCancelledError):
@@ -362,7 +362,7 @@ def test_cancelling_again_or_too_late_changes_nothing(stores: Stores, works: Wor
             with pytest.raises(RunFailedError):
                 await bad.result()
             await executor.cancel(bad.id)
-            assert await bad.status() is RunStatus.FAILED
+            assert await bad.status() == RunStatus.FAILED
 
     perform(test())
 
@@ -442,7 +442,7 @@ def test_under_finish_what_is_under_way_ends_by_itself(stores: Stores, works: Wo
                 return bool(works.batches) and (await rows(executor, "r"))["fail"].state is S.FAILED
 
             await until(failed)
-            assert await run.status() is RunStatus.FAILING
+            assert await run.status() == RunStatus.FAILING
             works.hold = False
             with raises(RunFailedError, "r failed at fail: ValueError: beside"):
                 await run.result()

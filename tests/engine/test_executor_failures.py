@@ -233,7 +233,7 @@ def test_attempts_and_backoffs_are_committed(stores: Stores) -> None:
                     assert event.data["error"] == unpack(row.error)
                     assert event.data["error"]["type"] == "ValueError"
                     delays.append(event.data["wake_at"] - event.at.timestamp())
-                    assert await run.status() is RunStatus.WAITING
+                    assert await run.status() == RunStatus.WAITING
             assert await run.result() == "x13"
             assert 0.2 < delays[0] < 0.55
             assert 0.45 < delays[1] < 1.05

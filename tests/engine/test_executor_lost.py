@@ -69,7 +69,7 @@ def test_a_run_that_was_lost_unnoticed_is_answered_all_the_same(
             await until(state_is(executor, "print", State.SUBMIT_UNKNOWN))
             await executor.settled()
             lose(tmp_path / "perdure.db")
-            await executor.answer("r", "print", "resubmit")
+            await executor.decide("r", "print", "resubmit")
             await status_is(executor, RunStatus.SUCCEEDED)
         assert works.asked == ["x1"]
 
@@ -140,8 +140,8 @@ def test_two_answers_at_once_are_not_both_said_to_count(stores: Stores, works: W
             await executor.start(workflow, "x", run_id="r")
             await until(state_is(executor, "print", State.SUBMIT_UNKNOWN))
             told = await asyncio.gather(
-                executor.answer("r", "print", "fail"),
-                executor.answer("r", "print", "resubmit"),
+                executor.decide("r", "print", "fail"),
+                executor.decide("r", "print", "resubmit"),
                 return_exceptions=True,
             )
             assert [type(each).__name__ for each in told] == ["NoneType", "AnswerError"]
@@ -264,8 +264,12 @@ def test_a_provider_that_can_not_be_asked_at_all_is_told_with_the_place(stores: 
     asked = batch_node("print", works)
 
     class Unprepared(BatchOperation):
+        prepared = 0
+
         async def prepare(self) -> None:
-            raise ProviderUnavailableError("no key is set")
+            self.prepared += 1
+            if self.prepared > 1:  # the start has found it usable
+                raise ProviderUnavailableError("no key is set")
 
     asked.operation = Unprepared(works)
 
@@ -276,6 +280,26 @@ def test_a_provider_that_can_not_be_asked_at_all_is_told_with_the_place(stores: 
                 ProviderUnavailableError, match=r"^Run r is not driven on here: print: no key is set\. "
             ):
                 await run.result()
+
+    perform(test())
+
+
+def test_a_provider_that_can_not_be_used_is_told_before_a_run_is_committed(
+    stores: Stores, works: Works
+) -> None:
+    asked = batch_node("print", works)
+
+    class Unprepared(BatchOperation):
+        async def prepare(self) -> None:
+            raise ProviderUnavailableError("no key is set")
+
+    asked.operation = Unprepared(works)
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            with pytest.raises(ProviderUnavailableError, match="no key is set"):
+                await executor.start(chain("w", first, second, asked), "x", run_id="r")
+            assert await executor.runs() == []
 
     perform(test())
 

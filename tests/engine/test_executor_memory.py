@@ -133,7 +133,7 @@ def test_settled_waits_for_what_is_busy_and_due(stores: Stores, works: Works) ->
             run = await executor.start(workflow, "x")
             await executor.settled()
             assert len(works.batches) == 1
-            assert await run.status() is RunStatus.WAITING
+            assert await run.status() == RunStatus.WAITING
 
     perform(test())
 

@@ -160,7 +160,7 @@ def test_a_backoff_is_committed_with_its_reason_and_its_end(stores: Stores, work
                     assert unpack(row.error)["code"] == "breakdown"
                     assert event.data["error"] == unpack(row.error)
                     assert event.data["error"]["message"] == "The batch broke down."
-                    assert await run.status() is RunStatus.WAITING
+                    assert await run.status() == RunStatus.WAITING
             assert await run.result() == "done: x1"
 
     perform(test())
@@ -495,7 +495,7 @@ def test_an_answer_is_acted_on_by_the_executor_that_drives_the_run(files: Stores
     async def test() -> None:
         async with Executor(files()) as one, Executor(files()) as two:
             run = await asking(one, works)
-            await two.answer("r", "print", "resubmit")
+            await two.decide("r", "print", "resubmit")
             assert await run.result() == "done: x0; done: x1; done: x2"
             assert run.id == "r"
             assert len(works.batches) == 4

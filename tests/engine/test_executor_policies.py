@@ -123,7 +123,7 @@ def test_policies_that_stayed_the_same_are_not_journaled(stores: Stores, works: 
                 await executor.resume("r")
         async with Executor(stores(), workflows=[same]) as executor:
             run = await executor.resume("r")
-            assert await run.status() is RunStatus.WAITING
+            assert await run.status() == RunStatus.WAITING
             events = await executor.start(same, "x", run_id="r")
             seen = [event.type async for event in events.events() if stop(event.position)]
             assert "policies_changed" not in seen

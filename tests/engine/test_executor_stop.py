@@ -253,7 +253,7 @@ def test_stopping_while_a_retry_waits_leaves_the_backoff(stores: Stores) -> None
             await until(lambda: bool(attempts))
 
             async def waits() -> bool:
-                return await run.status() is RunStatus.WAITING
+                return await run.status() == RunStatus.WAITING
 
             await until(waits)
             wake_at = (await rows(executor, "r"))["fail"].activation.wake_at

@@ -151,7 +151,7 @@ def test_a_cancel_that_the_provider_refuses_stops_no_run_and_is_sent_after_its_e
 
             await until(acknowledged)
             run = await executor.resume("r")
-            assert await run.status() is RunStatus.SUCCEEDED
+            assert await run.status() == RunStatus.SUCCEEDED
             assert await read(executor, lambda view: view.unsettled()) == []
 
     perform(first())

@@ -55,7 +55,7 @@ def test_a_timer_that_fell_due_while_nobody_was_there_is_due_at_once(stores: Sto
         async with Executor(stores(), clock=clock) as executor:
             run = await executor.start(workflow, "x", run_id="r")
             await until(state_is(executor, "wait", S.WAITING))
-            assert await run.status() is RunStatus.WAITING
+            assert await run.status() == RunStatus.WAITING
             assert await until_of(executor) == NOON + HOUR
         clock.now += 2 * HOUR
         async with Executor(stores(), workflows=[workflow], clock=clock) as executor:

@@ -77,7 +77,7 @@ def test_a_timeout_is_a_time(timeout: float) -> None:
     async def later(text: str) -> str:
         return text
 
-    with pytest.raises(NodeDefinitionError, match="duration above 0|from 0 on"):
+    with pytest.raises(NodeDefinitionError, match=r"duration above 0|from 0 on"):
         node(timeout=timeout)(later)
 
 

@@ -373,7 +373,7 @@ async def by_executor(scenario: Scenario, store: Store) -> Played:
 
         for reply in scenario.answers:
             await until(held)
-            await executor.answer("run", "b", reply)
+            await executor.decide("run", "b", reply)
         if scenario.cancel_after is not None:
             await until(polled)
             await executor.cancel("run")
@@ -461,7 +461,7 @@ def test_the_executor_sends_nothing_when_the_core_has_decided_otherwise_meanwhil
 
             await until(held)
             assert works.accepted == ["xa"]
-            await executor.answer("run", "b", "1")
+            await executor.decide("run", "b", "1")
             assert await run.result() == "done: xaz"
             assert works.accepted == ["xa"]
 
