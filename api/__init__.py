@@ -8,27 +8,27 @@ openai nor the code for it.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .engine.client import Client, RunInfo
-    from .engine.event import Event
-    from .engine.executor import Executor
-    from .engine.graph import Workflow
-    from .engine.one_liners import run, run_sync
-    from .engine.questions import Question
-    from .engine.run import Run
-    from .engine.sync_client import SyncClient
-    from .engine.updates import RunChanged, StateChanged, TextAdded, TextRestarted, Update
-    from .nodes.agent import Agent
-    from .nodes.context import Context
-    from .nodes.durations import Duration
-    from .nodes.failure import Failure
-    from .nodes.function import node
-    from .nodes.human import human
-    from .nodes.node import Node, Source, Target
-    from .nodes.prompts import Item, Prompt
-    from .nodes.responses import AgentResponse, Citation, Usage
-    from .nodes.retry import Retry
-    from .nodes.timer import timer
-    from .nodes.tool import ToolCall, tool
+    from perdure.engine.client import Client, RunInfo
+    from perdure.engine.event import Event
+    from perdure.engine.executor import Executor
+    from perdure.engine.graph import Workflow
+    from perdure.engine.one_liners import run, run_sync
+    from perdure.engine.questions import Question
+    from perdure.engine.run import Run
+    from perdure.engine.sync_client import SyncClient
+    from perdure.engine.updates import RunChanged, StateChanged, TextAdded, TextRestarted, Update
+    from perdure.nodes.agent import Agent
+    from perdure.nodes.context import Context
+    from perdure.nodes.durations import Duration
+    from perdure.nodes.failure import Failure
+    from perdure.nodes.function import node
+    from perdure.nodes.human import human
+    from perdure.nodes.node import Node, Source, Target
+    from perdure.nodes.prompts import Item, Prompt
+    from perdure.nodes.responses import AgentResponse, Citation, Usage
+    from perdure.nodes.retry import Retry
+    from perdure.nodes.timer import timer
+    from perdure.nodes.tool import ToolCall, tool
 else:
     _MODULES = {
         "engine.client": "Client RunInfo",

@@ -1,6 +1,6 @@
 """All errors of Perdure. `PerdureError` is their base; the message of each names the run, the node and the fix."""
 
-from .checkpoints.errors import (
+from perdure.checkpoints.errors import (
     AmbiguousRunError,
     DatabaseCorruptError,
     DatabaseLockedError,
@@ -16,7 +16,7 @@ from .checkpoints.errors import (
     ValueNotStorableError,
     ValueUnreadableError,
 )
-from .engine.errors import (
+from perdure.engine.errors import (
     AmbiguousInputError,
     AnswerError,
     ConditionError,
@@ -39,7 +39,7 @@ from .engine.errors import (
     WorkflowInvalidError,
     WorkflowUnknownError,
 )
-from .nodes.errors import (
+from perdure.nodes.errors import (
     NodeDefinitionError,
     NotBuiltError,
     OperationCancelledError,

@@ -11,7 +11,7 @@ Submodules are imported lazily: the fixture alone needs pytest, and the extra `s
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..simulator.fixture import simulator
+    from perdure.simulator.fixture import simulator
     from ._in_memory import run, run_sync
     from .clock import Clock
     from .errors import FakeError, RunStuckError

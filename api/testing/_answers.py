@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, cast, get_origin
 
-from ..checkpoints.errors import ValueNotStorableError
-from ..nodes.node import Node
+from perdure.checkpoints.errors import ValueNotStorableError
+from perdure.nodes.node import Node
 from .errors import FakeError
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..engine.graph import Workflow
-from ..nodes.errors import OperationExpiredError, SubmissionRejectedError
-from ..nodes.node import Node
-from ..nodes.operations.outcomes import Expired, Outcome
-from ..nodes.operations.tokens import ContinuationToken, Json
+from perdure.engine.graph import Workflow
+from perdure.nodes.errors import OperationExpiredError, SubmissionRejectedError
+from perdure.nodes.node import Node
+from perdure.nodes.operations.outcomes import Expired, Outcome
+from perdure.nodes.operations.tokens import ContinuationToken, Json
 from ._answers import encoded
 from ._fakes import PROVIDER, agents_of, faked, finish_with, prompt_of, succeeded
 from ._kill_job import Fake

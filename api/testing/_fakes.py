@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..engine.graph import Workflow
-from ..nodes.errors import (
+from perdure.engine.graph import Workflow
+from perdure.nodes.errors import (
     OperationCancelledError,
     OperationError,
     OperationExpiredError,
@@ -19,12 +19,12 @@ from ..nodes.errors import (
     SubmissionRejectedError,
     SubmissionUnknownError,
 )
-from ..nodes.node import Node
-from ..nodes.operation_node import OperationNode
-from ..nodes.operations.capabilities import Local, has_capability
-from ..nodes.operations.outcomes import Cancelled, Expired, Failed, Incomplete, Outcome, Succeeded
-from ..nodes.operations.protocol import Operation
-from ..nodes.operations.tokens import ContinuationToken, Json
+from perdure.nodes.node import Node
+from perdure.nodes.operation_node import OperationNode
+from perdure.nodes.operations.capabilities import Local, has_capability
+from perdure.nodes.operations.outcomes import Cancelled, Expired, Failed, Incomplete, Outcome, Succeeded
+from perdure.nodes.operations.protocol import Operation
+from perdure.nodes.operations.tokens import ContinuationToken, Json
 from ._answers import Answers
 from .errors import FakeError
 from .finished_run import NodeOrName, name_of

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from ..checkpoints.memory import MemoryStore
-from ..checkpoints.records import RunRecord, State
-from ..checkpoints.view import View
-from ..engine.executor import Executor
-from ..engine.graph import Workflow
-from ..engine.run import Run
+from perdure.checkpoints.memory import MemoryStore
+from perdure.checkpoints.records import RunRecord, State
+from perdure.checkpoints.view import View
+from perdure.engine.executor import Executor
+from perdure.engine.graph import Workflow
+from perdure.engine.run import Run
 from ._fakes import FakeAgents
 from .clock import Clock
 from .errors import RunStuckError

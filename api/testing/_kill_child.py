@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..engine.executor import Executor
-from ..engine.graph import Workflow
+from perdure.engine.executor import Executor
+from perdure.engine.graph import Workflow
 from ._durable_fakes import with_fakes
 from ._kill_job import Job, read_job
 from ._kill_store import KillStore

@@ -7,8 +7,8 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from ..checkpoints.records import EventRecord, NewRun, PlanRecord, RunRecord, Transition
-from ..checkpoints.sqlite._store import SQLiteStore
+from perdure.checkpoints.records import EventRecord, NewRun, PlanRecord, RunRecord, Transition
+from perdure.checkpoints.sqlite._store import SQLiteStore
 from ._kill_job import Commit, KillPoint, When
 
 

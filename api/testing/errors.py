@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..checkpoints.errors import PerdureError
+from perdure.checkpoints.errors import PerdureError
 
 
 class FakeError(PerdureError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Never, TypeAlias, TypeVar, cast
 
-from ..nodes.node import Node
+from perdure.nodes.node import Node
 
 Out = TypeVar("Out", covariant=True)
 T = TypeVar("T")

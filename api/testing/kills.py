@@ -24,13 +24,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..checkpoints.codec import unpack
-from ..checkpoints.records import ActivationKey, RunStatus
-from ..checkpoints.sqlite._store import SQLiteStore
-from ..checkpoints.view import View
-from ..engine.graph import Workflow
-from ..nodes.node import Node
-from ..simulator import Simulator
+from perdure.checkpoints.codec import unpack
+from perdure.checkpoints.records import ActivationKey, RunStatus
+from perdure.checkpoints.sqlite._store import SQLiteStore
+from perdure.checkpoints.view import View
+from perdure.engine.graph import Workflow
+from perdure.nodes.node import Node
+from perdure.simulator import Simulator
 from ._answers import encoded
 from ._durable_fakes import asked_in
 from ._fakes import agents_of, given_by_name
