@@ -259,7 +259,8 @@ class _Kills:
         unknown = Counter(str(event.node) for event in events if event.type == "submission_unknown")
         if record.status is not RunStatus.SUCCEEDED:
             return None, unknown
-        value = view.value(record.key, ActivationKey(scope=0, node=self.workflow.plan.end, item=0))
+        ends = (ActivationKey(scope=0, node=end, item=0) for end in self.workflow.plan.ends)
+        value = next((value for key in ends if (value := view.value(record.key, key)) is not None), None)
         assert value is not None, f"run {run} succeeded without an output"
         return value.data, unknown
 
