@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast, overload
 
 from typing_extensions import TypeForm
 
 from ._agent_options import plain_options
 from ._agent_run import AgentUpdate, response_of
 from ._agent_work import AgentWork, plain_prompt, refuse_functions, refuse_unbuilt
+from .batch import BatchDecorator
 from .context import Context
 from .durations import Duration
 from .errors import NodeDefinitionError, NotBuiltError, OperationError
@@ -272,7 +273,7 @@ class Agent(OperationNode[Prompt, Out]):
 
         return PromptDecorator[Any](make) if fn is None else make(fn)
 
-    def batch(self, /, *, max_wait: Duration = 86_400.0) -> NoReturn:
+    def batch(self, /, *, max_wait: Duration = 86_400.0) -> BatchDecorator[Out]:
         """A node that sends a list as one provider batch. Not built yet: raises `NotBuiltError`."""
         raise NotBuiltError(
             f"Agent {self.name!r}: `batch` is not built yet. Today: `map` over the list with a node of the agent."
@@ -401,14 +402,14 @@ class Agent(OperationNode[Prompt, Out]):
             async for piece in pieces:
                 token = piece.token if resumable else None
                 if piece.end is None:
-                    yield AgentUpdate[Out](text=piece.text, continuation_token=token)
+                    yield AgentUpdate(text=piece.text, continuation_token=token)
                 elif isinstance(piece.end, Succeeded):
-                    yield AgentUpdate[Out](
+                    yield AgentUpdate(
                         text=piece.text, response=self._answered(piece.token, piece.end, thread)
                     )
                 else:
                     if piece.text:  # of an incomplete response: what there is belongs to the reader
-                        yield AgentUpdate[Out](text=piece.text, continuation_token=token)
+                        yield AgentUpdate(text=piece.text, continuation_token=token)
                     self._response(piece.token, piece.end)
 
     def _answered(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .imports import circles_across, circles_within, impurities, read_library, upward_imports
+from .imports import FACE, circles_across, circles_within, impurities, read_library, upward_imports
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = read_library(ROOT)
@@ -62,6 +62,7 @@ def test_the_library_imports_itself_relatively() -> None:
     absolute = [
         f"{module.path}:{node.lineno}"
         for module in LIBRARY.values()
+        if module.folder != FACE  # which lies beside the others in the tree, and above them once installed
         for node in ast.walk(ast.parse((ROOT / module.path).read_text(encoding="utf-8")))
         if (isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("perdure"))
         or (isinstance(node, ast.Import) and any(alias.name.startswith("perdure") for alias in node.names))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from perdure.simulator.fixture import simulator
+
     from ._in_memory import run, run_sync
     from .clock import Clock
     from .errors import FakeError, RunStuckError

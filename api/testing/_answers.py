@@ -8,6 +8,7 @@ from typing import Any, cast, get_origin
 
 from perdure.checkpoints.errors import ValueNotStorableError
 from perdure.nodes.node import Node
+
 from .errors import FakeError
 
 

@@ -15,6 +15,7 @@ from perdure.nodes.errors import OperationExpiredError, SubmissionRejectedError
 from perdure.nodes.node import Node
 from perdure.nodes.operations.outcomes import Expired, Outcome
 from perdure.nodes.operations.tokens import ContinuationToken, Json
+
 from ._answers import encoded
 from ._fakes import PROVIDER, agents_of, faked, finish_with, prompt_of, succeeded
 from ._kill_job import Fake

@@ -25,6 +25,7 @@ from perdure.nodes.operations.capabilities import Local, has_capability
 from perdure.nodes.operations.outcomes import Cancelled, Expired, Failed, Incomplete, Outcome, Succeeded
 from perdure.nodes.operations.protocol import Operation
 from perdure.nodes.operations.tokens import ContinuationToken, Json
+
 from ._answers import Answers
 from .errors import FakeError
 from .finished_run import NodeOrName, name_of

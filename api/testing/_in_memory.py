@@ -12,6 +12,7 @@ from perdure.checkpoints.view import View
 from perdure.engine.executor import Executor
 from perdure.engine.graph import Workflow
 from perdure.engine.run import Run
+
 from ._fakes import FakeAgents
 from .clock import Clock
 from .errors import RunStuckError

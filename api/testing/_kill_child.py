@@ -12,6 +12,7 @@ from typing import Any
 
 from perdure.engine.executor import Executor
 from perdure.engine.graph import Workflow
+
 from ._durable_fakes import with_fakes
 from ._kill_job import Job, read_job
 from ._kill_store import KillStore

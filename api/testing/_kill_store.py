@@ -9,6 +9,7 @@ from pathlib import Path
 
 from perdure.checkpoints.records import EventRecord, NewRun, PlanRecord, RunRecord, Transition
 from perdure.checkpoints.sqlite._store import SQLiteStore
+
 from ._kill_job import Commit, KillPoint, When
 
 

@@ -31,6 +31,7 @@ from perdure.checkpoints.view import View
 from perdure.engine.graph import Workflow
 from perdure.nodes.node import Node
 from perdure.simulator import Simulator
+
 from ._answers import encoded
 from ._durable_fakes import asked_in
 from ._fakes import agents_of, given_by_name
