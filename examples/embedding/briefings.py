@@ -6,15 +6,10 @@ researcher = Agent("researcher", model="o3", instructions="You are a research as
 writer = Agent("writer", model="gpt-5", instructions="You write short briefings in plain English.")
 
 
-@researcher.node
-def research(topic: str) -> str:
-    return f"What is worth knowing about {topic}?"
-
-
 @writer.node
 def write(notes: str) -> str:
     return f"Write a briefing from these notes:\n\n{notes}"
 
 
-briefing = Workflow("briefing", start=research, end=write)
-briefing.edge(research, write)
+briefing = Workflow("briefing", start=researcher, end=write)
+briefing.edge(researcher, write)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from perdure import Context, Executor, Workflow, node
 
-from examples.embedding.briefings import research, write
+from examples.embedding.briefings import researcher, write
 
 
 @node
@@ -25,8 +25,8 @@ def publish(text: str, ctx: Context) -> str:
     return str(file)
 
 
-news = Workflow("news", start=research, end=publish)
-news.edge(research, write)
+news = Workflow("news", start=researcher, end=publish)
+news.edge(researcher, write)
 news.edge(write, publish)
 
 
@@ -34,7 +34,7 @@ async def tick(day: str, *, done: bool) -> None:
     """One look. The run's id is made from the day: another call on the same day means the same run."""
     async with Executor("perdure.db", workflows=[news]) as executor:
         if not done:
-            await executor.start(news, f"the news of {day}", run_id=f"news-{day}")
+            await executor.start(news, f"What happened on {day}?", run_id=f"news-{day}")
         waiting = await executor.poll_once()
         print(f"{waiting} to be asked after again")
 

@@ -57,8 +57,8 @@ def test_run_sync_says_what_to_write_instead(simulator: Simulator, tmp_path: Pat
     _, shown = kernel(
         tmp_path,
         simulator,
-        "import perdure; from examples.embedding.briefings import research",
-        'perdure.run_sync(research, "the sleep of sea otters")',
+        "import perdure; from examples.embedding.briefings import researcher",
+        'perdure.run_sync(researcher, "How do sea otters sleep?")',
     )
     assert "await perdure.run(" in shown["error"]
     assert not (tmp_path / "perdure.db").exists()

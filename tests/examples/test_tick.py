@@ -51,9 +51,9 @@ def test_calls_bring_the_run_to_its_end_and_submit_nothing_twice(
 ) -> None:
     script(simulator, 3.0)
     assert tick(tmp_path, simulator, "2026-11-25") == "1 to be asked after again\n"
-    assert len(simulator.ledger().submissions(node="research")) == 1
+    assert len(simulator.ledger().submissions(node="researcher")) == 1
     tick(tmp_path, simulator, "2026-11-25")
-    assert len(simulator.ledger().submissions(node="research")) == 1
+    assert len(simulator.ledger().submissions(node="researcher")) == 1
     tick_until(tmp_path, simulator, "2026-11-25", "news-2026-11-25.txt")
     assert (tmp_path / "news-2026-11-25.txt").read_text() == NEWS
     assert tick(tmp_path, simulator, "2026-11-25") == "0 to be asked after again\n"
