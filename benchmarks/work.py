@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from perdure.checkpoints import SQLiteStore
 from perdure.engine import Executor, Workflow
-from perdure.nodes import FunctionNode, OperationNode, node
+from perdure.nodes import OperationNode, node
 from perdure.nodes.operations import ContinuationToken, Json, Outcome, Running, Succeeded
 
 from .bare import RESULT
@@ -94,7 +94,7 @@ def sleeping(operation: Sleep) -> Workflow[str, str]:
     return Workflow("sleeping", start=wait, end=wait)
 
 
-def chain(body: FunctionNode[T, T], length: int) -> Workflow[T, T]:
+def chain(body: Node[T, T], length: int) -> Workflow[T, T]:
     """Nodes in a row."""
     nodes = [body.named(f"n{index}") for index in range(length)]
     workflow = Workflow("chain", start=nodes[0], end=nodes[-1])

@@ -53,7 +53,7 @@ class OperationNode(Node[In, Out]):
     ) -> None:
         """`where` names the declaration in messages. Raises `NodeDefinitionError` for a policy that is none."""
         where = where or name
-        as_retry(retries)  # raises for a number that is none
+        as_retry(retries, where)  # raises for a number that is none
         if on_unknown_submit not in get_args(OnUnknownSubmit):
             raise NodeDefinitionError(
                 f"{where}: on_unknown_submit={on_unknown_submit!r}; use 'resubmit', 'fail' or 'hold'."

@@ -33,6 +33,9 @@ class Retry:
                 raise NodeDefinitionError(f"Retry({name}={getattr(self, name)!r}): use a duration above 0.")
 
 
-def as_retry(retries: int | Retry) -> Retry:
-    """A number of attempts as a `Retry` with the usual waits."""
-    return retries if isinstance(retries, Retry) else Retry(times=retries)
+def as_retry(retries: int | Retry, where: str | None = None) -> Retry:
+    """A number of attempts as a `Retry` with the usual waits. Raises `NodeDefinitionError`, which names `where`."""
+    try:
+        return retries if isinstance(retries, Retry) else Retry(times=retries)
+    except NodeDefinitionError as error:
+        raise NodeDefinitionError(f"{where}: {error}" if where else str(error)) from None

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 import pytest
 
@@ -234,10 +234,17 @@ def told(outcome: Outcome) -> tuple[object, ...]:
 def told_end(walked: Walked) -> Mapping[str, Any]:
     """The end of a walk without what differs between two operations with the same request: ids."""
     end = dict(walked.end)
-    value = end.get("value")
-    if isinstance(value, dict):
-        end["value"] = {name: part for name, part in value.items() if name not in ("id", "key", "handle")}  # pyright: ignore[reportUnknownVariableType]
+    end["value"] = _without_ids(end.get("value"))
     return end
+
+
+def _without_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_ids(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        parts = cast("dict[str, Any]", value).items()
+        return {name: _without_ids(part) for name, part in parts if name not in ("id", "key", "handle")}
+    return value
 
 
 def instants(walked: Walked, kills: int) -> Iterable[Collection[int]]:

@@ -82,6 +82,6 @@ class Desk:
         """How a scenario wants a node to behave."""
         return self.options.get(name, default)
 
-    def agent(self, name: str) -> Agent:
+    def agent(self, name: str) -> Agent[str]:
         """An agent that asks this desk's client."""
         return Agent(name, model="o3", client=self.client, polling=QUICK)

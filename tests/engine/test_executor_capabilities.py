@@ -154,7 +154,7 @@ def test_what_is_not_there_when_a_look_up_is_to_be_believed_is_submitted_again(
         async with Executor(stores()) as executor:
             run = await executor.start(chain("w", first, node), "x", run_id="r")
             assert await run.result() == "Answer: x1"
-            sent, again = [e.at async for e in run.events() if e.type == "submission_intended"]
+            sent, again = [e.at.timestamp() async for e in run.events() if e.type == "submission_intended"]
             assert again - sent >= 0.2  # not before the look-up was to be believed
 
     perform(test())

@@ -135,7 +135,7 @@ def test_a_timer_that_is_due_soon_wakes_the_run_by_itself(stores: Stores) -> Non
             await until(state_is(executor, "wait", S.WAITING))
             await until(lambda: not runtime(executor).drivers)  # nothing of it is in memory
             assert await run.result() == "x13"
-            opened, ended = [e.at async for e in run.events() if e.node == "wait"]
+            opened, ended = [e.at.timestamp() async for e in run.events() if e.node == "wait"]
             assert ended - opened >= 0.2
 
     perform(test())

@@ -43,7 +43,7 @@ def long(text: str) -> bool:
     return len(text) > 10
 
 
-def steps(*names: str) -> list[FunctionNode[str, str]]:
+def steps(*names: str) -> list[FunctionNode[str, Any, str, Any]]:
     return [step.named(name) for name in names]
 
 
@@ -146,7 +146,9 @@ def test_an_edge_where_a_collect_must_close_the_map_is_refused() -> None:
     assert "collect(work, end)" in problem
 
 
-def two_maps() -> tuple[Workflow[str, str], FunctionNode[str, str], FunctionNode[str, str]]:
+def two_maps() -> tuple[
+    Workflow[str, str], FunctionNode[str, Any, str, Any], FunctionNode[str, Any, str, Any]
+]:
     left, right = steps("left", "right")
     workflow = Workflow("w", start=split, end=both)
     workflow.map(split, left)

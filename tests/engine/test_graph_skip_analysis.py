@@ -54,7 +54,7 @@ def long(text: str) -> bool:
     return len(text) > 10
 
 
-def steps(*names: str) -> list[FunctionNode[str, str]]:
+def steps(*names: str) -> list[FunctionNode[str, Any, str, Any]]:
     return [step.named(name) for name in names]
 
 
@@ -168,7 +168,7 @@ def test_an_end_behind_a_condition_that_must_hold_is_certain() -> None:
 # -- joins ------------------------------------------------------------------------------------------------
 
 
-def with_optional_source(target: FunctionNode[Any, str]) -> Workflow[str, str]:
+def with_optional_source(target: FunctionNode[Any, Any, str, Any]) -> Workflow[str, str]:
     first, extra = steps("first", "extra")
     workflow = Workflow("w", start=first, end=target)
     base = step.named("base")

@@ -27,7 +27,7 @@ def merge(parts: list[str]) -> str:
     return " ".join(parts)
 
 
-def steps(*names: str) -> list[FunctionNode[str, str]]:
+def steps(*names: str) -> list[FunctionNode[str, Any, str, Any]]:
     return [step.named(name) for name in names]
 
 

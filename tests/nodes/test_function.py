@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from perdure.nodes import Context, FunctionNode, NodeDefinitionError, node
+from perdure.nodes import Context, NodeDefinitionError, node
 
 
 def context() -> Context:
@@ -53,7 +53,7 @@ def test_the_function_itself_stays_at_hand() -> None:
 
 
 def test_it_can_be_used_under_another_name() -> None:
-    other: FunctionNode[str, str] = wait.named("other")
+    other = wait.named("other")
     assert (other.name, other.retries, other.timeout, other.is_async) == ("other", 3, 30, True)
     assert wait.name == "waiter"
     assert asyncio.run(other.invoke("sea", context())) == "r: sea"  # pyright: ignore[reportArgumentType]

@@ -78,7 +78,7 @@ async def told(
     return pieces, last, response
 
 
-async def read_all(updates: AsyncGenerator[AgentUpdate, None], pieces: list[str]) -> None:
+async def read_all(updates: AsyncGenerator[AgentUpdate[str], None], pieces: list[str]) -> None:
     """Append the text of all updates."""
     async for update in updates:
         pieces.append(update.text)  # noqa: PERF401  # what came before an error counts
@@ -93,7 +93,7 @@ def test_a_stream_gives_the_text_piece_by_piece_and_the_response_at_the_end(simu
         assert pieces == ["", *PIECES, ""]
         assert response is not None
         assert (response.text, response.status, response.continuation_token) == (TEXT, "completed", None)
-        assert response.usage["output_tokens"]
+        assert response.usage.output_tokens
         assert token is not None
 
     asyncio.run(main())
@@ -336,7 +336,7 @@ def test_a_response_that_is_cancelled_ends_without_an_event(simulator: Simulator
             updates = agent.run("story", background=True, stream=True)
             first = await anext(updates)
             assert first.continuation_token is not None
-            await agent.operation.cancel(ContinuationToken.from_dict(first.continuation_token))
+            await agent.operation.cancel(first.continuation_token)
             with pytest.raises(OperationCancelledError):
                 async for _ in updates:
                     pass

@@ -100,14 +100,14 @@ def anything(value: object) -> None:
     print(value)
 
 
-reveal_type(plan)  # FunctionNode[str, list[str]]
-reveal_type(research)  # Node[str, str]
-reveal_type(review)  # Node[list[str], Review]
-reveal_type(rewrite)  # Node[Review, str]
-reveal_type(publish)  # FunctionNode[str, str]
-reveal_type(length)  # FunctionNode[str, int]
-reveal_type(maybe)  # FunctionNode[str, str | None]
-reveal_type(length.named("other"))  # FunctionNode[str, int]
+reveal_type(plan)  # FunctionNode[str, (str), list[str], Coroutine[Any, Any, list[str]]]
+reveal_type(research)  # PromptNode[str, (str), str]
+reveal_type(review)  # PromptNode[list[str], (list[str]), Review]
+reveal_type(rewrite)  # PromptNode[Review, (Review, Context), str]
+reveal_type(publish)  # FunctionNode[str, (str, Context), str, Coroutine[Any, Any, str]]
+reveal_type(length)  # FunctionNode[str, (str, Context), int, int]
+reveal_type(maybe)  # FunctionNode[str, (str), str | None, str | None]
+reveal_type(length.named("other"))  # FunctionNode[str, (str, Context), int, int]
 
 briefing = Workflow("briefing", start=plan, end=publish)
 reveal_type(briefing)  # Workflow[str, str]

@@ -98,7 +98,6 @@ w = Workflow("w", start=plan, end=publish)
 one: Workflow[int, str] = Workflow("w", start=plan, end=publish)  # wrong: the run's input is a text
 two: Workflow[str, int] = Workflow("w", start=plan, end=publish)  # wrong: the run's result is a text
 Workflow("w", start=plan.fn, end=publish)  # wrong: a function is no node
-Workflow("w", start=agent, end=publish)  # wrong: an agent is no node
 Workflow("w", start="plan", end="publish")  # wrong: names are no nodes
 Workflow("w", start=plan)  # wrong: no end
 Workflow("w", end=publish)  # wrong: no start
@@ -134,7 +133,6 @@ w.edge(research, len)  # wrong: a function is no node
 w.edge("research", "review")  # wrong: names are no nodes
 w.edge(research)  # wrong: no target
 w.edge(research, ask, length)  # wrong: two targets
-w.edge(research, agent)  # wrong: an agent is no node
 w.edge(source=research, target=length)  # wrong: by position only
 w.edge(research, length, when=True)  # wrong: a condition is a function
 w.edge(research, length, when=lambda text: text.approved)  # wrong: the condition gets the source's text
@@ -235,14 +233,12 @@ w.discard((research, length))  # wrong: one at a time
 # -- @node --------------------------------------------------------------------------------------------------
 
 
-def nothing() -> str: return ""
 def two_values(text: str, number: int) -> str: return text * number
 def context_first(ctx: Context, text: str) -> str: return text
 def by_name(text: str, *, ctx: Context) -> str: return text
 def sentence(text: str) -> str: return text
 
 
-node(nothing)  # wrong: a node takes a value
 node(two_values)  # wrong: the second is no Context
 node(context_first)  # wrong: the Context comes second
 node(by_name)  # wrong: the Context comes by position
@@ -270,8 +266,7 @@ agent.node(a_coroutine)  # wrong: the prompt is made at once
 agent.node(a_list)  # wrong: one prompt
 agent.node(pieces)  # wrong: no generator
 agent.node(later_pieces)  # wrong: no async generator
-agent.node(nothing)  # wrong: a node takes a value
-agent.node(output=Review)(a_number)  # wrong: the function gives the prompt, whatever the output
+agent.agent.node(output=Review)(a_number)  # wrong: the function gives the prompt, whatever the output
 agent.node(two_values)  # wrong: the second is no Context
 agent.node(on_unknown_submit="pray")  # wrong: no such policy
 agent.node(background="yes")  # wrong: yes or no
@@ -307,7 +302,6 @@ async def runs(executor: Executor) -> None:
     await executor.start(briefing, ["sea otters"])  # wrong: a list for a text
     await executor.start(briefing, None)  # wrong: None for a text
     await executor.start(briefing)  # wrong: no input
-    await executor.start(plan, "sea otters")  # wrong: a node is no workflow
     await executor.start("briefing", "sea otters")  # wrong: names are no workflows
     await executor.start(briefing, "sea otters", run_id=7)  # wrong: an id is a text
     wrong_run: Run[int] = await executor.start(briefing, "sea otters")  # wrong: the result is a text
