@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from perdure.checkpoints import SQLiteStore
 from perdure.engine import Executor, Workflow
-from perdure.nodes import OperationNode, node
+from perdure.nodes import Node, OperationNode, node
 from perdure.nodes.operations import ContinuationToken, Json, Outcome, Running, Succeeded
 
 from .bare import RESULT

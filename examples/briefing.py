@@ -12,9 +12,7 @@ import argparse
 import asyncio
 import sys
 
-from perdure.checkpoints import SQLiteStore
-from perdure.engine import Executor, Workflow
-from perdure.nodes import Agent, Context, node
+from perdure import Agent, Context, Executor, Workflow, node
 from pydantic import BaseModel
 
 from examples.provider import provider
@@ -62,7 +60,7 @@ briefing.edge(review, edit)
 
 async def main(topic: str, run_id: str | None, db: str) -> None:
     """Start the run, or take it up where it stands."""
-    async with Executor(SQLiteStore(db), workflows=[briefing]) as executor:
+    async with Executor(db) as executor:
         run = await executor.start(briefing, topic, run_id=run_id)
         print(f"run {run.id} in {db}", file=sys.stderr)
         async for event in run.events():

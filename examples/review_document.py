@@ -16,9 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from perdure.checkpoints import SQLiteStore
-from perdure.engine import Executor, Workflow
-from perdure.nodes import Agent, Context, node
+from perdure import Agent, Context, Executor, Workflow, node
 from pydantic import BaseModel
 
 from examples.provider import provider
@@ -93,7 +91,7 @@ review_document.collect(criticise, merge)
 async def main(file: Path, db: str) -> None:
     """Review the file; take up the run of the same content if there is one."""
     digest = hashlib.sha256(await asyncio.to_thread(file.read_bytes)).hexdigest()[:8]
-    async with Executor(SQLiteStore(db), workflows=[review_document]) as executor:
+    async with Executor(db) as executor:
         run = await executor.start(review_document, str(file), run_id=f"review-{digest}")
         print(f"run {run.id} in {db}", file=sys.stderr)
         done = 0

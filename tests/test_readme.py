@@ -34,11 +34,26 @@ def test_the_pipeline_runs_as_it_stands_and_runs_nothing_again(simulator: Simula
         )
         for _ in range(2)
     ]
-    assert "sea otters: history" in told[0].stdout
-    assert "sea otters: today" in told[0].stdout
+    assert "How do sea otters sleep?" in told[0].stdout
     assert told[1].stdout == told[0].stdout
-    assert {each.stderr for each in told} == {""}
-    assert simulator.ledger().summary["submissions_received"] == 2
+    assert told[0].stderr == ""
+    assert told[1].stderr.startswith("run otters-1 has ended before (succeeded, ")
+    assert simulator.ledger().summary["submissions_received"] == 4
+
+
+def test_one_agent_runs_as_it_stands(simulator: Simulator, tmp_path: Path) -> None:
+    (alone,) = (block for block in python_blocks() if "Write about sea otters." in block)
+    (tmp_path / "writer.py").write_text(alone, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "writer.py"],
+        cwd=tmp_path,
+        env={**os.environ, **simulator.env},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "Write about sea otters." in done.stdout
+    assert simulator.ledger().summary["submissions_received"] == 1
 
 
 def test_every_block_of_python_is_python() -> None:

@@ -29,7 +29,7 @@ async def run(
     workflow: Workflow[I, O],
     value: I,
     *,
-    agents: Mapping[Any, object] | None = None,
+    agents: Mapping[Any, Any] | None = None,
     clock: Clock | None = None,
 ) -> FinishedRun[O]:
     """Run the workflow in memory and return what came of it. No network, no key, no waiting.
@@ -64,7 +64,7 @@ def run_sync(
     workflow: Workflow[I, O],
     value: I,
     *,
-    agents: Mapping[Any, object] | None = None,
+    agents: Mapping[Any, Any] | None = None,
     clock: Clock | None = None,
 ) -> FinishedRun[O]:
     """As `run`, for tests that are plain functions. Raises `RuntimeError` in a running event loop."""

@@ -65,7 +65,7 @@ def kill_everywhere(
     workflow: Workflow[I, Any] | str,
     value: I,
     *,
-    agents: Mapping[Any, object] | None = None,
+    agents: Mapping[Any, Any] | None = None,
     simulator: Simulator | None = None,
     folder: str | Path | None = None,
     processes: int | None = None,

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import perdure
-import perdure.errors
 import pytest
+from perdure import errors
+from perdure.checkpoints import errors as checkpoints
+from perdure.engine import errors as engine
+from perdure.nodes import errors as nodes
 
 ROOT = Path(__file__).parents[2]
 OURS_OF_OPENAI = "perdure.nodes.operations.openai"
@@ -59,11 +62,7 @@ def test_no_module_of_the_face_has_the_name_of_a_function() -> None:
 
 
 def test_every_error_is_in_perdure_errors() -> None:
-    import perdure.checkpoints.errors
-    import perdure.engine.errors
-    import perdure.nodes.errors
-
-    for module in (perdure.checkpoints.errors, perdure.engine.errors, perdure.nodes.errors):
+    for module in (checkpoints, engine, nodes):
         for name, kind in vars(module).items():
-            if isinstance(kind, type) and issubclass(kind, perdure.errors.PerdureError):
-                assert getattr(perdure.errors, name) is kind
+            if isinstance(kind, type) and issubclass(kind, errors.PerdureError):
+                assert getattr(errors, name) is kind

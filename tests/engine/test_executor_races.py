@@ -317,7 +317,7 @@ def test_an_adapter_that_cancels_itself_is_told_and_not_lost(stores: Stores, wor
             run = await executor.start(workflow, "x", run_id="r")
             with pytest.raises(Exception, match="cancelled by its own adapter"):
                 await run.result()
-            return await (await executor.resume("r")).result()
+            return await (await executor.resume("r", workflow)).result()
 
     assert perform(main()) == "done: x"
     assert len(works.asked) == 1
@@ -388,7 +388,7 @@ def test_an_input_that_can_not_be_read_stops_the_driving_and_fails_no_node(
                 with pytest.raises(StoreError, match="can't be read now"):
                     await run.result()
             assert (await rows(executor, "r"))["gathered"].state is S.RUNNING
-            return await (await executor.resume("r")).result()
+            return await (await executor.resume("r", workflow)).result()
 
     assert perform(main()) == "done: x,done: x"
     assert len(works.asked) == 2

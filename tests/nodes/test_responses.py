@@ -12,7 +12,7 @@ from perdure.nodes import Agent, AgentResponse, Citation, Context, Polling, Retr
 from perdure.nodes.errors import NotBuiltError, ResourceMissingError
 from perdure.simulator import Answer, Rule, Simulator
 
-NOTE = {
+NOTE: dict[str, object] = {
     "type": "url_citation",
     "start_index": 0,
     "end_index": 3,

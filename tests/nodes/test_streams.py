@@ -21,6 +21,7 @@ from perdure.nodes import (
     Polling,
     SubmissionUnknownError,
 )
+from perdure.nodes.operations.openai import ResponsesOperation
 from perdure.simulator import (
     Answer,
     HttpError,
@@ -336,6 +337,7 @@ def test_a_response_that_is_cancelled_ends_without_an_event(simulator: Simulator
             updates = agent.run("story", background=True, stream=True)
             first = await anext(updates)
             assert first.continuation_token is not None
+            assert isinstance(agent.operation, ResponsesOperation)
             await agent.operation.cancel(first.continuation_token)
             with pytest.raises(OperationCancelledError):
                 async for _ in updates:

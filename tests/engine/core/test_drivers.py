@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -167,7 +167,7 @@ def joined(works: Works, clock: Callable[[], float]) -> Workflow[Any, Any]:
     return workflow
 
 
-def lambda_async(mark: str) -> Any:
+def lambda_async(mark: str) -> Callable[[str], Coroutine[Any, Any, str]]:
     async def act(text: str) -> str:
         return f"{text}{mark}"
 
@@ -176,7 +176,8 @@ def lambda_async(mark: str) -> Any:
 
 def conditional(works: Works, clock: Callable[[], float]) -> Workflow[Any, Any]:
     workflow = Workflow[Any, Any]("w", start=a, end=tail)
-    no, yes = node(name="no")(lambda_async("n")), node(name="yes")(lambda_async("y"))
+    no = node(name="no")(lambda_async("n"))
+    yes = node(name="yes")(lambda_async("y"))
 
     def short(text: str) -> bool:
         return len(text) < 2
