@@ -65,12 +65,14 @@ class Client:
         """`db`: a store, the path of a database that exists, or None: `PERDURE_DB`, else `perdure.db`."""
         self._store = open_database(db, create=False)
         self._followed: Followed | None = None
+        self._process = 0  # that entered it
 
     async def __aenter__(self) -> Self:
         if self._followed is not None:
             raise ExecutorStoppedError("It is entered already: leave it before you enter it again.")
         await self._store.__aenter__()
         self._followed = Followed(store=self._store, waiters=Waiters(), driven=())
+        self._process = os.getpid()
         return self
 
     async def __aexit__(
@@ -191,6 +193,7 @@ class Client:
     # -- inside ------------------------------------------------------------------------------------------
 
     def _opened(self) -> Followed:
+        require_same_process(type(self).__name__, self._process)
         if self._followed is None:
             raise ExecutorStoppedError(
                 f"The {type(self).__name__.lower()} is not open: use it inside `async with`."
@@ -199,6 +202,15 @@ class Client:
 
     async def _find(self, run_id: str) -> RunRecord:
         return await self._opened().store.read(lambda view: view.run(run_id))
+
+
+def require_same_process(kind: str, process: int) -> None:
+    """Raises `ExecutorStoppedError` in a process that was forked from the one that entered it; 0: nobody did."""
+    if process not in (0, os.getpid()):
+        raise ExecutorStoppedError(
+            f"This {kind} was entered in another process, and this one was forked from it: its database connections, "
+            f"threads and tasks are the other's. Make a {kind} of your own after the fork."
+        )
 
 
 def require_whole(node: Source[object] | None) -> None:

@@ -23,7 +23,7 @@ from ..nodes.errors import NotBuiltError, ProviderUnavailableError
 from ..nodes.node import Node, Source
 from ..nodes.operation_node import OperationNode
 from ._run_ids import check_run_id
-from .client import Client, Database, open_database, require_whole
+from .client import Client, Database, open_database, require_same_process, require_whole
 from .core import events
 from .core.addresses import Address
 from .core.book import Change
@@ -122,7 +122,6 @@ class Executor(Client):
         self._resources = {type(resource): resource for resource in resources}
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._process = 0
         self._begin([as_workflow(workflow) for workflow in workflows])
 
     def _begin(self, workflows: Iterable[Workflow[Any, Any]]) -> None:
@@ -528,11 +527,7 @@ class Executor(Client):
         return await told
 
     def _require_running(self) -> None:
-        if self._group is not None and self._process != os.getpid():
-            raise ExecutorStoppedError(
-                "This executor was entered in another process, and this one was forked from it: its database connections "
-                "and tasks are the other's. Make an executor of your own after the fork."
-            )
+        require_same_process(type(self).__name__, self._process)
         if self._group is None or self._runtime.shared.stopping:
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."

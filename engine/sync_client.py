@@ -6,6 +6,7 @@ One thread with an event loop serves all callers; every verb hands its work over
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any, Generic, Never, Self, TypeVar, overload
 
 from ..nodes.durations import Duration
 from ..nodes.node import Node, Source
-from .client import Client, Database, RunInfo
+from .client import Client, Database, RunInfo, require_same_process
 from .errors import ExecutorStoppedError
 from .event import Event
 from .run import Run
@@ -37,6 +38,7 @@ class SyncClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._client: Client | None = None
+        self._process = 0  # that opened it
 
     def open(self) -> Self:
         """Start its thread and open the database. Raises what opening a `Client` raises."""
@@ -51,6 +53,7 @@ class SyncClient:
             self._end_thread()
             raise
         self._client = client
+        self._process = os.getpid()
         return self
 
     def close(self) -> None:
@@ -114,6 +117,7 @@ class SyncClient:
         self._call(self._opened().delete(run_id))
 
     def _opened(self) -> Client:
+        require_same_process(type(self).__name__, self._process)
         if self._client is None:
             raise ExecutorStoppedError(
                 "The client is not open: use it inside `with SyncClient(...)`, or open it."
@@ -122,6 +126,9 @@ class SyncClient:
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Do this on the client's thread. Whoever is interrupted meanwhile has it cancelled."""
+        if self._process and self._process != os.getpid():
+            work.close()
+            require_same_process(type(self).__name__, self._process)
         loop = self._loop
         if loop is None:
             work.close()
