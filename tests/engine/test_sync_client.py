@@ -38,8 +38,11 @@ def test_it_reads_and_deletes_from_any_thread(db: Path) -> None:
     with SyncClient(db) as client, ThreadPoolExecutor(8) as pool:
         assert [run.id for run in client.runs()] == ["r2", "r1", "r0"]
         assert [run.id for run in client.runs(labels={"n": "1"}, status="succeeded")] == ["r1"]
-        results = pool.map(lambda number: client.get(f"r{number}", workflow).result(timeout=5), range(3))
-        assert list(results) == [0, 2, 4]
+
+        def result(number: int) -> int:
+            return client.get(f"r{number}", workflow).result(timeout=5)
+
+        assert list(pool.map(result, range(3))) == [0, 2, 4]
         run = client.get("r2", workflow)
         assert (run.status(), run.output(double), run.outputs(double)) == ("succeeded", 4, {(): 4})
         assert [event.type for event in run.events()] == ["run_started", "succeeded"]
