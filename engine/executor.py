@@ -248,8 +248,9 @@ class Executor(Client):
                 f"The input of run {run_id} of workflow {plan.workflow} can't be stored: {error}", error.path
             ) from error
         record = None
-        if given is None or not await self._is_there(given):
-            await self._prepare(workflow)
+        unprepared = self._unprepared(workflow)
+        if not unprepared or given is None or not await self._is_there(given):
+            await self._prepare(workflow, unprepared)
             record = await self._create(workflow, plan, run_id, encoded, labels or NO_LABELS)
         if record is None:
             record = await self._find(run_id)
@@ -266,14 +267,17 @@ class Executor(Client):
             return False
         return True
 
-    async def _prepare(self, workflow: Workflow[Any, Any]) -> None:
-        """Find out before anything is committed whether its adapters can be used. Raises what they raise."""
+    def _unprepared(self, workflow: Workflow[Any, Any]) -> list[OperationNode[Any, Any]]:
+        """Its nodes whose adapters have not been asked yet whether they can be used."""
         if workflow.signature in self._prepared:
-            return
-        for name in workflow.plan.node:
-            node = workflow.node(name)
-            if isinstance(node, OperationNode):
-                await _require_usable(node, workflow)
+            return []
+        nodes = map(workflow.node, workflow.plan.node)
+        return [node for node in nodes if isinstance(node, OperationNode)]
+
+    async def _prepare(self, workflow: Workflow[Any, Any], nodes: Sequence[OperationNode[Any, Any]]) -> None:
+        """Find out before anything is committed whether these adapters can be used. Raises what they raise."""
+        for node in nodes:
+            await _require_usable(node, workflow)
         self._prepared.add(workflow.signature)
 
     def _say_ended(self, record: RunRecord, workflow: Workflow[Any, Any]) -> None:

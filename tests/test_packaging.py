@@ -24,7 +24,8 @@ import pytest
 from perdure.simulator import Simulator
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("checkpoints", "nodes", "engine", "inspector", "simulator")
+FACE = "api"
+FOLDERS = (FACE, "checkpoints", "nodes", "engine", "inspector", "simulator")
 LEFT = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.db", "*.db-*")
 """What the tree holds besides the project."""
 
@@ -33,6 +34,11 @@ pytestmark = pytest.mark.timeout(600)  # the first test waits for the build and 
 
 def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def installed(file: Path) -> Path:
+    """Where a file of the library is once it is installed: `api` is the package itself."""
+    return Path("perdure", *(file.parts[1:] if file.parts[0] == FACE else file.parts))
 
 
 def library(pattern: str) -> list[Path]:
@@ -133,10 +139,10 @@ def installed(environment: Path, tmp_path: Path) -> Installed:
 
 def test_the_packages_that_are_listed_are_the_folders_that_hold_python() -> None:
     settings = project()["tool"]["setuptools"]
-    folders = {".".join(("perdure", *file.parent.parts)) for file in library("*.py")}
+    folders = {".".join(installed(file).parent.parts) for file in library("*.py")}
     assert set(settings["packages"]) == folders
     assert len(settings["packages"]) == len(folders)
-    assert settings["package-dir"] == {f"perdure.{folder}": folder for folder in FOLDERS}
+    assert settings["package-dir"] == {".".join(installed(Path(folder)).parts): folder for folder in FOLDERS}
 
 
 def test_every_folder_says_that_it_is_typed() -> None:
@@ -144,9 +150,9 @@ def test_every_folder_says_that_it_is_typed() -> None:
 
 
 def test_the_wheel_holds_the_library_whole_and_nothing_else(built: Built) -> None:
-    shipped = {f"perdure/{file}" for pattern in ("*.py", "*.sql", "py.typed") for file in library(pattern)}
-    others = {str(file) for file in library("*") if (ROOT / file).is_file()}
-    assert {f"perdure/{file}" for file in others} == shipped, "a kind of file that no rule ships"
+    shipped = {str(installed(file)) for pattern in ("*.py", "*.sql", "py.typed") for file in library(pattern)}
+    others = {str(installed(file)) for file in library("*") if (ROOT / file).is_file()}
+    assert others == shipped, "a kind of file that no rule ships"
     inside = built.in_wheel
     assert {name for name in inside if name.startswith("perdure/")} == shipped
     assert {re.sub(r"^perdure-[\d.]+\.dist-info/.*", "info", name) for name in inside - shipped} == {"info"}

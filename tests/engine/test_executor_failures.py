@@ -447,16 +447,17 @@ def test_two_values_for_one_input_are_an_error_that_tells_to_join(stores: Stores
 
 
 class Slow(BatchOperation):
-    """Getting ready to submit takes until `ready` is set."""
+    """Getting ready to submit takes until `ready` is set; whether it can be used at all is said at once."""
 
     def __init__(self, works: Works) -> None:
         super().__init__(works)
-        self.preparing = 0
+        self.preparing = -1
         self.ready = asyncio.Event()
 
     async def prepare(self) -> None:
         self.preparing += 1
-        await self.ready.wait()
+        if self.preparing:
+            await self.ready.wait()
 
 
 class Listed(BatchOperation):

@@ -103,12 +103,13 @@ def test_whatever_an_adapter_raises_stops_its_own_run_alone(
     """Whoever waits is told, the run is given back, and goes on once the adapter is repaired."""
     works.hold = True
     asked = batch_node("asked", works)
-    asked.operation = unruly = Unruly(works, where, error)
+    asked.operation = unruly = Unruly(works, "", error)
     workflow = chain("w", asked, first)
 
     async def main() -> None:
         async with Executor(files()) as executor:
             run = await executor.start(workflow, "x", run_id="r")
+            unruly.where = where
             if where == "cancel":
                 await until(state_is(executor, "asked", State.WAITING))
                 await executor.cancel("r")

@@ -569,7 +569,7 @@ def test_a_mistake_in_an_adapter_stops_the_driving_and_loses_nothing(stores: Sto
 
 def test_what_cant_even_be_prepared_sends_nothing(stores: Stores, works: Works) -> None:
     class Unprepared(BatchOperation):
-        ready = False
+        ready = True
 
         async def prepare(self) -> None:
             if not self.ready:
@@ -581,6 +581,7 @@ def test_what_cant_even_be_prepared_sends_nothing(stores: Stores, works: Works) 
     async def test() -> None:
         async with Executor(stores()) as executor:
             run = await executor.start(chain("w", first, print_it), "x", run_id="r")
+            adapter.ready = False
             with raises(ProviderUnavailableError, "WORKS_KEY"):
                 await run.result()
             assert (await rows(executor, "r"))["print"].state is S.RUNNING

@@ -8,7 +8,7 @@ import pytest
 from perdure.checkpoints import RunStatus, State
 from perdure.engine import Executor, RunFailedError, Workflow
 from perdure.engine.runtime._policies import policies_of, stored_policies
-from perdure.nodes import Context, OnUnknownSubmit, Polling, SubmissionUnknownError, node
+from perdure.nodes import Context, OnUnknownSubmit, SubmissionUnknownError, node
 
 from .batches import Works, batch_node
 from .bench import Stores, chain, first, journal, perform, raises, record, rows, state_is, until
@@ -203,7 +203,7 @@ def test_a_lower_concurrency_starts_none_until_there_is_room(stores: Stores, wor
 def test_a_deadline_that_was_set_later_ends_what_waits_already(stores: Stores, works: Works) -> None:
     works.hold = True
     before, after = batch_node("print", works), batch_node("print", works)
-    after.polling = Polling(deadline=0.05)
+    after.deadline = 0.05
 
     async def test() -> None:
         async with Executor(stores()) as executor:
