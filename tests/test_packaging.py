@@ -36,7 +36,7 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def installed(file: Path) -> Path:
+def place_of(file: Path) -> Path:
     """Where a file of the library is once it is installed: `api` is the package itself."""
     return Path("perdure", *(file.parts[1:] if file.parts[0] == FACE else file.parts))
 
@@ -139,10 +139,10 @@ def installed(environment: Path, tmp_path: Path) -> Installed:
 
 def test_the_packages_that_are_listed_are_the_folders_that_hold_python() -> None:
     settings = project()["tool"]["setuptools"]
-    folders = {".".join(installed(file).parent.parts) for file in library("*.py")}
+    folders = {".".join(place_of(file).parent.parts) for file in library("*.py")}
     assert set(settings["packages"]) == folders
     assert len(settings["packages"]) == len(folders)
-    assert settings["package-dir"] == {".".join(installed(Path(folder)).parts): folder for folder in FOLDERS}
+    assert settings["package-dir"] == {".".join(place_of(Path(folder)).parts): folder for folder in FOLDERS}
 
 
 def test_every_folder_says_that_it_is_typed() -> None:
@@ -150,8 +150,8 @@ def test_every_folder_says_that_it_is_typed() -> None:
 
 
 def test_the_wheel_holds_the_library_whole_and_nothing_else(built: Built) -> None:
-    shipped = {str(installed(file)) for pattern in ("*.py", "*.sql", "py.typed") for file in library(pattern)}
-    others = {str(installed(file)) for file in library("*") if (ROOT / file).is_file()}
+    shipped = {str(place_of(file)) for pattern in ("*.py", "*.sql", "py.typed") for file in library(pattern)}
+    others = {str(place_of(file)) for file in library("*") if (ROOT / file).is_file()}
     assert others == shipped, "a kind of file that no rule ships"
     inside = built.in_wheel
     assert {name for name in inside if name.startswith("perdure/")} == shipped
