@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..checkpoints.codec import pack, unpack
-from ..checkpoints.errors import StaleFenceError, ValueUnreadableError
+from ..checkpoints.errors import RunNotFoundError, StaleFenceError, ValueUnreadableError
 from ..checkpoints.records import ActivationKey, RunRecord, State, Value
 from ..checkpoints.records import RunStatus as Status
 from ..checkpoints.store import Store
@@ -214,7 +214,12 @@ class Run(Generic[Out]):
                 await self._followed.waiters.change(self._key, at_most=FOLLOW)
 
     async def _record(self) -> RunRecord:
-        return await self._followed.store.read(lambda view: view.run(self._id))
+        found = await self._followed.store.read(lambda view: view.runs_by_key([self._key]))
+        if not found:
+            raise RunNotFoundError(
+                f"Run {self._id} was deleted. A run that was started with its id since is another one."
+            )
+        return found[0]
 
     async def _plan(self) -> Plan:
         if self._workflow is not None:

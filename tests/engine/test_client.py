@@ -52,6 +52,24 @@ def test_a_client_reads_a_run_with_and_without_its_workflow(files: Stores) -> No
     perform(test())
 
 
+def test_a_run_that_was_deleted_is_not_mistaken_for_a_new_one_with_its_id(files: Stores) -> None:
+    workflow = chain("w", first, second)
+
+    async def test() -> None:
+        async with Executor(files()) as executor:
+            held = await executor.start(workflow, "x", run_id="r")
+            await held.result()
+            await executor.delete("r")
+            again = await executor.start(workflow, "y", run_id="r")
+            assert await again.result() == "y12"
+            with raises(RunNotFoundError, "r was deleted"):
+                await held.status()
+            with raises(RunNotFoundError, "r was deleted"):
+                await held.result()
+
+    perform(test())
+
+
 def test_what_is_not_built_says_what_to_do_today(files: Stores) -> None:
     async def test() -> None:
         async with Executor(files()) as executor:
