@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Never, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Never, Self, TypeAlias, TypeVar, overload
 
 from ..checkpoints.codec import pack, unpack
 from ..checkpoints.records import NO_LABELS, RunRecord
@@ -16,15 +16,17 @@ from ..checkpoints.store import Store
 from ..nodes.durations import Duration
 from ..nodes.errors import NotBuiltError
 from ..nodes.failure import Failure
-from ..nodes.human import HumanNode
 from ..nodes.node import Node, Source
 from .core.addresses import parse_address
 from .errors import ExecutorStoppedError
 from .graph import as_workflow
-from .questions import Question
 from .run import Followed, Run
 from .runtime._waiters import Waiters
 from .words import RunStatus
+
+if TYPE_CHECKING:  # named in signatures alone
+    from ..nodes.human import HumanNode
+    from .questions import Question
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741  # the input, as in the documented signatures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Container
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..checkpoints.codec import pack, unpack
 from ..checkpoints.errors import RunNotFoundError, StaleFenceError, ValueUnreadableError
@@ -24,8 +24,10 @@ from .failures import FailureData, sentence
 from .graph import Workflow
 from .graph.plan_form import decode_plan
 from .runtime._waiters import RunOutcome, Waiters
-from .updates import Update
 from .words import RunStatus
+
+if TYPE_CHECKING:  # named in signatures alone
+    from .updates import Update
 
 T = TypeVar("T")
 Out = TypeVar("Out", covariant=True)

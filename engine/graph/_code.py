@@ -5,12 +5,22 @@ from __future__ import annotations
 import hashlib
 from types import CodeType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .workflow import Workflow
+
+_HASHES: WeakKeyDictionary[Workflow[Any, Any], str] = WeakKeyDictionary()
 
 
 def code_hash(workflow: Workflow[Any, Any]) -> str:
     """16 hex digits, equal where no function of the workflow's nodes has changed, wherever its file is."""
+    known = _HASHES.get(workflow)
+    if known is None:
+        known = _HASHES[workflow] = _hash_of(workflow)
+    return known
+
+
+def _hash_of(workflow: Workflow[Any, Any]) -> str:
     digest = hashlib.sha256()
     for node in workflow.plan.nodes:
         code = getattr(getattr(workflow.node(node.name), "fn", None), "__code__", None)
