@@ -210,7 +210,7 @@ class _Kills:
     def _job(self, name: str) -> Job:
         folder = self.folder / name
         folder.mkdir()
-        run = f"{self.folder.name}-{name}".removeprefix("perdure-kills-")
+        run = f"{self.folder.name}-{name}".removeprefix("perdure-")  # a random name may begin with any letter
         return Job(
             folder=str(folder), run=run, workflow=self.reference, input=self.input, fakes=dict(self.fakes)
         )
