@@ -234,16 +234,21 @@ def told(outcome: Outcome) -> tuple[object, ...]:
 def told_end(walked: Walked) -> Mapping[str, Any]:
     """The end of a walk without what differs between two operations with the same request: ids."""
     end = dict(walked.end)
-    end["value"] = _without_ids(end.get("value"))
+    value = end.get("value")
+    if isinstance(value, dict):
+        parts = cast("dict[str, Any]", value).items()
+        value = {name: part for name, part in parts if name not in ("id", "key", "handle")}
+    end["value"] = _without_ids(value)
     return end
 
 
 def _without_ids(value: Any) -> Any:
+    """The value without the provider's ids of its parts, which differ from operation to operation."""
     if isinstance(value, list):
         return [_without_ids(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
         parts = cast("dict[str, Any]", value).items()
-        return {name: _without_ids(part) for name, part in parts if name not in ("id", "key", "handle")}
+        return {name: _without_ids(part) for name, part in parts if name != "id"}
     return value
 
 
