@@ -542,7 +542,7 @@ async def _require_usable(node: OperationNode[Any, Any], workflow: Workflow[Any,
     """Prepare the node's adapter. Raises what it raises; what would end the caller or the process as a sentence."""
     try:
         await node.operation.prepare()
-    except Exception:
+    except Exception:  # an error in its own words: whoever starts the run gets it as it is
         raise
     except BaseException as error:
         if ends_the_task(error):

@@ -89,9 +89,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "spoil", "code", "mend"), CASES)
+@pytest.mark.parametrize(("words", "spoil", "code", "fix"), CASES)
 def test_a_database_that_cannot_be_used(
-    console: Console, db: Path, words: tuple[str, ...], spoil: Callable[[Path], None], code: int, mend: str
+    console: Console, db: Path, words: tuple[str, ...], spoil: Callable[[Path], None], code: int, fix: str
 ) -> None:
     spoil(db)
     before = _contents(db.parent)
@@ -99,7 +99,7 @@ def test_a_database_that_cannot_be_used(
     assert (done.code, done.out) == (code, ""), done.err
     assert done.err.startswith("Error: ")
     assert db.name in done.err
-    assert mend in done.err
+    assert fix in done.err
     assert "Traceback" not in done.err
     assert _contents(db.parent) == before
 
