@@ -134,13 +134,13 @@ class Book:
         submission = self._submission_of(operation) if change.submission else None
         waits: float | None = None
         for command in advance(self.state, event):
-            if isinstance(command, SaveActivation):
-                _save(page.activations, *command)
-            elif isinstance(command, SaveOperation):
+            if isinstance(command, SaveOperation):
                 _save(page.operations, *command)
             elif isinstance(command, SaveSubmission):
                 _save(page.submissions, *command)
                 submission = command.key
+            elif isinstance(command, SaveActivation):
+                _save(page.activations, *command)
             elif isinstance(command, SaveScope):
                 page.scopes[command.scope.number] = _scope_record(command.scope, command.open)
             else:

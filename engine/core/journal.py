@@ -7,7 +7,7 @@ the data for people (an error, a handle) is left out when it is read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from . import events
 from .addresses import Address, OperationAddress
@@ -58,13 +58,8 @@ _AT_OPERATION = frozenset(kind for kind in NAMES if "operation" in kind._fields)
 _NO_DATA: Mapping[str, Any] = {}
 
 
-class JournalForm(NamedTuple):
-    """An event as the journal keeps it, beside its moment."""
-
-    type: str
-    node: str | None
-    path: tuple[int, ...]
-    data: Mapping[str, Any]
+JournalForm: TypeAlias = tuple[str, str | None, tuple[int, ...], Mapping[str, Any]]
+"""An event as the journal keeps it, beside its moment: its word, the node and path that it is about, its data."""
 
 
 def to_journal(event: Event) -> JournalForm:
@@ -87,8 +82,8 @@ def to_journal(event: Event) -> JournalForm:
     ):  # a retry may bring none at all
         data["policies"] = policies.plain
     if address is None:
-        return JournalForm(NAMES[kind], None, (), data)
-    return JournalForm(NAMES[kind], address.node, address.path, data or _NO_DATA)
+        return NAMES[kind], None, (), data
+    return NAMES[kind], address.node, address.path, data or _NO_DATA
 
 
 def from_journal(

@@ -143,21 +143,16 @@ class Driver:
         Raises what the store raised; the run is then not driven here any more. Raises `IllegalEventError`, having
         changed nothing, when the first of them can't happen any more.
         """
-        self.perform(await self.commit(*changes, signals=signals))
+        self.perform(await self.commit(changes, signals=signals))
 
     async def commit(
-        self, *changes: Change, signals: tuple[int, ...] = (), tell: bool = True
+        self, changes: Iterable[Change], *, signals: tuple[int, ...] = (), tell: bool = True
     ) -> list[Effect]:
         """As `apply`, but what follows is the caller's to begin.
 
-        With `tell=False` the caller has more to say than the store's error: it calls `abort`.
+        Each change is asked for in the state that the one before has led to. With `tell=False` the caller has more to
+        say than the store's error: it calls `abort`.
         """
-        return await self.commit_all(changes, signals=signals, tell=tell)
-
-    async def commit_all(
-        self, changes: Iterable[Change], *, signals: tuple[int, ...] = (), tell: bool = True
-    ) -> list[Effect]:
-        """As `commit`; each change is asked for in the state that the one before has led to."""
         if self._broken is not None:
             raise self._broken
         before = self.book.position
@@ -192,23 +187,24 @@ class Driver:
         if self.book.error is not self._error:
             self._error = self.book.error
             self._packed_error = None if self._error is None else pack(self._error)
-        transition = Transition(
-            run=self.run,
-            fence=self.owned.fence,
-            position=page.position,
-            at=page.at,
-            status=self.state.status,
-            outcome=self.state.outcome,
-            error=self._packed_error,
-            events=[
-                EventRecord(*entry[:5], pack(entry.data) if entry.data else NO_DATA) for entry in page.entries
+        transition = Transition(  # in the order of its fields, which takes half the time
+            self.owned.run,
+            self.owned.fence,
+            page.position,
+            page.at,
+            self.state.status,
+            self.state.outcome,
+            self._packed_error,
+            [
+                EventRecord(position, at, kind, node, path, pack(data) if data else NO_DATA)
+                for position, at, kind, node, path, data in page.entries
             ],
-            activations=page.activations,
-            operations=page.operations,
-            submissions=page.submissions,
-            scopes=list(page.scopes.values()),
-            signals=signals,
-            policies=self._policies_of(page),
+            page.activations,
+            page.operations,
+            page.submissions,
+            list(page.scopes.values()),
+            signals,
+            None if page.policies is None else self._policies_of(page),
         )
         return transition, page.effects
 
@@ -240,7 +236,7 @@ class Driver:
         while then is not None and self.stopped is None:
             if isinstance(then, Change):
                 try:
-                    effects = await self.commit(then)
+                    effects = await self.commit((then,))
                 except IllegalEventError as stale:  # it came too late: the first end has won
                     log.debug("run %s: %s", self.run_id, stale)
                     return
@@ -272,16 +268,15 @@ class Driver:
         if then is not None and (self.stopped is not None or self.shared.stopping):
             return False
         try:
-            effects = await self.commit(*changes, tell=tell)
+            effects = await self.commit(changes, tell=tell)
         except IllegalEventError as stale:  # it came too late: the first end has won
             log.debug("run %s: %s", self.run_id, stale)
             return False
-        if then is None or then not in effects:
-            self.perform(effects)
-            return then is None
-        effects.remove(then)
+        follows = then is not None and then in effects
+        if then is not None and follows:
+            effects.remove(then)
         self.perform(effects)
-        return True
+        return then is None or follows
 
     def _next(self, effects: list[Effect]) -> Effect | None:
         """The one thing that follows, to be done in the same task: a chain then needs no new task for each node."""

@@ -1,37 +1,34 @@
-"""Which waiting runs stay in memory for a while: large ones, within a bound.
+"""Which waiting runs stay in memory for a while: those that were busy last, within a bound.
 
-The rows of a run's open activations would be read again for each of them that moves. For a small run that is cheap, so
-it is evicted at once; for a map of a thousand items it is not.
+The rows of a run's open activations would be read again whenever one of them moves. What does not fit is evicted: nothing
+is lost by that, it is loaded again from what is committed.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-SMALL = 32
-"""Open activations up to which a run is evicted as soon as it only waits."""
+RUN = 16
+"""What a run takes beside its open activations, in activations: about 6 KB."""
 MOST = 50_000
-"""Open activations of larger waiting runs that an executor keeps in memory, all in all."""
+"""What an executor keeps of waiting runs, all in all, in activations; 0 keeps none."""
 
 
 class DriverCache:
-    """Runs, by their keys, that are idle and worth keeping; the least recently busy are given up first."""
+    """Runs, by their keys, that are idle; the least recently busy are given up first."""
 
-    def __init__(self, *, small: int = SMALL, most: int = MOST) -> None:
-        self._small = small
+    def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._sizes: OrderedDict[int, int] = OrderedDict()
         self._size = 0
 
-    def keep(self, run: int, size: int) -> list[int] | None:
-        """Keep a run of so many activations. Returns those to give up for it; None when it is too small to be kept."""
+    def keep(self, run: int, activations: int) -> list[int]:
+        """Keep a run with so many open activations, the last one however large. Returns the runs to give up for it."""
         self.forget(run)
-        if size <= self._small:
-            return None
-        self._sizes[run] = size
+        size = self._sizes[run] = RUN + activations
         self._size += size
         given_up: list[int] = []
-        while self._size > self._most and len(self._sizes) > 1:
+        while self._size > self._most and (len(self._sizes) > 1 or not self._most):
             oldest = next(iter(self._sizes))
             self.forget(oldest)
             given_up.append(oldest)

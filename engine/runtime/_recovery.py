@@ -126,14 +126,14 @@ async def _retry(driver: Driver, signals: Sequence[Signal]) -> list[Signal]:
     """Open a failed run again. The signals that were left for it meanwhile and still mean something are returned."""
     void = tuple(signal.id for signal in signals if signal.kind in VOID_WHEN_RETRIED)
     event = retried(driver.state, driver.shared.clock(), driver.owned.policies)
-    await driver.commit(Change(event), signals=void)
+    await driver.commit([Change(event)], signals=void)
     return [signal for signal in signals if signal.id not in void]
 
 
 async def _go_on(driver: Driver, signals: Sequence[Signal]) -> None:
     """Record what a restart can no longer find out, act on the signals, then do what is pending."""
     if _next_event(driver) is not None:
-        await driver.commit_all(_recorded_first(driver))
+        await driver.commit(_recorded_first(driver))
     for signal in signals:
         await _signals.act(driver, signal)
     driver.perform(pending(driver.state))

@@ -268,12 +268,11 @@ class Runtime:
     # -- what drivers tell -------------------------------------------------------------------------------
 
     def idle(self, driver: Driver) -> None:
-        """Nothing of the run is busy: forget all but that it is ours, unless it is too large to be read again."""
+        """Nothing of the run is busy: keep it for a while, and evict others for it."""
         self.ended_runs.idle(driver)
         if self.drivers.get(driver.run) is not driver:
             return
-        given_up = self._cache.keep(driver.run, driver.size)
-        for run in [driver.run] if given_up is None else given_up:
+        for run in self._cache.keep(driver.run, driver.size):
             kept = self.drivers.get(run)
             if kept is not None and not kept.busy:
                 self._unload(run)

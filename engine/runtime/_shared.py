@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from ...checkpoints.records import (
     OperationKey,
@@ -26,6 +26,7 @@ from ..core.policy import Policies, Policy
 from ..core.state import RunState
 from ..errors import AnswerError
 from ..graph import Workflow
+from ._places import Places
 from ._values import Budget, Values
 from ._views import Views
 from ._waiters import Waiters
@@ -89,28 +90,6 @@ class Commit(Protocol):
         ...
 
 
-class Place:
-    """One of the places of an executor's submissions or polls, held until `leave` or the end of the block."""
-
-    def __init__(self, places: asyncio.Semaphore) -> None:
-        self._places = places
-        self._held = False
-
-    async def __aenter__(self) -> Self:
-        await self._places.acquire()
-        self._held = True
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        self.leave()
-
-    def leave(self) -> None:
-        """Give the place to the next one. Safe to call twice."""
-        if self._held:
-            self._held = False
-            self._places.release()
-
-
 class Shield:
     """Keeps the current task among those that nothing cancels, until the end of the block."""
 
@@ -146,8 +125,8 @@ class Shared:
     waiters: Waiters = field(default_factory=Waiters)
     budget: Budget = field(default_factory=Budget)
     threads: Threads = field(default_factory=Threads)
-    submissions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SUBMISSIONS))
-    polls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POLLS))
+    submissions: Places = field(default_factory=lambda: Places(SUBMISSIONS))
+    polls: Places = field(default_factory=lambda: Places(POLLS))
     shielded: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     """Tasks between the commit of an intent and that of its token, and verbs of the executor: a stop waits for them."""
     late_handles: set[Callable[[], Awaitable[None]]] = field(

@@ -78,7 +78,7 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | Left:
                 log.warning("%s", error)
                 if signal.id in driver.shared.answers:
                     driver.shared.answers[signal.id] = error
-                return await driver.commit(signals=(signal.id,))
+                return await driver.commit((), signals=(signal.id,))
         case _:
             log.warning(
                 "run %s: a signal of kind %r is unknown to this version and is left",
@@ -123,7 +123,7 @@ async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[
     """Commit that the run is to end."""
     event = cancel_requested(driver.state, driver.shared.clock())
     changes = () if event is None else (Change(event),)
-    return await driver.commit(*changes, signals=signals)
+    return await driver.commit(changes, signals=signals)
 
 
 async def decide_fate(
@@ -143,7 +143,7 @@ async def decide_fate(
         )
     at = driver.shared.clock()
     if reply == "resubmit":
-        return await driver.commit(Change(events.FateDecided(at, operation, reply)), signals=signals)
+        return await driver.commit([Change(events.FateDecided(at, operation, reply))], signals=signals)
     if reply == "fail":
         error = SubmissionUnknownError(_FAILED.format(known.unknown), code="decided")
         failure = describe(error)
@@ -155,12 +155,12 @@ async def decide_fate(
             failure=failure,
             cause=error,
         )
-        return await driver.commit(change, signals=signals)
+        return await driver.commit([change], signals=signals)
     token = _adopted(driver.owned, operation, reply)
     found = events.HandleFound(at, operation, known.submission, "person", token.handle_text)
     data = token.to_dict()
     return await driver.commit(
-        Change(found, operation={"token": pack(data)}, note={"token": data}), signals=signals
+        [Change(found, operation={"token": pack(data)}, note={"token": data})], signals=signals
     )
 
 
@@ -200,7 +200,7 @@ async def _late_handle(
             change = Change(found)
         case "stray":
             change = Change(found, submission={"token": packed}, note={"token": data})
-    return await driver.commit(change, signals=(signal,))
+    return await driver.commit([change], signals=(signal,))
 
 
 async def _of_rows(driver: Driver, found: events.HandleFound) -> events.HandleFound:

@@ -309,6 +309,7 @@ def test_a_run_that_nobody_drives_is_cancelled_without_its_workflow(stores: Stor
     perform(test())
 
 
+@pytest.mark.usefixtures("evicted")
 def test_what_waits_at_a_provider_that_this_process_does_not_know_is_told(
     stores: Stores, works: Works, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_map_of_waiting_items_is_loaded_once_however_many_are_due_together(
     assert {batch.polls for batch in works.batches.values()} == {1}
 
 
+@pytest.mark.usefixtures("evicted")
 def test_polls_that_tell_nothing_new_load_nothing(stores: Stores, works: Works, loads: Counter[int]) -> None:
     works.hold = True
 

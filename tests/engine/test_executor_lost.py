@@ -76,6 +76,7 @@ def test_a_run_that_was_lost_unnoticed_is_answered_all_the_same(
     perform(test())
 
 
+@pytest.mark.usefixtures("evicted")
 def test_a_run_whose_load_fails_once_is_cancelled_all_the_same(
     stores: Stores, works: Works, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_run_whose_load_fails_once_is_cancelled_all_the_same(
     perform(test())
 
 
+@pytest.mark.usefixtures("evicted")
 def test_a_run_that_can_never_be_loaded_is_no_silent_success(
     stores: Stores, works: Works, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,9 +226,8 @@ def test_a_retry_that_stumbles_leaves_a_run_that_can_be_taken_again(
 # -- what is told ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("driven", [True, False], ids=["in memory", "evicted"])
 def test_a_provider_that_will_not_talk_is_told_with_the_run_the_place_and_how_to_go_on(
-    driven: bool, stores: Stores, works: Works
+    stores: Stores, works: Works
 ) -> None:
     def refuse(_: Batch) -> None:
         raise ProviderUnavailableError("401 from the works", code="unauthorized")
@@ -235,7 +236,7 @@ def test_a_provider_that_will_not_talk_is_told_with_the_run_the_place_and_how_to
 
     @node
     async def split(text: str) -> list[str]:
-        return [text] * (50 if driven else 1)  # large runs stay in memory
+        return [text] * 3
 
     @node
     async def joined(texts: list[str]) -> str:

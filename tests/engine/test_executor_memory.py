@@ -17,6 +17,7 @@ from .batches import BatchOperation, Works, batch_node
 from .bench import Stores, chain, first, journal, perform, runtime, third, until
 
 
+@pytest.mark.usefixtures("evicted")
 def test_a_run_that_waits_is_not_in_memory_and_comes_back(stores: Stores, works: Works) -> None:
     works.hold = True
 
@@ -41,6 +42,7 @@ def test_a_run_that_waits_is_not_in_memory_and_comes_back(stores: Stores, works:
     perform(test())
 
 
+@pytest.mark.usefixtures("evicted")
 def test_a_run_with_something_busy_stays(stores: Stores, works: Works) -> None:
     works.hold = True
     release = asyncio.Event()

@@ -456,6 +456,7 @@ async def asking(executor: Executor, works: Works, policy: OnUnknownSubmit = "ho
     return run
 
 
+@pytest.mark.usefixtures("evicted")
 @pytest.mark.parametrize("reply", ["resubmit", "fail", "batch-2"])
 @pytest.mark.parametrize("name", ["print[1]", "print", " print[1] "])
 def test_under_hold_a_person_decides(reply: str, name: str, stores: Stores, works: Works) -> None:

@@ -394,7 +394,7 @@ def test_an_input_that_can_not_be_read_stops_the_driving_and_fails_no_node(
     assert len(works.asked) == 2
 
 
-def test_large_waiting_runs_stay_in_memory_within_a_bound(stores: Stores, works: Works) -> None:
+def test_waiting_runs_stay_in_memory_within_a_bound(stores: Stores, works: Works) -> None:
     """Three runs of ten items wait, and there is room for two: the one that was busy longest ago has left."""
 
     @node
@@ -414,7 +414,7 @@ def test_large_waiting_runs_stay_in_memory_within_a_bound(stores: Stores, works:
     async def main() -> list[str]:
         async with Executor(stores()) as executor:
             memory = runtime(executor)
-            memory._cache = DriverCache(small=4, most=25)  # pyright: ignore[reportPrivateUsage]
+            memory._cache = DriverCache(most=60)  # pyright: ignore[reportPrivateUsage]
             runs: list[Run[str]] = []
             for name in "abc":
                 runs.append(await executor.start(workflow, name, run_id=name))
@@ -448,7 +448,7 @@ def test_a_transition_that_breaks_off_is_not_committed_and_the_run_can_go_on(
             now = time.time()
             with pytest.raises(IllegalEventError):
                 await driver.commit(
-                    Change(events.TokenAdvanced(now, operation)), Change(events.Submitted(now, operation))
+                    [Change(events.TokenAdvanced(now, operation)), Change(events.Submitted(now, operation))]
                 )
             with pytest.raises(IllegalEventError):
                 await run.result()

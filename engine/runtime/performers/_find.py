@@ -13,6 +13,7 @@ from ...core.addresses import OperationAddress, submission_key
 from ...core.book import Change
 from ...core.commands import Find
 from ...core.replies import Again, after_look
+from .._places import Place
 from .._shared import Commit, OwnedRun
 
 log = logging.getLogger("perdure")
@@ -30,7 +31,7 @@ async def perform(owned: OwnedRun, command: Find, commit: Commit) -> Change | No
     key = work.state.operation_key(operation)
     request = await work.values.stored(Request(key))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
-    async with owned.shared.polls:
+    async with Place(owned.shared.polls):
         answer = await adapter.find(unpack(request.data), submission_key(work.nonce, operation))
     tokens = answer.tokens if isinstance(answer, Found) else ()
     retry_after = answer.retry_after if isinstance(answer, Unavailable) else None

@@ -19,8 +19,9 @@ from ...core.book import Change
 from ...core.commands import Fetch, Poll
 from ...core.replies import Again, after_poll
 from ...core.restore import operation_address, operation_of
+from .._places import Place
 from .._replies import change_of, reply_of
-from .._shared import Commit, OwnedRun, Place
+from .._shared import Commit, OwnedRun
 
 log = logging.getLogger("perdure")
 
@@ -66,7 +67,7 @@ async def ask(owned: OwnedRun, record: OperationRecord) -> Change | None:
     if owned.workflow is None or record.token is None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
-    async with owned.shared.polls:
+    async with Place(owned.shared.polls):
         outcome = await owned.adapter(record.key.node).poll(token)
     if isinstance(outcome, Running):
         return await _running(owned, record, token, outcome)

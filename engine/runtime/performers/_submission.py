@@ -29,7 +29,8 @@ from ...core.policy import Policy, poll_interval
 from ...failures import describe, said
 from .._changes import unknown
 from .._hand_over import leave_handle
-from .._shared import Commit, OwnedRun, Place, Work, ends_the_task
+from .._places import Place
+from .._shared import Commit, OwnedRun, Work, ends_the_task
 
 log = logging.getLogger("perdure")
 
@@ -43,14 +44,15 @@ async def submit(
     replied.
     """
     async with Place(owned.shared.submissions) as place:
+        key = submission_key(work.nonce, operation)
         intent = Change(
             events.SubmissionIntended(owned.shared.clock(), operation),
             operation=None if request is None else {"request": request},
-            note={"key": submission_key(work.nonce, operation)},
+            note={"key": key},
         )
         with owned.shared.shield():  # from before the intent's commit, so that nobody cancels in between
             if await commit(intent, then=Submit(operation)):
-                await _submit(owned, work, operation, place, commit, request)
+                await _submit(owned, work, operation, key, place, commit, request)
 
 
 async def perform(owned: OwnedRun, command: Submit, commit: Commit) -> None:
@@ -61,19 +63,21 @@ async def perform(owned: OwnedRun, command: Submit, commit: Commit) -> None:
             work = await owned.work()  # after the wait, in which the run may have been lost
             known = None if work is None else work.state.operation(operation)
             if work is not None and known is not None and known.state is State.SUBMITTING:
-                await _submit(owned, work, operation, place, commit)
+                key = submission_key(work.nonce, operation)
+                await _submit(owned, work, operation, key, place, commit)
 
 
 async def _submit(
     owned: OwnedRun,
     work: Work,
     operation: OperationAddress,
+    key: str,
     place: Place,
     commit: Commit,
     request: Value | None = None,
 ) -> None:
     """Send it and commit the reply, shielded. Leaves the place when the provider has replied."""
-    reply = await _send(owned, work, operation, request)
+    reply = await _send(owned, work, operation, key, request)
     place.leave()
     if not isinstance(reply.event, events.Submitted):
         await commit(reply)
@@ -86,14 +90,16 @@ async def _submit(
         raise await leave_handle(owned, reply, number, error) from error
 
 
-async def _send(owned: OwnedRun, work: Work, operation: OperationAddress, request: Value | None) -> Change:
+async def _send(
+    owned: OwnedRun, work: Work, operation: OperationAddress, key: str, request: Value | None
+) -> Change:
     """Send the request once: what is known of it then."""
     adapter = owned.adapter(operation.address.node)
     if request is None:
         request = await work.values.stored(Request(work.state.operation_key(operation)))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
     try:
-        token = await adapter.submit(unpack(request.data), submission_key(work.nonce, operation))
+        token = await adapter.submit(unpack(request.data), key)
         data = token.to_dict()
         packed = pack(data)  # what can't be kept is no handle
     except SubmissionRejectedError as error:

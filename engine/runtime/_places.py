@@ -1,0 +1,68 @@
+"""`Places`: how many of a kind an executor does at once, and `Place`, one of them.
+
+Not `asyncio.Semaphore`, which looks through all who wait whenever a place is given back; here whoever came first is at
+the head of a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Self
+
+
+class Places:
+    """A number of places. Who finds none waits, and gets one in the order of coming."""
+
+    __slots__ = ("_free", "_line")
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._line: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self) -> None:
+        """Take a place, waiting for one if need be."""
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # the place was given meanwhile
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a place back, to whoever waits for one."""
+        while self._line:
+            turn = self._line.popleft()
+            if not turn.done():  # else its waiter was cancelled
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+class Place:
+    """One of these places, held until `leave` or the end of the block."""
+
+    __slots__ = ("_held", "_places")
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._held = False
+
+    async def __aenter__(self) -> Self:
+        await self._places.acquire()
+        self._held = True
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the place to the next one. Safe to call twice."""
+        if self._held:
+            self._held = False
+            self._places.release()
