@@ -6,6 +6,7 @@ decode a result, or `Again`: nothing to commit, ask again later. None: the opera
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -22,6 +23,7 @@ from .events import (
     NothingFound,
     TokenAdvanced,
 )
+from .handles import submission_number
 from .policy import Policy, backoff, given_up, poll_interval
 from .state import Operation
 
@@ -122,19 +124,28 @@ def cancelled(address: OperationAddress, at: float, jitter: float) -> Cancelled:
 def after_look(
     address: OperationAddress,
     operation: Operation,
-    found: bool | None,
+    found: Sequence[str] | None,
     retry_after: float | None,
     at: float,
     jitter: float,
-) -> Meaning:
-    """What a look-up means: one or more were `found`, none was, or it was inconclusive (None)."""
+) -> Sequence[HandleFound] | NothingFound | Again | None:
+    """What a look-up means: these handles were `found`, none was, or it was inconclusive (None).
+
+    The first that was found is adopted. Each of the others counts as a submission of its own, to be cancelled.
+    """
     if operation.state is not State.SUBMIT_UNKNOWN:
         return None
     if found is None:
         return Again(backoff(operation.unknown, jitter) if retry_after is None else retry_after)
-    if found:
-        return HandleFound(at, address, operation.submission, "found")
-    return NothingFound(at, address, jitter)
+    if not found:
+        return NothingFound(at, address, jitter)
+    handles = dict(operation.handles)
+    events: list[HandleFound] = []
+    for handle in found:
+        number = submission_number(handle, None, handles, operation.submission)
+        handles[number] = handle
+        events.append(HandleFound(at, address, number, "found", handle))
+    return events
 
 
 def after_end(address: OperationAddress, reply: Reply, at: float, jitter: float) -> Decode | AttemptFailed:

@@ -21,7 +21,7 @@ from ..core import events
 from ..core.addresses import Address, OperationAddress
 from ..core.book import Change
 from ..core.commands import Effect
-from ..core.handles import meaning
+from ..core.handles import meaning, with_rows
 from ..core.requests import cancel_requested, fate_to_decide
 from ..errors import AnswerError
 from ..failures import describe
@@ -188,7 +188,7 @@ async def _late_handle(
     handle, data = token.handle_text, token.to_dict()
     found = events.HandleFound(driver.shared.clock(), operation, submission, "former_owner", handle)
     if driver.state.operation(operation) is None:  # for good, so its rows say the same when this is committed
-        found = await _of_rows(driver, found)
+        found = with_rows(found, await driver.shared.store.read(lambda view: view.submissions(driver.run)))
     packed = pack(data)
     match meaning(driver.state, found):
         case None:
@@ -201,21 +201,3 @@ async def _late_handle(
         case "stray":
             change = Change(found, submission={"token": packed}, note={"token": data})
     return await driver.commit(change, signals=(signal,))
-
-
-async def _of_rows(driver: Driver, found: events.HandleFound) -> events.HandleFound:
-    """The event with what the rows of its operation say, which the state does not hold any more."""
-    address, attempt, chain, number = found.operation
-    rows = [
-        row
-        for row in await driver.shared.store.read(lambda view: view.submissions(driver.run))
-        if (row.key.operation.node, row.path) == address and row.key.operation[3:] == (attempt, chain, number)
-    ]
-    row = next((row for row in rows if row.key.submission == found.submission), None)
-    if row is None:
-        return found
-    submission = found.submission
-    if row.handle not in (None, found.handle):  # that one is another
-        submission = 1 + max(row.key.submission for row in rows)
-    known = any(row.handle == found.handle for row in rows)
-    return found._replace(submission=submission, scope=row.key.operation.scope, known=known)
