@@ -16,12 +16,12 @@ from .state import RunState
 
 S = State
 
-Meaning: TypeAlias = Literal["adopt", "same", "stray"]
+HandleMeaning: TypeAlias = Literal["adopt", "same", "stray"]
 """`adopt`: the operation goes on with it. `same`: it is known already, as where a provider honours keys. `stray`: it is
 of a run at the provider that nobody needs, to be cancelled there."""
 
 
-def meaning(state: RunState, event: HandleFound) -> Meaning | None:
+def meaning(state: RunState, event: HandleFound) -> HandleMeaning | None:
     """What the handle means; None while that can't be said.
 
     While a submission is under way its reply may bring the same handle, and what a failed run has not settled is

@@ -16,8 +16,8 @@ from .commands import Decode
 from .events import (
     AttemptFailed,
     Cancelled,
+    CoreEvent,
     Ending,
-    Event,
     GivenUp,
     HandleFound,
     NothingFound,
@@ -66,12 +66,13 @@ class Again:
     after: float
 
 
-Meaning: TypeAlias = Event | Decode | Again | None
+ReplyMeaning: TypeAlias = CoreEvent | Decode | Again | None
+"""What is to be done about it; None: nothing, the operation does not wait for that reply."""
 
 
 def after_poll(
     policy: Policy, address: OperationAddress, operation: Operation, reply: Reply, at: float, jitter: float
-) -> Meaning:
+) -> ReplyMeaning:
     """What the reply to a poll, or to the fetching of a result, means."""
     if operation.state not in _AWAITED or operation.has_outcome:
         return None
@@ -100,7 +101,7 @@ def after_cancel(
     *,
     since: float,
     decodable: bool,
-) -> Meaning:
+) -> ReplyMeaning:
     """What the reply to a cancel means, which is sent since that moment. Whatever is not `running` acknowledges it.
 
     An operation that had succeeded before has, if its result can be decoded here.

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import Request
+from ....checkpoints.records import RequestRef
 from ....nodes.operations.capabilities import Findable, Found, Unavailable, has_capability
 from ....nodes.operations.tokens import ContinuationToken
 from ...core import events
@@ -29,7 +29,7 @@ async def perform(owned: OwnedRun, command: Find, commit: Commit) -> Change | No
     adapter = owned.adapter(operation.address.node)
     assert has_capability(adapter, Findable), f"{operation} was to be looked for, and its adapter can't"
     key = work.state.operation_key(operation)
-    request = await work.values.stored(Request(key))
+    request = await work.values.stored(RequestRef(key))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
     async with owned.shared.polls:
         answer = await adapter.find(unpack(request.data), submission_key(work.nonce, operation))

@@ -7,7 +7,7 @@ from perdure.checkpoints.records import ActivationKey, RunStatus, State
 from perdure.engine.core import events
 from perdure.engine.core.addresses import OperationAddress
 from perdure.engine.core.commands import Call, CancelRemote, Wake
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 from perdure.engine.core.pending import backoff_due, idle_wakes, moment, pending
 from perdure.engine.core.plan import OnFailure
 from perdure.engine.core.policy import NO_POLICIES, Policies, Policy
@@ -39,11 +39,11 @@ def fetch(play: Play, which: str, chain: str = "") -> OperationAddress:
     return operation
 
 
-def recovered(play: Play, policies: Policies | None = None) -> list[Event]:
+def recovered(play: Play, policies: Policies | None = None) -> list[CoreEvent]:
     """The process dies; another one records all that is to be recorded first."""
     play.crash()
     policies = play.state.policies if policies is None else policies
-    recorded: list[Event] = []
+    recorded: list[CoreEvent] = []
     while (event := next_event(play.state, play.now, 0.5, policies)) is not None:
         play.apply(event)
         recorded.append(event)
