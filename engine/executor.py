@@ -32,22 +32,23 @@ from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
 from .fates import require_possible, undecided_operation
 from .graph import Workflow, as_workflow
-from .graph._code import code_hash
+from .graph.code import code_hash
 from .run import Followed, Run
-from .runtime._admission import (
+from .runtime import (
+    Claims,
+    Driver,
+    Runtime,
+    SignalWatch,
+    TermSignal,
+    ends_the_task,
+    raise_threshold,
     require_granted,
     require_same_input,
     require_same_workflow,
+    restore_threshold,
     why_not,
     workflow_of,
 )
-from .runtime._claims import Claims
-from .runtime._driver import Driver
-from .runtime._garbage import raise_threshold, restore_threshold
-from .runtime._runtime import Runtime
-from .runtime._shared import ends_the_task
-from .runtime._signal_watch import SignalWatch
-from .runtime._term_signal import TermSignal
 from .signal_data import fate_data
 
 log = logging.getLogger("perdure")
