@@ -40,9 +40,9 @@ if TYPE_CHECKING:
         OperationColumns,
         OperationKey,
         OperationRecord,
-        Outcome,
+        OutcomeRef,
         PlanRecord,
-        Request,
+        RequestRef,
         RunRecord,
         RunStatus,
         ScopeRecord,
@@ -71,8 +71,8 @@ else:
         "memory": "MemoryStore",
         "records": (
             "ActivationColumns ActivationKey ActivationRecord ClaimEnd ClaimRecord EventRecord "
-            "Fate Loaded NewRun OperationColumns OperationKey OperationRecord Outcome PlanRecord "
-            "Request RunRecord RunStatus ScopeRecord Signal Source State SubmissionColumns "
+            "Fate Loaded NewRun OperationColumns OperationKey OperationRecord OutcomeRef PlanRecord "
+            "RequestRef RunRecord RunStatus ScopeRecord Signal Source State SubmissionColumns "
             "SubmissionKey SubmissionRecord Transition Value ValueRef"
         ),
         "sqlite": "SQLiteStore SQLiteView",
@@ -113,10 +113,10 @@ __all__ = [
     "OperationColumns",
     "OperationKey",
     "OperationRecord",
-    "Outcome",
+    "OutcomeRef",
     "PerdureError",
     "PlanRecord",
-    "Request",
+    "RequestRef",
     "RunExistsError",
     "RunNotDeletableError",
     "RunNotFoundError",

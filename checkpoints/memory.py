@@ -7,8 +7,7 @@ import weakref
 from collections.abc import Callable
 from uuid import uuid4
 
-from .sqlite._database import Database
-from .sqlite._store import DatabaseStore
+from .sqlite import Database, DatabaseStore
 
 
 class MemoryStore(DatabaseStore):

@@ -146,19 +146,19 @@ class SubmissionKey(NamedTuple):
     submission: int
 
 
-class Request(NamedTuple):
+class RequestRef(NamedTuple):
     """Names the encoded request of an operation; see `View.value`."""
 
     operation: OperationKey
 
 
-class Outcome(NamedTuple):
+class OutcomeRef(NamedTuple):
     """Names what the provider gave as an operation's result, before our decoding of it; see `View.value`."""
 
     operation: OperationKey
 
 
-ValueRef: TypeAlias = Literal["input"] | ActivationKey | Request | Outcome
+ValueRef: TypeAlias = Literal["input"] | ActivationKey | RequestRef | OutcomeRef
 """Names one stored value of a run: its input, an activation's output, an operation's request or outcome."""
 
 

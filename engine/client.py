@@ -17,11 +17,11 @@ from ..nodes.durations import Duration
 from ..nodes.errors import NotBuiltError
 from ..nodes.failure import Failure
 from ..nodes.node import Node, Source
+from ._waiters import Waiters
 from .core.addresses import parse_address
 from .errors import ExecutorStoppedError
 from .graph import as_workflow
 from .run import Followed, Run
-from .runtime._waiters import Waiters
 from .words import RunStatus
 
 if TYPE_CHECKING:  # named in signatures alone

@@ -30,24 +30,26 @@ from .core.book import Change
 from .core.plan import Plan
 from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
-from .fates import fate_data, require_possible, undecided_address
+from .fates import require_possible, undecided_operation
 from .graph import Workflow, as_workflow
-from .graph._code import code_hash
+from .graph.code import code_hash
 from .run import Followed, Run
-from .runtime._admission import (
+from .runtime import (
+    Claims,
+    Driver,
+    Runtime,
+    SignalWatch,
+    TermSignal,
+    ends_the_task,
+    raise_threshold,
     require_granted,
     require_same_input,
     require_same_workflow,
+    restore_threshold,
     why_not,
     workflow_of,
 )
-from .runtime._claims import Claims
-from .runtime._driver import Driver
-from .runtime._garbage import raise_threshold, restore_threshold
-from .runtime._runtime import Runtime
-from .runtime._shared import ends_the_task
-from .runtime._signal_watch import SignalWatch
-from .runtime._term_signal import TermSignal
+from .signal_data import fate_data
 
 log = logging.getLogger("perdure")
 
@@ -445,18 +447,19 @@ class Executor(Client):
     async def decide(self, run_id: str, node: str, reply: str, /) -> None:
         """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
-        `node` is an activation as it is shown, e.g. `research[3]`. When another process drives the run the
-        decision is left to it. Raises `AnswerError` when no fate is unknown there, or that can't decide one.
+        `node` is the activation as it is shown, e.g. `research[3]`; where several operations of it wait it is the one
+        that is meant, e.g. `research[3] (ask "prices")`. When another process drives the run the decision is left to
+        it. Raises `AnswerError` when no fate is unknown there, or that can't decide one.
         """
         record = await self._find(run_id)
-        address = await self._store.read(lambda view: undecided_address(view, record, node))
+        operation = await self._store.read(lambda view: undecided_operation(view, record, node))
         workflow = self._runtime.workflows.get(record.signature)
         if workflow is not None:
-            require_possible(workflow, run_id, address, reply)
+            require_possible(workflow, run_id, operation, reply)
         elif await self._store.read(lambda view: view.holder(record)) is None:
             # Nobody drives it, and without its workflow we can't either.
             await workflow_of(self._runtime, record)
-        await self._leave(record, "fate", address, fate_data(reply))
+        await self._leave(record, "fate", operation.address, pack(fate_data(operation, reply)))
 
     async def _leave(self, record: RunRecord, kind: str, address: Address | None, data: bytes) -> None:
         """Leave a signal for the run, and have it acted on if the run is driven here, or by nobody.

@@ -16,6 +16,7 @@ from ..checkpoints.view import View
 from ..nodes.durations import Duration, seconds
 from ..nodes.errors import NotBuiltError, OutputUnavailableError
 from ..nodes.node import Source
+from ._waiters import RunOutcome, Waiters
 from .core.addresses import Address
 from .core.plan import Plan
 from .errors import RunCancelledError, RunFailedError
@@ -23,7 +24,6 @@ from .event import Event
 from .failures import FailureData, sentence
 from .graph import Workflow
 from .graph.plan_form import decode_plan
-from .runtime._waiters import RunOutcome, Waiters
 from .words import RunStatus
 
 if TYPE_CHECKING:  # named in signatures alone

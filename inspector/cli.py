@@ -333,7 +333,8 @@ def delete(settings: Settings, run: str, yes: bool) -> Exit:
 def answer(settings: Settings, run: str, node: str, reply: str) -> Exit:
     """Decide a submission that the provider may have accepted.
 
-    NODE is an activation as `show` names it, like 'research[3]'. resubmit sends the same request again, fail counts
+    NODE is an activation as `show` names it, like 'research[3]', or one of its operations, where several of them wait,
+    like 'research[3] (ask "prices")'. resubmit sends the same request again, fail counts
     it as failed, and a HANDLE that you found at the provider is adopted.
     """
     from .act.answer import answer_run

@@ -30,6 +30,6 @@ def drive_command(settings: Settings, verb: str, *words: str) -> str:
     return command(settings, verb, *words) + ("" if known else " --app MODULE:ATTRIBUTE")
 
 
-def answer_commands(settings: Settings, run_id: str, activation: str) -> tuple[str, ...]:
+def answer_commands(settings: Settings, run_id: str, operation: str) -> tuple[str, ...]:
     """What decides a submission of unknown fate, each in a command of its own."""
-    return tuple(command(settings, "answer", run_id, activation, reply) for reply in (*REPLIES, HANDLE))
+    return tuple(command(settings, "answer", run_id, operation, reply) for reply in (*REPLIES, HANDLE))

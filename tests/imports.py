@@ -89,6 +89,20 @@ def upward_imports(library: Mapping[str, Module], folder: str) -> list[str]:
     ]
 
 
+def private_imports(library: Mapping[str, Module]) -> list[str]:
+    """The imports of private modules (`_driver`) from outside of their package, which may be imported by what lies in it.
+
+    As `engine/executor.py:7 imports perdure.engine.runtime._driver`.
+    """
+    return [
+        f"{module.path}:{found.line} imports {found.module}"
+        for module in library.values()
+        for found in module.imports
+        if _is_ours(found.module)
+        and not all(_lies_in(module.name, package) for package in _private_to(found.module))
+    ]
+
+
 def circles_within(library: Mapping[str, Module], folder: str) -> list[str]:
     """The import circles among the modules of one folder."""
     modules = {name: module for name, module in library.items() if module.folder == folder}
@@ -135,6 +149,18 @@ def _imports(name: str, file: Path, modules: Collection[str]) -> Iterator[Import
 
 def _is_ours(name: str) -> bool:
     return name.split(".")[0] == "perdure"
+
+
+def _private_to(name: str) -> Iterator[str]:
+    """The packages that a module is private to: for `perdure.engine._a.b` it is `perdure.engine`."""
+    parts = name.split(".")
+    for place, part in enumerate(parts):
+        if part.startswith("_") and not part.startswith("__"):
+            yield ".".join(parts[:place])
+
+
+def _lies_in(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
 
 
 def _folder_of(name: str, library: Mapping[str, Module]) -> str:

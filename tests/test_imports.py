@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from .imports import circles_across, circles_within, impurities, read_library, upward_imports
+from .imports import circles_across, circles_within, impurities, private_imports, read_library, upward_imports
 
 
 def tree(root: Path, **files: str) -> Path:
@@ -111,6 +111,40 @@ def test_what_is_allowed_is_not_named(tmp_path: Path) -> None:
         )
     )
     assert upward_imports(library, "engine") == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "line", "name"),
+    [
+        ("engine__executor", "from .runtime._driver import Driver", "perdure.engine.runtime._driver"),
+        ("engine__executor", "from .runtime import _driver", "perdure.engine.runtime._driver"),
+        ("engine__executor", "import perdure.engine.runtime._driver", "perdure.engine.runtime._driver"),
+        ("engine__core__step", "from ..runtime._driver import Driver", "perdure.engine.runtime._driver"),
+        ("inspector__cli", "from ..engine._private.words import word", "perdure.engine._private.words"),
+        ("api__testing", FOR_TYPES.replace(".b", "perdure.engine._private"), "perdure.engine._private"),
+    ],
+)
+def test_a_private_module_that_is_imported_from_outside_is_named(
+    tmp_path: Path, importer: str, line: str, name: str
+) -> None:
+    files = {"engine__runtime___driver": "", "engine___private__words": "", importer: line}
+    (wrong,) = private_imports(read_library(tree(tmp_path, **files)))
+    assert wrong.startswith(f"{'/'.join(importer.split('__'))}.py:")
+    assert wrong.endswith(f" imports {name}")
+
+
+def test_what_lies_in_a_package_may_import_its_private_modules(tmp_path: Path) -> None:
+    library = read_library(
+        tree(
+            tmp_path,
+            engine___words="",
+            engine__runtime="from ._driver import Driver",
+            engine__runtime___driver="from .._words import word\nfrom __future__ import annotations",
+            engine__runtime__performers="from . import _poll",
+            engine__runtime__performers___poll="from .._driver import Driver\nimport _thread",
+        )
+    )
+    assert private_imports(library) == []
 
 
 @pytest.mark.parametrize(

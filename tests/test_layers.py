@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from .imports import FACE, circles_across, circles_within, impurities, read_library, upward_imports
+from .imports import (
+    FACE,
+    circles_across,
+    circles_within,
+    impurities,
+    private_imports,
+    read_library,
+    upward_imports,
+)
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = read_library(ROOT)
@@ -49,6 +57,10 @@ def test_no_import_goes_in_a_circle(folder: str) -> None:
 
 def test_no_circle_passes_through_several_folders() -> None:
     assert circles_across(LIBRARY) == []
+
+
+def test_private_modules_are_imported_in_their_package_alone() -> None:
+    assert private_imports(LIBRARY) == []
 
 
 def test_the_core_only_computes() -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from perdure.checkpoints.records import EventRecord, NewRun, PlanRecord, RunRecord, Transition
-from perdure.checkpoints.sqlite._store import SQLiteStore
+from perdure.checkpoints.sqlite import SQLiteStore
 
 from ._kill_job import Commit, KillPoint, When
 

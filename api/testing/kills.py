@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 from perdure.checkpoints.codec import unpack
 from perdure.checkpoints.records import ActivationKey, RunStatus
-from perdure.checkpoints.sqlite._store import SQLiteStore
+from perdure.checkpoints.sqlite import SQLiteStore
 from perdure.checkpoints.view import View
 from perdure.engine.graph import Workflow
 from perdure.nodes.node import Node

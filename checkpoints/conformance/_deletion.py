@@ -6,8 +6,8 @@ from ..errors import RunNotDeletableError, RunNotFoundError, StaleFenceError
 from ..records import (
     ActivationKey,
     OperationKey,
-    Outcome,
-    Request,
+    OutcomeRef,
+    RequestRef,
     RunRecord,
     RunStatus,
     State,
@@ -87,8 +87,8 @@ async def keeps_the_blobs_that_other_runs_need(factory: StoreFactory) -> None:
         users: tuple[tuple[RunRecord, ValueRef], ...] = (
             (as_input, "input"),
             (as_result, ActivationKey(0, "ask", 0)),
-            (as_request, Request(_ASK)),
-            (as_outcome, Outcome(_ASK)),
+            (as_request, RequestRef(_ASK)),
+            (as_outcome, OutcomeRef(_ASK)),
         )
         for number, (run, ref) in enumerate(users, start=1):
             same(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..records import OperationKey, Outcome, Request, State, SubmissionKey, Value
+from ..records import OperationKey, OutcomeRef, RequestRef, State, SubmissionKey, Value
 from ..view import View
 from .examples import (
     LARGE,
@@ -122,15 +122,15 @@ async def keeps_an_operation_from_intent_to_outcome(factory: StoreFactory) -> No
             ),
             "a submission's columns stay likewise",
         )
-        same(await look(store, lambda v: v.value(run.key, Request(_OPERATION))), SMALL, "its request")
-        same(await look(store, lambda v: v.value(run.key, Outcome(_OPERATION))), LARGE, "its outcome")
+        same(await look(store, lambda v: v.value(run.key, RequestRef(_OPERATION))), SMALL, "its request")
+        same(await look(store, lambda v: v.value(run.key, OutcomeRef(_OPERATION))), LARGE, "its outcome")
         nowhere = _OPERATION._replace(attempt=2)
         same(
-            await look(store, lambda v: v.value(run.key, Request(nowhere))),
+            await look(store, lambda v: v.value(run.key, RequestRef(nowhere))),
             None,
             "no request of no operation",
         )
-        same(await look(store, lambda v: v.value(run.key, Outcome(nowhere))), None, "and no outcome")
+        same(await look(store, lambda v: v.value(run.key, OutcomeRef(nowhere))), None, "and no outcome")
 
 
 async def inserts_operations_in_any_state(factory: StoreFactory) -> None:
@@ -168,7 +168,7 @@ async def keeps_requests_and_outcomes_of_any_size(factory: StoreFactory) -> None
             await store.commit(make_step(run.key, position=run.position, operations=(change,)))
 
             def values(view: View, run: int = run.key) -> tuple[Value | None, Value | None]:
-                return view.value(run, Request(_OPERATION)), view.value(run, Outcome(_OPERATION))
+                return view.value(run, RequestRef(_OPERATION)), view.value(run, OutcomeRef(_OPERATION))
 
             same(await look(store, values), (value, value), f"{value}")
             [found] = await look(store, lambda v, run=run: v.operations(run.key))

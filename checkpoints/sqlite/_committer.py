@@ -15,12 +15,12 @@ from typing import Protocol, TypeAlias
 
 from ..errors import StoreError
 from ..records import RunRecord, Transition
-from ._writer import Job, Outcome, refused_with
+from ._writer import Job, JobResult, refused_with
 
 GROUP_LIMIT = 1_000
 """Most transitions in one transaction, so that other processes wait some tens of milliseconds at most."""
 
-WriteGroup: TypeAlias = Callable[[sqlite3.Connection, list[Job]], list[Outcome]]
+WriteGroup: TypeAlias = Callable[[sqlite3.Connection, list[Job]], list[JobResult]]
 _Waiter: TypeAlias = "asyncio.Future[RunRecord | None]"
 
 
@@ -28,8 +28,8 @@ class _Thread(Protocol):
     """The part of `Connection` that is used here."""
 
     def submit(
-        self, work: Callable[[sqlite3.Connection], list[Outcome]], /
-    ) -> asyncio.Future[list[Outcome]]: ...
+        self, work: Callable[[sqlite3.Connection], list[JobResult]], /
+    ) -> asyncio.Future[list[JobResult]]: ...
 
 
 class Committer:
@@ -77,7 +77,7 @@ class Committer:
             written.add_done_callback(partial(self._written, jobs, waiters))
 
     def _written(
-        self, jobs: list[Job], waiters: list[_Waiter], written: asyncio.Future[list[Outcome]]
+        self, jobs: list[Job], waiters: list[_Waiter], written: asyncio.Future[list[JobResult]]
     ) -> None:
         error = written.exception()
         if error is None:
@@ -88,7 +88,7 @@ class Committer:
             failed = StoreError(f"the writer was interrupted: {error!r}")
             self._answer(jobs, waiters, [failed] * len(waiters))
 
-    def _answer(self, jobs: list[Job], waiters: list[_Waiter], outcomes: list[Outcome]) -> None:
+    def _answer(self, jobs: list[Job], waiters: list[_Waiter], outcomes: list[JobResult]) -> None:
         refused: dict[int, Exception] = {}
         for job, waiter, outcome in zip(jobs, waiters, outcomes, strict=True):
             _tell(waiter, outcome)
@@ -117,7 +117,7 @@ class Committer:
                 self._waiters.append(waiter)
 
 
-def _tell(waiter: _Waiter, outcome: Outcome) -> None:
+def _tell(waiter: _Waiter, outcome: JobResult) -> None:
     if waiter.done():  # its caller was cancelled
         return
     if isinstance(outcome, Exception):

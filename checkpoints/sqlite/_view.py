@@ -19,9 +19,9 @@ from ..records import (
     Loaded,
     OperationKey,
     OperationRecord,
-    Outcome,
+    OutcomeRef,
     PlanRecord,
-    Request,
+    RequestRef,
     RunRecord,
     RunStatus,
     ScopeRecord,
@@ -246,9 +246,9 @@ class SQLiteView(View):
                 row = self._row(queries.RUN_INPUT, (run,))
             case ActivationKey():
                 row = self._row(queries.RESULT, (run, *ref))
-            case Request(operation):
+            case RequestRef(operation):
                 row = self._row(queries.REQUEST, (run, *operation))
-            case Outcome(operation):
+            case OutcomeRef(operation):
                 row = self._row(queries.OUTCOME, (run, *operation))
             case _:
                 assert_never(ref)

@@ -30,7 +30,8 @@ class Creation:
 
 
 Job: TypeAlias = Transition | Creation
-Outcome: TypeAlias = RunRecord | Exception | None
+JobResult: TypeAlias = RunRecord | Exception | None
+"""What came of a job: the run that was created, why it was refused, or None for a transition that was written."""
 _Refused: TypeAlias = "dict[int, Exception]"
 """The runs of which a transition of this group was refused, and why."""
 
@@ -42,7 +43,7 @@ class Writer:
         self._explain = explain
         self._plans: set[str] = set()
 
-    def write_group(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Outcome]:
+    def write_group(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[JobResult]:
         """Write the jobs in one transaction, in order; an outcome for each.
 
         When it fails in a way that one job may be to blame for, each is written by itself, so that only the guilty
@@ -56,7 +57,7 @@ class Writer:
                 raise
             if len(jobs) == 1:
                 return [_refusal(jobs[0], error, self._explain)]
-        outcomes: list[Outcome] = []
+        outcomes: list[JobResult] = []
         refused: _Refused = {}
         for job in jobs:
             try:
@@ -70,14 +71,14 @@ class Writer:
 
     def _commit(
         self, connection: sqlite3.Connection, jobs: Sequence[Job], refused: _Refused
-    ) -> list[Outcome]:
+    ) -> list[JobResult]:
         # One cursor for all: a new one for each statement takes a third of the time of the smallest ones.
         cursor = connection.cursor()
         plans = self._plans.copy()
         try:
             cursor.execute("BEGIN IMMEDIATE")
             events: list[tuple[Any, ...]] = []
-            outcomes: list[Outcome] = []
+            outcomes: list[JobResult] = []
             for job in jobs:
                 if not isinstance(job, Transition):
                     outcomes.append(_create(cursor, job, events, plans))

@@ -34,7 +34,7 @@ from .events import (
     SubmissionUnknown,
     Submitted,
 )
-from .handles import meaning
+from .handles import meaning, submission_number
 from .state import Activation, Operation, Scope, place
 
 S = State
@@ -254,8 +254,10 @@ def handle_found(step: Step, event: HandleFound) -> None:
                 _save_handle(step, address, operation, submission, "accepted", event.source, event.handle)
         case "stray":
             operation = step.state.operation(address)
-            if operation is not None and submission in operation.handles:  # that one is another
-                submission = 1 + max(operation.submission, *operation.handles)
+            if operation is not None:
+                submission = submission_number(
+                    event.handle, submission, operation.handles, operation.submission
+                )
             _save_handle(
                 step, address, operation, submission, "stray", event.source, event.handle, event.scope
             )

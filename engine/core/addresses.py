@@ -53,19 +53,22 @@ def parse_address(text: str) -> Address | None:
     return Address(match["node"].strip(), tuple(map(int, path.split(","))) if path else ())
 
 
-def parse_operation(text: str, attempt: int = 1) -> OperationAddress | None:
-    """The operation of that attempt which is written so (`research[3] (ask "prices", turn 1)`), None when it is none."""
+def parse_operation(text: str) -> OperationAddress | None:
+    """The operation that is written so (`research[3] (ask "prices", turn 1)`), None when it is none.
+
+    The text does not say of which attempt; the first is given.
+    """
     match = _OPERATION.fullmatch(text.strip())
     address = parse_address(text if match is None else match["address"])
     if address is None:
         return None
     if match is None:
-        return OperationAddress(address, attempt)
+        return OperationAddress(address)
     try:
         chain = json.loads(match["chain"] or '""')
     except ValueError:
         return None
-    return OperationAddress(address, attempt, chain, int(match["turn"] or match["only"] or 0))
+    return OperationAddress(address, 1, chain, int(match["turn"] or match["only"] or 0))
 
 
 def idempotency_key(nonce: str, address: Address) -> str:

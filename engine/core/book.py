@@ -24,7 +24,7 @@ from ...checkpoints.records import (
 from . import events
 from .addresses import Address, OperationAddress
 from .commands import Effect, SaveActivation, SaveOperation, SaveScope, SaveSubmission, Wake
-from .events import Event
+from .events import CoreEvent
 from .journal import to_journal
 from .machine import advance
 from .policy import Policies
@@ -39,7 +39,7 @@ _WAITS = (events.AttemptFailed, events.SubmissionRefused, events.SubmissionUnkno
 class Change(NamedTuple):
     """The result of a command: an event, and the payloads that belong into the same transition."""
 
-    event: Event
+    event: CoreEvent
     activation: ActivationColumns | None = None
     operation: OperationColumns | None = None
     submission: SubmissionColumns | None = None

@@ -288,4 +288,5 @@ OperationEvent: TypeAlias = (
     | GivenUp
 )
 RunEvent: TypeAlias = RunStarted | PoliciesChanged | RunRetried | CancelRequested
-Event: TypeAlias = RunEvent | ActivationEvent | OperationEvent
+CoreEvent: TypeAlias = RunEvent | ActivationEvent | OperationEvent
+"""What `machine.advance` is given, and the journal keeps; people read it there as `engine.event.Event`."""

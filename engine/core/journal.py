@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from . import events
 from .addresses import Address, OperationAddress
-from .events import Event
+from .events import CoreEvent
 from .policy import Policies
 
 NAMES: Mapping[type[Any], str] = {
@@ -62,7 +62,7 @@ JournalForm: TypeAlias = tuple[str, str | None, tuple[int, ...], Mapping[str, An
 """An event as the journal keeps it, beside its moment: its word, the node and path that it is about, its data."""
 
 
-def to_journal(event: Event) -> JournalForm:
+def to_journal(event: CoreEvent) -> JournalForm:
     """The event's entry. Fields that have their default are left out."""
     kind = type(event)
     data: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def to_journal(event: Event) -> JournalForm:
 
 def from_journal(
     name: str, at: float, node: str | None, path: tuple[int, ...], data: Mapping[str, Any]
-) -> Event:
+) -> CoreEvent:
     """The event that was journaled so. Raises `KeyError` for a word that this version does not know."""
     kind = _TYPES[name]
     given: dict[str, Any] = {"at": at}

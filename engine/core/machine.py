@@ -25,9 +25,9 @@ from .events import (
     BackoffEnded,
     Cancelled,
     CancelRequested,
+    CoreEvent,
     EdgesDecided,
     EdgesFailed,
-    Event,
     HandleFound,
     PoliciesChanged,
     RunRetried,
@@ -39,7 +39,7 @@ from .plan import Plan
 from .state import RunState, Scope
 
 
-def advance(state: RunState, event: Event) -> list[Command]:
+def advance(state: RunState, event: CoreEvent) -> list[Command]:
     """Apply one event. Raises `IllegalEventError`, leaving the state as it was, if it can't happen now."""
     step = Step(state)
     ended = state.ended
@@ -82,7 +82,7 @@ def advance(state: RunState, event: Event) -> list[Command]:
     return step.commands
 
 
-def fold(plan: Plan, events: Iterable[Event]) -> RunState:
+def fold(plan: Plan, events: Iterable[CoreEvent]) -> RunState:
     """The state after these events, from the first on."""
     state = RunState(plan=plan)
     for event in events:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ...checkpoints.records import State
 from .addresses import OperationAddress
-from .events import AttemptFailed, Event, OperationEnded, PoliciesChanged, RunRetried, SubmissionUnknown
+from .events import AttemptFailed, CoreEvent, OperationEnded, PoliciesChanged, RunRetried, SubmissionUnknown
 from .policy import Policies
 from .state import Operation, RunState
 
@@ -22,7 +22,7 @@ def retried(state: RunState, at: float, policies: Policies) -> RunRetried:
     return RunRetried(at, None if policies == state.policies else policies)
 
 
-def next_event(state: RunState, at: float, jitter: float, policies: Policies) -> Event | None:
+def next_event(state: RunState, at: float, jitter: float, policies: Policies) -> CoreEvent | None:
     """The next thing to record before anything is done; None when there is nothing more.
 
     First the policies, where they have changed. Then what was lost with the process: the fates of submissions that were

@@ -6,6 +6,7 @@ decode a result, or `Again`: nothing to commit, ask again later. None: the opera
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,13 +16,14 @@ from .commands import Decode
 from .events import (
     AttemptFailed,
     Cancelled,
+    CoreEvent,
     Ending,
-    Event,
     GivenUp,
     HandleFound,
     NothingFound,
     TokenAdvanced,
 )
+from .handles import submission_number
 from .policy import Policy, backoff, given_up, poll_interval
 from .state import Operation
 
@@ -64,12 +66,13 @@ class Again:
     after: float
 
 
-Meaning: TypeAlias = Event | Decode | Again | None
+ReplyMeaning: TypeAlias = CoreEvent | Decode | Again | None
+"""What is to be done about it; None: nothing, the operation does not wait for that reply."""
 
 
 def after_poll(
     policy: Policy, address: OperationAddress, operation: Operation, reply: Reply, at: float, jitter: float
-) -> Meaning:
+) -> ReplyMeaning:
     """What the reply to a poll, or to the fetching of a result, means."""
     if operation.state not in _AWAITED or operation.has_outcome:
         return None
@@ -98,7 +101,7 @@ def after_cancel(
     *,
     since: float,
     decodable: bool,
-) -> Meaning:
+) -> ReplyMeaning:
     """What the reply to a cancel means, which is sent since that moment. Whatever is not `running` acknowledges it.
 
     An operation that had succeeded before has, if its result can be decoded here.
@@ -122,19 +125,28 @@ def cancelled(address: OperationAddress, at: float, jitter: float) -> Cancelled:
 def after_look(
     address: OperationAddress,
     operation: Operation,
-    found: bool | None,
+    found: Sequence[str] | None,
     retry_after: float | None,
     at: float,
     jitter: float,
-) -> Meaning:
-    """What a look-up means: one or more were `found`, none was, or it was inconclusive (None)."""
+) -> Sequence[HandleFound] | NothingFound | Again | None:
+    """What a look-up means: these handles were `found`, none was, or it was inconclusive (None).
+
+    The first that was found is adopted. Each of the others counts as a submission of its own, to be cancelled.
+    """
     if operation.state is not State.SUBMIT_UNKNOWN:
         return None
     if found is None:
         return Again(backoff(operation.unknown, jitter) if retry_after is None else retry_after)
-    if found:
-        return HandleFound(at, address, operation.submission, "found")
-    return NothingFound(at, address, jitter)
+    if not found:
+        return NothingFound(at, address, jitter)
+    handles = dict(operation.handles)
+    events: list[HandleFound] = []
+    for handle in found:
+        number = submission_number(handle, None, handles, operation.submission)
+        handles[number] = handle
+        events.append(HandleFound(at, address, number, "found", handle))
+    return events
 
 
 def after_end(address: OperationAddress, reply: Reply, at: float, jitter: float) -> Decode | AttemptFailed:

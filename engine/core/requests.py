@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from ...checkpoints.records import RunStatus, State
-from .addresses import Address, OperationAddress
+from .addresses import OperationAddress
 from .events import CancelRequested
-from .state import RunState
+from .state import Operation, RunState
 
 VOID_WHEN_RETRIED: Final = frozenset({"cancel"})
 """Kinds of signals that mean nothing any more when the failed run for which they were left is retried."""
@@ -18,8 +18,7 @@ def cancel_requested(state: RunState, at: float) -> CancelRequested | None:
     return None if state.ended or state.outcome is RunStatus.CANCELLED else CancelRequested(at)
 
 
-def fate_to_decide(state: RunState, address: Address) -> OperationAddress | None:
-    """The operation of the activation's own chain whose fate can be decided now; None where there is none."""
-    operation = state.open_operation(address)
-    known = None if operation is None else state.operation(operation)
-    return operation if known is not None and known.state is State.SUBMIT_UNKNOWN else None
+def undecided(state: RunState, operation: OperationAddress) -> Operation | None:
+    """The operation, while a person can decide the fate of its submission; None when nothing of it is unknown any more."""
+    known = state.operation(operation)
+    return known if known is not None and known.state is State.SUBMIT_UNKNOWN else None

@@ -2,6 +2,7 @@
 
 - `workflow`: `Workflow`, wired and checked; the checks are in the private modules beside it.
 - `conditions`: which edges an output takes, by the user's `when` functions and switches (`switch`).
+- `code`: a hash of a workflow's functions.
 - `each`: the node that evaluates a map's `each`.
 - `mermaid`: a plan as a flowchart.
 - `plan_form`: a checked workflow's plan as it is stored.

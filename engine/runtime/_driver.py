@@ -24,6 +24,7 @@ from ...checkpoints.records import (
     Transition,
     Value,
 )
+from .._waiters import RunOutcome
 from ..core import commands
 from ..core.addresses import OperationAddress
 from ..core.book import Book, Change, Page
@@ -36,7 +37,6 @@ from ..failures import FailureData
 from ._policies import pack_policies
 from ._shared import OwnedRun, Work, ends_the_task
 from ._values import Values
-from ._waiters import RunOutcome
 from .performers import TABLE
 
 log = logging.getLogger("perdure")

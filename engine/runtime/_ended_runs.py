@@ -30,7 +30,7 @@ LOOK = 0.3
 """Seconds between two looks at that."""
 
 
-class Home(Keeper, Protocol):
+class EndedRunsKeeper(Keeper, Protocol):
     """What drives runs, and knows which are driven."""
 
     @property
@@ -52,8 +52,8 @@ class Home(Keeper, Protocol):
 class EndedRuns:
     """Those that this executor follows."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, keeper: EndedRunsKeeper) -> None:
+        self._keeper = keeper
         self._drivers: dict[int, Driver] = {}
 
     def driver(self, run: int) -> Driver | None:
@@ -62,7 +62,7 @@ class EndedRuns:
 
     def keep(self, driver: Driver) -> None:
         """Follow a run that has just ended here, where something of it is still to be cancelled."""
-        if driver.state.strays and driver.run not in self._home.owned:
+        if driver.state.strays and driver.run not in self._keeper.owned:
             self._drivers[driver.run] = driver
 
     def idle(self, driver: Driver) -> None:
@@ -81,8 +81,8 @@ class EndedRuns:
 
     async def follow_unsettled(self, run: int | None = None) -> None:
         """Follow those runs of this executor's workflows that have ended and left something; or that one."""
-        unsettled = await self._home.shared.store.read(lambda view: view.unsettled())
-        known = [record for record in unsettled if record.signature in self._home.workflows]
+        unsettled = await self._keeper.shared.store.read(lambda view: view.unsettled())
+        known = [record for record in unsettled if record.signature in self._keeper.workflows]
         await self.follow([record for record in known if run in (None, record.key)])
 
     async def follow(self, records: Sequence[RunRecord]) -> set[int]:
@@ -100,7 +100,7 @@ class EndedRuns:
 
     async def see_off(self, run: int) -> None:
         """Cancel what was left of a run, where it has ended, for some seconds, also while the executor stops."""
-        shared, loop = self._home.shared, asyncio.get_running_loop()
+        shared, loop = self._keeper.shared, asyncio.get_running_loop()
         until = loop.time() + PATIENCE
         try:
             await self.follow(await shared.store.read(lambda view: view.runs_by_key([run])))
@@ -124,7 +124,7 @@ class EndedRuns:
                 return set()
             driver = self._drivers.setdefault(record.key, loaded)  # somebody else may have been quicker
             begun = driver is not loaded
-        signals = await self._home.shared.store.read(lambda view: view.signals([record.key]))
+        signals = await self._keeper.shared.store.read(lambda view: view.signals([record.key]))
         left: set[int] = set()
         with driver.pinned():
             if not begun:
@@ -136,17 +136,17 @@ class EndedRuns:
 
     async def _loaded(self, record: RunRecord) -> Driver | None:
         """The run in memory; None where it goes on."""
-        home = self._home
-        (found,) = await home.shared.store.read(lambda view: view.load([record.key]))
+        keeper = self._keeper
+        (found,) = await keeper.shared.store.read(lambda view: view.load([record.key]))
         run = found.run
-        owned = home.owned.get(run.key)
+        owned = keeper.owned.get(run.key)
         # A run that somebody else has taken and ended is ours in name only.
         if not run.status.finished or (owned is not None and owned.fence >= run.fence):
             return None
-        plan = await home.plan(run.signature)
-        owned = home.known_run(run)
+        plan = await keeper.plan(run.signature)
+        owned = keeper.known_run(run)
         state = restore(plan, stored_policies(run), found)
-        driver = Driver(home, owned, state, nonce=run.nonce, position=run.position, error=run.error)
+        driver = Driver(keeper, owned, state, nonce=run.nonce, position=run.position, error=run.error)
         owned.in_memory = driver.work
         return driver
 

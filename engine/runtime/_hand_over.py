@@ -15,6 +15,7 @@ from ..core import events
 from ..core.book import Change
 from ..core.policy import backoff
 from ..errors import HandleNotCommittedError
+from ..signal_data import handle_data
 from ._shared import OwnedRun
 
 log = logging.getLogger("perdure")
@@ -57,9 +58,7 @@ class _LateHandle:
     ) -> None:
         self._owned = owned
         self._operation = event.operation
-        self._data = pack(
-            {"token": token.to_dict(), "operation": list(event.operation[1:]), "submission": submission}
-        )
+        self._data = pack(handle_data(event.operation, submission, token.to_dict()))
         self._tries = 0
 
     async def store(self) -> None:

@@ -151,6 +151,6 @@ def _recorded_first(driver: Driver) -> Iterator[Change]:
                 yield Change(event)
 
 
-def _next_event(driver: Driver) -> events.Event | None:
+def _next_event(driver: Driver) -> events.CoreEvent | None:
     shared = driver.shared
     return next_event(driver.state, shared.clock(), shared.random.random(), driver.owned.policies)

@@ -21,7 +21,7 @@ from ...nodes.operations.tokens import ContinuationToken
 from ..core import events
 from ..core.book import Change
 from ..core.commands import Decode
-from ..core.replies import Again, Meaning, Reply
+from ..core.replies import Again, Reply, ReplyMeaning
 from ._changes import decoded, failed, is_final
 from ._shared import OwnedRun, Work
 
@@ -56,7 +56,7 @@ def reply_of(outcome: Outcome, token: ContinuationToken | None = None) -> Reply:
 
 
 async def change_of(
-    owned: OwnedRun, work: Work, meaning: Meaning, outcome: Outcome, *, stored: bool = False
+    owned: OwnedRun, work: Work, meaning: ReplyMeaning, outcome: Outcome, *, stored: bool = False
 ) -> Change | None:
     """What the core says that the outcome means, with the payloads that belong to it.
 

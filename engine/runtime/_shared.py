@@ -18,6 +18,7 @@ from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
 from ...nodes.operations.capabilities import Timed, has_capability
 from ...nodes.operations.protocol import Operation
+from .._waiters import Waiters
 from ..core.addresses import Address
 from ..core.book import Change
 from ..core.commands import Effect
@@ -29,7 +30,6 @@ from ..graph import Workflow
 from ._places import Places
 from ._values import Budget, Values
 from ._views import Views
-from ._waiters import Waiters
 from ._wake_queue import Waiting, WakeQueue
 
 T = TypeVar("T")

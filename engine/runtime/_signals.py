@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from enum import Enum, auto
-from typing import Any, cast
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.errors import StoreError
@@ -21,17 +20,15 @@ from ..core import events
 from ..core.addresses import Address, OperationAddress
 from ..core.book import Change
 from ..core.commands import Effect
-from ..core.handles import meaning
-from ..core.requests import cancel_requested, fate_to_decide
+from ..core.handles import meaning, with_rows
+from ..core.requests import cancel_requested, undecided
 from ..errors import AnswerError
 from ..failures import describe
+from ..signal_data import read_fate, read_handle
 from ._driver import Driver
 from ._shared import OwnedRun, ends_the_task
 
 log = logging.getLogger("perdure")
-
-_COUNTS = 2**31
-"""More attempts, operations or submissions than there can be of one activation."""
 
 
 class Left(Enum):
@@ -69,11 +66,14 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | Left:
         case "cancel":
             return await request_cancel(driver, (signal.id,))
         case "handle" if address is not None:
-            operation, submission, token = _read_handle(address, unpack(signal.data))
-            return await _late_handle(driver, operation, submission, token, signal.id)
+            operation, submission, token = read_handle(address, unpack(signal.data))
+            return await _late_handle(
+                driver, operation, submission, ContinuationToken.from_dict(token), signal.id
+            )
         case "fate" if address is not None:
+            operation, reply = read_fate(address, unpack(signal.data))
             try:
-                return await decide_fate(driver, address, _read_fate(unpack(signal.data)), (signal.id,))
+                return await decide_fate(driver, operation, reply, (signal.id,))
             except AnswerError as error:  # it came too late
                 log.warning("%s", error)
                 if signal.id in driver.shared.answers:
@@ -88,37 +88,6 @@ async def _act(driver: Driver, signal: Signal) -> list[Effect] | Left:
             return Left.FOR_GOOD
 
 
-def _read_handle(address: Address, data: object) -> tuple[OperationAddress, int, ContinuationToken]:
-    """What a late handle is of, and its token. Raises `ValueError` or `OperationError` for something else."""
-    plain = cast("dict[str, Any] | None", data)
-    match plain:
-        case {
-            "operation": [int() as attempt, str() as chain, int() as number],
-            "submission": int() as submission,
-            "token": token,
-        } if (
-            isinstance(token, dict)
-            and 0 < attempt < _COUNTS
-            and 0 <= number < _COUNTS
-            and 0 < submission < _COUNTS
-        ):
-            return (
-                OperationAddress(address, attempt, chain, number),
-                submission,
-                ContinuationToken.from_dict(cast("dict[str, object]", token)),
-            )
-        case _:
-            raise ValueError(f"this is no handle of {address}: {data!r}")
-
-
-def _read_fate(data: object) -> str:
-    match data:
-        case {"reply": str() as reply}:
-            return reply
-        case _:
-            raise ValueError(f"this decides no fate: {data!r}")
-
-
 async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[Effect]:
     """Commit that the run is to end."""
     event = cancel_requested(driver.state, driver.shared.clock())
@@ -127,19 +96,19 @@ async def request_cancel(driver: Driver, signals: tuple[int, ...] = ()) -> list[
 
 
 async def decide_fate(
-    driver: Driver, address: Address, reply: str, signals: tuple[int, ...] = ()
+    driver: Driver, operation: OperationAddress, reply: str, signals: tuple[int, ...] = ()
 ) -> list[Effect]:
     """Decide a submission of unknown fate: `resubmit`, `fail`, or the provider's handle to adopt.
 
     Raises `AnswerError` when no fate is unknown there any more.
     """
-    operation = fate_to_decide(driver.state, address)
-    known = None if operation is None else driver.state.operation(operation)
-    if operation is None or known is None:
-        activation = driver.state.find(address)
+    known = undecided(driver.state, operation)
+    if known is None:
+        activation = driver.state.find(operation.address)
         now = "unknown" if activation is None else activation.state
         raise AnswerError(
-            f"Run {driver.run_id}: {address} waits for no answer any more, it is {now}.", run_id=driver.run_id
+            f"Run {driver.run_id}: {operation} waits for no answer any more, it is {now}.",
+            run_id=driver.run_id,
         )
     at = driver.shared.clock()
     if reply == "resubmit":
@@ -188,7 +157,7 @@ async def _late_handle(
     handle, data = token.handle_text, token.to_dict()
     found = events.HandleFound(driver.shared.clock(), operation, submission, "former_owner", handle)
     if driver.state.operation(operation) is None:  # for good, so its rows say the same when this is committed
-        found = await _of_rows(driver, found)
+        found = with_rows(found, await driver.shared.store.read(lambda view: view.submissions(driver.run)))
     packed = pack(data)
     match meaning(driver.state, found):
         case None:
@@ -201,21 +170,3 @@ async def _late_handle(
         case "stray":
             change = Change(found, submission={"token": packed}, note={"token": data})
     return await driver.commit([change], signals=(signal,))
-
-
-async def _of_rows(driver: Driver, found: events.HandleFound) -> events.HandleFound:
-    """The event with what the rows of its operation say, which the state does not hold any more."""
-    address, attempt, chain, number = found.operation
-    rows = [
-        row
-        for row in await driver.shared.store.read(lambda view: view.submissions(driver.run))
-        if (row.key.operation.node, row.path) == address and row.key.operation[3:] == (attempt, chain, number)
-    ]
-    row = next((row for row in rows if row.key.submission == found.submission), None)
-    if row is None:
-        return found
-    submission = found.submission
-    if row.handle not in (None, found.handle):  # that one is another
-        submission = 1 + max(row.key.submission for row in rows)
-    known = any(row.handle == found.handle for row in rows)
-    return found._replace(submission=submission, scope=row.key.operation.scope, known=known)

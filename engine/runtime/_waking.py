@@ -24,7 +24,7 @@ BATCH = 256
 """How many operations that are due are read from the store in one call."""
 
 
-class Home(Keeper, Protocol):
+class WakingKeeper(Keeper, Protocol):
     """What drives runs, loads them, and gives them up."""
 
     @property
@@ -50,50 +50,50 @@ class Home(Keeper, Protocol):
 class Waking:
     """It reads of a run no more than what is due, and loads it only where something has come of that."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, keeper: WakingKeeper) -> None:
+        self._keeper = keeper
 
     def due(self, woken: list[Due]) -> None:
         """Begin what is due."""
-        if self._home.shared.stopping:
+        if self._keeper.shared.stopping:
             return
         operations: list[tuple[int, OperationKey]] = []
         for run, key in woken:
             if isinstance(key, SubmissionKey):
-                self._home.create_task(self._cancel_stray(run, key))
-            elif run not in self._home.owned:
+                self._keeper.create_task(self._cancel_stray(run, key))
+            elif run not in self._keeper.owned:
                 continue
             elif isinstance(key, OperationKey):
                 operations.append((run, key))
             else:
                 self._create_task_of(run, self._end_backoff(run, key))
         for start in range(0, len(operations), BATCH):
-            self._home.create_task(self._wake(operations[start : start + BATCH]))
+            self._keeper.create_task(self._wake(operations[start : start + BATCH]))
 
     async def _wake(self, woken: Sequence[tuple[int, OperationKey]]) -> None:
         due: dict[int, list[tuple[int, OperationKey]]] = {}
         for run, key in woken:
             due.setdefault(run, []).append((run, key))
         parts, errors = await read_runs(
-            [self._home.owned[run] for run in due if run in self._home.owned],
+            [self._keeper.owned[run] for run in due if run in self._keeper.owned],
             lambda view, runs: view.operations_by_key([entry for run in runs for entry in due[run]]),
         )
         for run, error in errors.items():
-            self._home.stop_driving(run, error)
+            self._keeper.stop_driving(run, error)
         for record in chain.from_iterable(parts):
-            owned = self._home.owned.get(record.run)
-            if owned is not None and not self._home.shared.stopping:
+            owned = self._keeper.owned.get(record.run)
+            if owned is not None and not self._keeper.shared.stopping:
                 self._create_task_of(record.run, self._woken(owned, record))
 
     def _create_task_of(self, run: int, work: Coroutine[Any, Any, None]) -> None:
         """A task that wakes a run. Nothing but a stop cancels it, except code that it comes to run."""
 
         def done(task: asyncio.Task[None]) -> None:
-            owned = self._home.owned.get(run)
-            if task.cancelled() and owned is not None and not self._home.shared.stopping:
-                self._home.stop_driving(run, interrupted(owned.run_id, asyncio.CancelledError()))
+            owned = self._keeper.owned.get(run)
+            if task.cancelled() and owned is not None and not self._keeper.shared.stopping:
+                self._keeper.stop_driving(run, interrupted(owned.run_id, asyncio.CancelledError()))
 
-        self._home.create_task(work, done)
+        self._keeper.create_task(work, done)
 
     async def _woken(self, owned: OwnedRun, record: OperationRecord) -> None:
         """What is due for an operation, done without its run in memory where that is possible."""
@@ -101,13 +101,15 @@ class Waking:
             effect = due(operation_of(record), operation_address(record), owned.policy(record.key.node))
             match effect:
                 case None:
-                    await self._home.check_ownership([record.run])  # an old entry, or somebody else moved it
+                    await self._keeper.check_ownership(
+                        [record.run]
+                    )  # an old entry, or somebody else moved it
                 case Poll() if not owned.policy(record.key.node).once:
                     change = await ask(owned, record)
                     if change is not None:
                         await self._carry_out(owned, change)
                 case _:
-                    driver = await self._home.driver(owned.run)
+                    driver = await self._keeper.driver(owned.run)
                     if driver is not None and _same(driver, record):
                         await driver.abort_on_error(driver.carry_out(effect))
         except BaseException as error:  # the boundary: whoever waits for the run gets the error
@@ -121,18 +123,18 @@ class Waking:
                     code="cancelled_by_adapter",
                 )
                 told.__cause__ = error
-            self._home.stop_driving(record.run, told, operation_address(record))
+            self._keeper.stop_driving(record.run, told, operation_address(record))
 
     async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
-        driver = await self._home.driver(owned.run)
+        driver = await self._keeper.driver(owned.run)
         if driver is not None:
             await driver.abort_on_error(driver.carry_out(change))
 
     async def _cancel_stray(self, run: int, key: SubmissionKey) -> None:
         try:
-            driver = self._home.ended_runs.driver(run) or await self._home.driver(run)
+            driver = self._keeper.ended_runs.driver(run) or await self._keeper.driver(run)
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
-            self._home.stop_driving(run, error)
+            self._keeper.stop_driving(run, error)
             return
         strays = {} if driver is None else driver.state.strays
         stray = next((stray for stray, known in strays.items() if known == key), None)
@@ -141,12 +143,12 @@ class Waking:
 
     async def _end_backoff(self, run: int, key: ActivationKey) -> None:
         try:
-            driver = await self._home.driver(run)
-            event = None if driver is None else backoff_due(driver.state, key, self._home.shared.clock())
+            driver = await self._keeper.driver(run)
+            event = None if driver is None else backoff_due(driver.state, key, self._keeper.shared.clock())
             if driver is not None and event is not None:  # else an old entry
                 await driver.abort_on_error(driver.carry_out(Change(event)))
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
-            self._home.stop_driving(run, error)
+            self._keeper.stop_driving(run, error)
 
 
 def _same(driver: Driver, record: OperationRecord) -> bool:

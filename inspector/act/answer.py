@@ -7,12 +7,14 @@ from difflib import get_close_matches
 
 import click
 
+from ...checkpoints.codec import pack
 from ...checkpoints.records import RunRecord
 from ...checkpoints.sqlite import SQLiteStore
 from ...checkpoints.view import View
-from ...engine.core.addresses import Address
+from ...engine.core.addresses import OperationAddress
 from ...engine.errors import AnswerError
-from ...engine.fates import fate_data, undecided_address
+from ...engine.fates import undecided_operation
+from ...engine.signal_data import fate_data
 from ..commands import HANDLE, REPLIES, drive_command
 from ..exits import Exit
 from ..read.database import find_run
@@ -37,29 +39,30 @@ def answer_run(settings: Settings, name: str, node: str, reply: str) -> Exit:
 
 async def _answer(settings: Settings, run_id: str, node: str, reply: str) -> Exit:
     async with SQLiteStore(settings.db, create=False) as store:
-        run, address, kept = await store.read(lambda view: _read(view, run_id, node))
+        run, operation, kept = await store.read(lambda view: _read(view, run_id, node))
         if kept is not None:
             raise AnswerError(
-                f"Run {run.id}: {address} has an answer already ({kept}), which nobody has acted on yet. Go on with: "
+                f"Run {run.id}: {operation} has an answer already ({kept}), which nobody has acted on yet. Go on with: "
                 f"{drive_command(settings, 'resume', run.id)}",
                 run_id=run.id,
             )
-        await store.signal(run.key, "fate", address.node, address.path, fate_data(reply))
+        data = pack(fate_data(operation, reply))
+        await store.signal(run.key, "fate", *operation.address, data)
         holder = await store.read(lambda view: view.holder(run))
-    entry = {"run": run.id, "activation": str(address), "fate": reply, "driven_by": holder}
+    entry = {"run": run.id, "activation": str(operation.address), "fate": reply, "driven_by": holder}
     write_entry(settings, entry, ())
     if holder is not None:
-        say(f"The answer for {address} of run {run.id} is left to {holder}, which drives it.")
+        say(f"The answer for {operation} of run {run.id} is left to {holder}, which drives it.")
     else:
-        say(f"The answer for {address} of run {run.id} is kept. Nobody drives the run now; go on with:")
+        say(f"The answer for {operation} of run {run.id} is kept. Nobody drives the run now; go on with:")
         say(f"  {drive_command(settings, 'resume', run.id)}")
     return Exit.OK
 
 
-def _read(view: View, run_id: str, node: str) -> tuple[RunRecord, Address, str | None]:
-    """The run, the activation that is meant, and the answer that it has already."""
+def _read(view: View, run_id: str, node: str) -> tuple[RunRecord, OperationAddress, str | None]:
+    """The run, the operation that is meant, and the answer that it has already."""
     with view.snapshot():
         run = view.run(run_id)
-        address = undecided_address(view, run, node)
+        operation = undecided_operation(view, run, node)
         answers = kept_fates(kept_signals(view.signals([run.key])))
-    return run, address, answers.get(address)
+    return run, operation, answers.get(operation)

@@ -236,11 +236,11 @@ class _Driving:
             if wait.on == "person":
                 commands = "".join(f"\n  {line}" for line in wait_commands(self._settings, end.run.id, wait))
                 say(
-                    f"Run {end.run.id} waits for you: the provider may have accepted the submission of {wait.address}. "
+                    f"Run {end.run.id} waits for you: the provider may have accepted the submission of {wait.operation}. "
                     f"Decide with one of:{commands}"
                 )
             elif wait.fate is not None:
-                say(f"Run {end.run.id}: what you decided for {wait.address} ({wait.fate}) is kept.")
+                say(f"Run {end.run.id}: what you decided for {wait.operation} ({wait.fate}) is kept.")
         away = [wait for wait in end.waits if wait.on in ("provider", "time")]
         if away:
             names = ", ".join(f"{wait.address} ({wait.provider or 'a later time'})" for wait in away[:4])

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...checkpoints.codec import unpack
 from ...checkpoints.records import ActivationRecord, OperationKey, OperationRecord, State, SubmissionRecord
-from ...engine.core.addresses import Address
+from ...engine.core.addresses import Address, OperationAddress
 from ...engine.core.plan import Plan
 
 S = State
@@ -33,6 +33,11 @@ class Operation:
     submissions: Sequence[Submission]
 
     @property
+    def address(self) -> OperationAddress:
+        key = self.record.key
+        return OperationAddress(Address(key.node, self.record.path), key.attempt, key.chain, key.number)
+
+    @property
     def held(self) -> bool:
         """Whether a person is to decide what becomes of its submission."""
         return self.record.state is S.SUBMIT_UNKNOWN and self.record.detail == "held"
@@ -54,8 +59,13 @@ class Activation:
         return Address(self.record.key.node, self.record.path)
 
     @property
+    def all_open(self) -> Sequence[Operation]:
+        """The operations that go on, one of a chain at most."""
+        return [one for one in self.operations if is_open(one.record, self.record)]
+
+    @property
     def open(self) -> Operation | None:
-        """The operation that goes on."""
+        """The first of the operations that go on."""
         return next((one for one in self.operations if is_open(one.record, self.record)), None)
 
     @property

@@ -9,7 +9,8 @@ from typing import Any
 from ...checkpoints.codec import unpack
 from ...checkpoints.errors import PerdureError
 from ...checkpoints.records import Signal
-from ...engine.core.addresses import Address
+from ...engine.core.addresses import Address, OperationAddress
+from ...engine.signal_data import read_fate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +23,16 @@ class KeptSignal:
     address: Address | None
     data: Any
     """None where it can't be read."""
+
+    @property
+    def fate(self) -> tuple[OperationAddress, str] | None:
+        """What a person has decided with it, and of which operation; None where it decides nothing."""
+        if self.kind != "fate" or self.address is None:
+            return None
+        try:
+            return read_fate(self.address, self.data)
+        except ValueError:  # it is shown as it is
+            return None
 
 
 def kept_signals(signals: Iterable[Signal]) -> list[KeptSignal]:
@@ -38,15 +49,12 @@ def kept_signals(signals: Iterable[Signal]) -> list[KeptSignal]:
     ]
 
 
-def kept_fates(signals: Iterable[KeptSignal]) -> Mapping[Address, str]:
+def kept_fates(signals: Iterable[KeptSignal]) -> Mapping[OperationAddress, str]:
     """What persons have decided of submissions, where nobody has acted on it yet. Of several the first counts."""
-    fates: dict[Address, str] = {}
+    fates: dict[OperationAddress, str] = {}
     for signal in signals:
-        match signal:
-            case KeptSignal(kind="fate", address=Address() as address, data={"reply": str() as reply}):
-                fates.setdefault(address, reply)
-            case _:
-                pass
+        if signal.fate is not None:
+            fates.setdefault(*signal.fate)
     return fates
 
 

@@ -54,7 +54,7 @@ def details_entry(settings: Settings, details: RunDetails) -> Entry:
 def wait_commands(settings: Settings, run_id: str, wait: Wait) -> tuple[str, ...]:
     """What a person types to move it: one of these, none where there is nothing to do."""
     if wait.undecided:
-        return answer_commands(settings, run_id, str(wait.address))
+        return answer_commands(settings, run_id, str(wait.operation))
     if wait.on == "driver" and wait.address is None:
         return (drive_command(settings, "resume", run_id),)
     return ()

@@ -132,7 +132,7 @@ class _Page:
         for wait in by_kind.get("person", []):
             yield from self._wrapped(
                 "  waits for you: ",
-                f"the provider may have accepted the submission of {wait.address}, and its handle is not known. "
+                f"the provider may have accepted the submission of {wait.operation}, and its handle is not known. "
                 "Decide with one of:",
             )
             yield from self._commands(wait)
@@ -149,7 +149,7 @@ class _Page:
             elif wait.undecided:
                 yield from self._wrapped(
                     "  interrupted: ",
-                    f"the process that submitted {wait.address} ended before the handle was known, so the provider may "
+                    f"the process that submitted {wait.operation} ended before the handle was known, so the provider may "
                     "have accepted it. On resume the node's policy decides, unless you do, with one of:",
                 )
                 yield from self._commands(wait)
@@ -165,9 +165,10 @@ class _Page:
 
     def _signal(self, signal: KeptSignal) -> str:
         ago = f"{span(self._now - signal.at)} ago"
+        if signal.fate is not None:
+            operation, reply = signal.fate
+            return f"answered {ago}: {reply} for {operation}."
         match signal:
-            case KeptSignal(kind="fate", data={"reply": str() as reply}):
-                return f"answered {ago}: {reply} for {signal.address}."
             case KeptSignal(kind="cancel"):
                 return f"asked to cancel {ago}."
             case KeptSignal(kind="handle"):

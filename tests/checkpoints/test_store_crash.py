@@ -17,7 +17,7 @@ import pytest
 from perdure.checkpoints import (
     ActivationKey,
     OperationKey,
-    Request,
+    RequestRef,
     RunStatus,
     SQLiteStore,
     SQLiteView,
@@ -102,7 +102,7 @@ def test_a_killed_writer_leaves_whole_transactions(tmp_path: Path, seed: int) ->
                         assert isinstance(value, Value)
                         assert len(value.data) == 1_500
                     for one in operations:
-                        assert view.value(run.key, Request(one.key)) == Value(b"r" * 1_500)
+                        assert view.value(run.key, RequestRef(one.key)) == Value(b"r" * 1_500)
 
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True

@@ -12,7 +12,7 @@ from perdure.checkpoints import MemoryStore, SQLiteStore, StaleFenceError, State
 from perdure.checkpoints.conformance.examples import make_change, make_run, make_step
 from perdure.checkpoints.sqlite._committer import GROUP_LIMIT, Committer
 from perdure.checkpoints.sqlite._connection import Connection
-from perdure.checkpoints.sqlite._writer import Job, Outcome
+from perdure.checkpoints.sqlite._writer import Job, JobResult
 
 
 def trace(store: SQLiteStore, statements: list[str]) -> asyncio.Future[None]:
@@ -50,7 +50,7 @@ def test_while_a_group_is_written_the_next_one_gathers() -> None:
     groups: list[int] = []
     begun, free = threading.Event(), threading.Event()
 
-    def write(connection: sqlite3.Connection, jobs: list[Job]) -> list[Outcome]:
+    def write(connection: sqlite3.Connection, jobs: list[Job]) -> list[JobResult]:
         groups.append(len(jobs))
         begun.set()
         assert free.wait(10)

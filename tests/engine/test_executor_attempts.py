@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Never
 
 import pytest
-from perdure.checkpoints import Outcome, State, unpack
+from perdure.checkpoints import OutcomeRef, State, unpack
 from perdure.engine import Executor, Run, RunFailedError
 from perdure.nodes import Context, OperationFailedError, node
 from perdure.nodes.operations import Json
@@ -220,7 +220,7 @@ def test_what_was_paid_for_is_decoded_again_and_not_submitted_again(
                 S.SUCCEEDED,
                 True,
             )
-            kept = await read(executor, lambda view: view.value(key, Outcome(row.operation.key)))
+            kept = await read(executor, lambda view: view.value(key, OutcomeRef(row.operation.key)))
             assert kept is not None
             assert unpack(kept.data) == {"lines": ["done: x1"]}
             with raises(RunFailedError, "This is no text."):  # and once more

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from perdure.checkpoints import Outcome, State, pack, unpack
+from perdure.checkpoints import OutcomeRef, State, pack, unpack
 from perdure.engine import Executor, RunCancelledError, RunFailedError
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress
@@ -254,7 +254,7 @@ def test_a_result_that_can_be_had_once_is_fetched_once_and_committed_before_it_i
             ]
             key = (await record(executor)).key
             operation = (await rows(executor, "r"))["print"].operation.key
-            raw = await read(executor, lambda view: view.value(key, Outcome(operation)))
+            raw = await read(executor, lambda view: view.value(key, OutcomeRef(operation)))
             assert raw is not None
             assert unpack(raw.data) == {"status": "done", "text": "Answer: x1", "usage": {"words": 1}}
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from perdure.checkpoints import Request, RunStatus, State, StoreError, unpack
+from perdure.checkpoints import RequestRef, RunStatus, State, StoreError, unpack
 from perdure.engine import AnswerError, Executor, Run, RunCancelledError, RunFailedError, Workflow
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress, submission_key
@@ -90,7 +90,7 @@ def test_an_operation_is_submitted_once_and_polled_to_its_end(stores: Stores, wo
             assert (row.attempt, row.operation.submission, row.operation.unknown) == (1, 1, 0)
             run_record = await record(executor)
             request = await read(
-                executor, lambda view: view.value(run_record.key, Request(row.operation.key))
+                executor, lambda view: view.value(run_record.key, RequestRef(row.operation.key))
             )
             assert request is not None
             assert unpack(request.data) == works.one.request == {"text": "x1"}

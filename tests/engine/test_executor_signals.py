@@ -21,6 +21,7 @@ TOKEN = {
     "cursor": None,
     "created_at": 1.0,
 }
+GOOD_FATE = {"operation": [1, "", 0], "reply": "fail"}
 GOOD_HANDLE = {"token": TOKEN, "operation": [1, "", 0], "submission": 1}
 
 
@@ -33,10 +34,12 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 POISON: dict[str, tuple[str, str | None, bytes]] = {
     "no msgpack": ("handle", "print", b"\xc1"),
     "no dict": ("handle", "print", pack([])),
-    "a fate without an address": ("fate", None, pack({"reply": "fail"})),
+    "a fate without an address": ("fate", None, pack(GOOD_FATE)),
     "no fate": ("fate", "print", pack({})),
-    "a fate that is a number": ("fate", "print", pack({"reply": 7})),
-    "a fate for a node that is not there": ("fate", "nobody", pack({"reply": "fail"})),
+    "a fate that is a number": ("fate", "print", pack({**GOOD_FATE, "reply": 7})),
+    "a fate for no operation": ("fate", "print", pack({"reply": "fail"})),
+    "a fate for an enormous operation": ("fate", "print", pack({**GOOD_FATE, "operation": [2**63, "", 0]})),
+    "a fate for a node that is not there": ("fate", "nobody", pack(GOOD_FATE)),
     "a handle without an address": ("handle", None, pack(GOOD_HANDLE)),
     "a handle for a node that is not there": ("handle", "nobody", pack(GOOD_HANDLE)),
     "no token": ("handle", "print", pack({**GOOD_HANDLE, "token": {"provider": 7}})),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,12 +97,34 @@ def test_an_answer_that_was_given_is_shown_and_not_asked_for_again(console: Cons
     ]
     (signal_,) = run["signals"]
     assert list(signal_) == ["id", "at", "kind", "activation", "data"]
-    assert (signal_["kind"], signal_["activation"], signal_["data"]) == ("fate", "look", {"reply": "fail"})
+    assert (signal_["kind"], signal_["activation"], signal_["data"]) == (
+        "fate",
+        "look",
+        {"operation": [1, "", 0], "reply": "fail"},
+    )
     text = console.run("show", lost).out
     assert "fail for look. Kept for whoever drives the run next." in " ".join(text.split())
     assert "waits for you" not in text
     assert "perdure answer" not in text
     assert "perdure resume whales-1" in text
+
+
+def test_of_several_operations_each_is_answered_by_its_name(console: Console, db: Path, lost: str) -> None:
+    asked = 'look (ask "prices")'
+    with closing(sqlite3.connect(db)) as opened, opened:  # its function asks as well
+        columns = [name for _, name, *_ in opened.execute("PRAGMA table_info(operations)")]
+        chosen = ", ".join("'prices'" if name == "chain" else name for name in columns)
+        opened.execute(f"INSERT INTO operations ({', '.join(columns)}) SELECT {chosen} FROM operations")
+    text = console.run("show", lost).out
+    assert f"perdure answer {lost} look fail" in text
+    assert f"perdure answer {lost} '{asked}' fail" in text
+    answered = console.run("answer", lost, asked, "fail", "-o", "json")
+    assert answered.json == {"run": lost, "activation": "look", "fate": "fail", "driven_by": None}
+    assert f"The answer for {asked} of run {lost} is kept." in answered.err
+    text = console.run("show", lost).out
+    assert f"perdure answer {lost} look fail" in text
+    assert f"perdure answer {lost} '{asked}' fail" not in text
+    assert f"fail for {asked}. Kept" in " ".join(text.split())
 
 
 def test_a_signal_of_a_kind_that_nobody_knows_is_shown(console: Console, db: Path, lost: str) -> None:

@@ -14,24 +14,24 @@ from perdure.nodes import OperationError, OperationExpiredError
 from perdure.nodes.operations import ContinuationToken, Expired, Succeeded
 from perdure.nodes.operations.openai._stream import Cursor, StreamReader
 
-Event = Mapping[str, Any]
+StreamEvent = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
     """A response's events as a server keeps them, and the text that counts."""
 
-    events: list[Event]
+    events: list[StreamEvent]
     text: str
     resends_unnumbered: bool
     """Whether events without a number are sent again when they come after the cursor. Where they are not, what
     counts is always numbered: else it could not be read again at all."""
 
-    def after(self, number: int | None) -> list[Event]:
+    def after(self, number: int | None) -> list[StreamEvent]:
         """What a stream that is opened with this cursor sends."""
         if number is None:
             return self.events
-        sent: list[Event] = []
+        sent: list[StreamEvent] = []
         position = -1
         for event in self.events:
             numbered = "sequence_number" in event
@@ -56,7 +56,7 @@ def logs(draw: st.DrawFn) -> Log:
             text += "" if phase == "commentary" else delta
             if draw(st.booleans()):
                 bodies.append({"type": draw(st.sampled_from(["keepalive", "response.of.tomorrow"]))})
-    events: list[Event] = []
+    events: list[StreamEvent] = []
     number = -1
     resends = draw(st.booleans())
     for body in bodies:

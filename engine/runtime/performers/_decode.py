@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....checkpoints.codec import unpack
-from ....checkpoints.records import Outcome
+from ....checkpoints.records import OutcomeRef
 from ....nodes.operations.capabilities import Once, has_capability
 from ....nodes.operations.outcomes import Succeeded
 from ...core.book import Change
@@ -19,7 +19,7 @@ async def perform(owned: OwnedRun, command: Decode, _: Commit) -> Change | None:
     operation = command.operation
     if work is None or work.state.operation(operation) is None:
         return None
-    stored = await work.values.stored(Outcome(work.state.operation_key(operation)))
+    stored = await work.values.stored(OutcomeRef(work.state.operation_key(operation)))
     assert stored is not None, f"run {owned.run_id}: {operation} has no stored outcome"
     plain = unpack(stored.data)
     adapter = owned.adapter(operation.address.node)

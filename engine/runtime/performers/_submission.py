@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.records import Request, State, Value
+from ....checkpoints.records import RequestRef, State, Value
 from ....nodes.errors import SubmissionRejectedError, SubmissionUnknownError
 from ....nodes.operations.capabilities import Paced, has_capability
 from ....nodes.operations.protocol import Operation
@@ -96,7 +96,7 @@ async def _send(
     """Send the request once: what is known of it then."""
     adapter = owned.adapter(operation.address.node)
     if request is None:
-        request = await work.values.stored(Request(work.state.operation_key(operation)))
+        request = await work.values.stored(RequestRef(work.state.operation_key(operation)))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
     try:
         token = await adapter.submit(unpack(request.data), key)

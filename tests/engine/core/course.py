@@ -15,7 +15,7 @@ from perdure.engine.core import events
 from perdure.engine.core._attempts import at_work
 from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.commands import Effect
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 from perdure.engine.core.handles import meaning
 from perdure.engine.core.plan import EdgeKind, Plan
 from perdure.engine.core.policy import RESUBMISSIONS, Policies, Policy
@@ -63,7 +63,7 @@ class Course:
         self.driver.before_each = self._before_each
         self.driver.after_each = self._after_each
         self.driver.after_refusal = self._after_refusal
-        self._event: Event | None = None
+        self._event: CoreEvent | None = None
         self.turns: set[OperationAddress] = set()  # those that ended with calls, not with an output
         self._again: tuple[events.SubmissionIntended, str | None, int, float] | None = None
         self.provider = Provider()
@@ -99,7 +99,7 @@ class Course:
             self.driver.do(self.choices.number(0, len(self.driver.todo) - 1))
         return self.play
 
-    def _before_each(self, event: Event) -> None:
+    def _before_each(self, event: CoreEvent) -> None:
         """Remember what is about to be sent again, and may be paid for a second time."""
         self._again = None
         self._event = event
@@ -128,7 +128,7 @@ class Course:
         if self.after_each is not None:
             self.after_each(self.play)
 
-    def _after_refusal(self, event: Event) -> None:
+    def _after_refusal(self, event: CoreEvent) -> None:
         """What asked in a run that fails is told so, and goes on without it."""
         asked = isinstance(event, events.SubmissionIntended | events.Opened)
         if asked and event.operation.chain and self.play.state.outcome is not None:
@@ -238,7 +238,7 @@ class Course:
 
     # -- what comes of it --------------------------------------------------------------------------------
 
-    def perform(self, driver: Driver, effect: Effect) -> Event | None:
+    def perform(self, driver: Driver, effect: Effect) -> CoreEvent | None:
         now = self.play.now
         match effect:
             case c.Call(address):
@@ -292,7 +292,7 @@ class Course:
             case _:
                 assert_never(effect)
 
-    def _call(self, address: Address) -> Event | None:
+    def _call(self, address: Address) -> CoreEvent | None:
         activation = self.play.state.find(address)
         if activation is None or activation.own is not S.RUNNING:
             return None
@@ -309,7 +309,7 @@ class Course:
             case _:
                 return self._success(address, None)
 
-    def _ask(self, address: Address, activation: Activation) -> Event | None:
+    def _ask(self, address: Address, activation: Activation) -> CoreEvent | None:
         """A function goes on: it asks in one of its chains, waits, gives up, or returns, with or without waiting."""
         if self._failure(10):
             return events.AttemptFailed(self.play.now, address, retryable=self.choices.chance(50))
@@ -326,12 +326,12 @@ class Course:
             return None
         return self._success(address, None)
 
-    def _open(self, operation: OperationAddress) -> Event:
+    def _open(self, operation: OperationAddress) -> CoreEvent:
         if self.choices.chance(20):
             return events.Opened(self.play.now, operation, self.choices.one([0.0, 5.0]))
         return events.SubmissionIntended(self.play.now, operation)
 
-    def _next_turn(self, last: OperationAddress) -> Event | None:
+    def _next_turn(self, last: OperationAddress) -> CoreEvent | None:
         """An agent goes on after a turn that ended with calls: it asks another agent, waits for that, or asks again."""
         activation = self.play.state.find(last.address)
         if activation is None or activation.own is not S.RUNNING:
@@ -343,7 +343,7 @@ class Course:
             return None
         return events.SubmissionIntended(self.play.now, last._replace(number=last.number + 1))
 
-    def _ended(self, event: Event | None) -> Event | None:
+    def _ended(self, event: CoreEvent | None) -> CoreEvent | None:
         """What the end of an operation means: where it is of another chain, or a turn, its activation goes on."""
         match event:
             case events.Succeeded(at=at, operation=OperationAddress() as operation):
@@ -362,7 +362,7 @@ class Course:
                 pass
         return event
 
-    def _submit(self, operation: OperationAddress) -> Event:
+    def _submit(self, operation: OperationAddress) -> CoreEvent:
         row, now = self._row(operation), self.play.now
         policy = self.play.state.policy(operation.address.node)
         assert row.state is S.SUBMITTING
@@ -384,7 +384,7 @@ class Course:
         self.provider.handle[operation] = job
         return events.Submitted(now, operation, 0.3, job.handle)
 
-    def _find(self, operation: OperationAddress) -> Event | None:
+    def _find(self, operation: OperationAddress) -> CoreEvent | None:
         row, now = self._row(operation), self.play.now
         if row.state is not S.SUBMIT_UNKNOWN:
             return None
@@ -398,7 +398,7 @@ class Course:
         self.provider.handle[operation] = jobs[0]
         return events.HandleFound(now, operation, row.submission, "found", jobs[0].handle)
 
-    def _poll(self, operation: OperationAddress, row: OperationRecord) -> Event | None:
+    def _poll(self, operation: OperationAddress, row: OperationRecord) -> CoreEvent | None:
         now, address = self.play.now, operation.address
         once = self.play.state.policy(address.node).once
         if self._detour(30):
@@ -426,7 +426,7 @@ class Course:
             return events.Fetched(now, operation)
         return self._success(address, operation)
 
-    def _cancel(self, operation: OperationAddress) -> Event | None:
+    def _cancel(self, operation: OperationAddress) -> CoreEvent | None:
         if self._row(operation).state is not S.CANCELLING:
             return None
         now, address = self.play.now, operation.address
@@ -445,7 +445,7 @@ class Course:
             job.cancelled = True
         return events.Cancelled(now, address, operation=operation)
 
-    def _success(self, address: Address, operation: OperationAddress | None) -> Event:
+    def _success(self, address: Address, operation: OperationAddress | None) -> CoreEvent:
         if self._failure(10):
             return events.Succeeded(self.play.now, address, None, None, operation)
         fact = self._decide(address)

@@ -15,7 +15,7 @@ from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.commands import Command, Effect
 from perdure.engine.core.errors import IllegalEventError
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 from perdure.engine.core.pending import backoff_due, due, pending
 from perdure.engine.core.policy import Policies
 from perdure.engine.core.recovery import next_event
@@ -28,7 +28,7 @@ Place: TypeAlias = tuple[Address, OperationAddress | None]
 class World(Protocol):
     """What lies outside."""
 
-    def perform(self, driver: Driver, effect: Effect) -> Event | None:
+    def perform(self, driver: Driver, effect: Effect) -> CoreEvent | None:
         """Do the effect: what was found out, or None where nothing came of it (yet)."""
         ...
 
@@ -40,13 +40,13 @@ class Driver:
         self.play = play
         self.world = world
         self.late = late
-        self.todo: list[Effect | Event] = []
+        self.todo: list[Effect | CoreEvent] = []
         self.wakes: dict[Place, float] = {}
         self.held: list[OperationAddress] = []
         self.refused = 0
-        self.before_each: Callable[[Event], object] = lambda event: None
+        self.before_each: Callable[[CoreEvent], object] = lambda event: None
         self.after_each: Callable[[], object] = lambda: None
-        self.after_refusal: Callable[[Event], object] = lambda event: None
+        self.after_refusal: Callable[[CoreEvent], object] = lambda event: None
 
     @property
     def finished(self) -> RunStatus | None:
@@ -55,7 +55,7 @@ class Driver:
     def start(self) -> None:
         self.apply(events.RunStarted(self.play.now, self.play.policies))
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: CoreEvent) -> None:
         """Commit the event; then what follows is to be done. One that comes too late is dropped."""
         before = self.play.snapshot()
         self.before_each(event)
@@ -85,7 +85,7 @@ class Driver:
         """Do one of the things that are to be done."""
         self._do(self.todo.pop(index))
 
-    def _do(self, thing: Effect | Event) -> None:
+    def _do(self, thing: Effect | CoreEvent) -> None:
         if not isinstance(thing, Effect):
             self.apply(thing)
             return

@@ -23,7 +23,7 @@ from perdure.checkpoints.records import (
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress, parse_address
 from perdure.engine.core.commands import Call, Command, Decode, Finish, Save
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 from perdure.engine.core.journal import from_journal, to_journal
 from perdure.engine.core.machine import advance
 from perdure.engine.core.pending import pending
@@ -66,7 +66,7 @@ class Entry:
     path: tuple[int, ...]
     data: bytes
 
-    def event(self) -> Event:
+    def event(self) -> CoreEvent:
         """The event, read back."""
         return from_journal(self.word, self.at, self.node, self.path, unpack(self.data))
 
@@ -98,7 +98,7 @@ class Play:
 
     # -- what happens ------------------------------------------------------------------------------------
 
-    def apply(self, event: Event) -> list[Command]:
+    def apply(self, event: CoreEvent) -> list[Command]:
         """Advance by the event and write down what follows."""
         before = Before({a: row.state for a, row in self.rows.items()})
         if self.checked:
@@ -260,7 +260,7 @@ class Play:
             if row.state is S.SUCCEEDED and row.taken is not None
         }
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[CoreEvent]:
         """The journal, read back."""
         return [entry.event() for entry in self.journal]
 
@@ -283,7 +283,7 @@ class Play:
 
     # -- what a driver does ------------------------------------------------------------------------------
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: CoreEvent) -> None:
         word, node, path, data = to_journal(event)
         entry = Entry(word, event.at, node, path, pack(dict(data)))
         assert entry.event() == event, "the journal says something else"

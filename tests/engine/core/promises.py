@@ -112,7 +112,7 @@ def check_retry(play: Played, commands: list[Command]) -> None:
     assert goes_on == (play.finished is None)
 
 
-def check_commands(play: Played, before: Earlier, event: events.Event, commands: list[Command]) -> None:
+def check_commands(play: Played, before: Earlier, event: events.CoreEvent, commands: list[Command]) -> None:
     """What an event asks for is what is pending after it, no more and no less: resumed runs go the live way."""
     asked = [command for command in commands if not isinstance(command, Save)]
     pending = play.pending()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from perdure.engine.core.errors import IllegalEventError
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 
 from .play import Play
 
 
-def refused(play: Play, event: Event) -> None:
+def refused(play: Play, event: CoreEvent) -> None:
     """The event is refused, and the run is as it was."""
     before, written = play.snapshot(), len(play.journal)
     with pytest.raises(IllegalEventError):

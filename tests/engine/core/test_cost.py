@@ -17,7 +17,7 @@ from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.events import (
     AttemptFailed,
     Cancelled,
-    Event,
+    CoreEvent,
     RunRetried,
     RunStarted,
     SubmissionIntended,
@@ -35,7 +35,7 @@ from ..graphs import Sketch
 CORE = os.path.dirname(advance.__code__.co_filename)
 
 
-def cost(state: RunState, event: Event) -> int:
+def cost(state: RunState, event: CoreEvent) -> int:
     """How many lines of the core one call of `advance` executes; those of a garbage collector's callbacks, which
     may come at any moment, do not count."""
     lines = 0

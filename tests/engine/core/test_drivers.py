@@ -279,7 +279,7 @@ def in_memory(scenario: Scenario, *, crash_at: int | None = None, uncommitted: b
     works = scenario.works()
     driver: Driver
 
-    def dies(event: events.Event) -> None:
+    def dies(event: events.CoreEvent) -> None:
         nonlocal crash_at
         if uncommitted and crash_at is not None and len(driver.play.journal) >= crash_at:
             crash_at = None

@@ -20,9 +20,10 @@ from perdure.engine.core.commands import (
     Submit,
     Wake,
 )
-from perdure.engine.core.handles import meaning
+from perdure.engine.core.handles import meaning, submission_number
 from perdure.engine.core.pending import due, idle_wakes, pending
 from perdure.engine.core.plan import OnFailure
+from perdure.engine.core.replies import after_look
 
 from ..graphs import Sketch
 from .play import Play, at
@@ -706,6 +707,46 @@ def test_another_handle_of_a_submission_whose_handle_is_known_has_a_row_of_its_o
     assert {row.handle: row.fate for row in play.stored.submissions.values()} == {
         "job-9": "accepted",
         "job-1": "stray",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "handles", "number"),
+    [
+        (1, {}, 1),
+        (1, {1: None, 2: "job-2"}, 1),
+        (1, {1: "job-1"}, 1),
+        (1, {1: "job-9"}, 3),
+        (1, {1: "job-9", 3: "job-3"}, 4),
+        (None, {}, 2),
+        (None, {2: "job-2"}, 1),
+        (None, {1: "job-9", 2: "job-2"}, 3),
+    ],
+)
+def test_a_handle_is_recorded_under_its_sending_unless_that_has_another(
+    sent: int | None, handles: dict[int, str | None], number: int
+) -> None:
+    assert submission_number("job-1", sent, handles, 2) == number
+
+
+def test_of_several_that_are_found_one_is_adopted_and_each_is_of_a_sending_as_long_as_there_are_some() -> (
+    None
+):
+    play = one(idempotent_for=60.0)
+    play.lose("b")
+    play.lose("b")
+    operation = play.operation("b")
+    known = play.state.operation(operation)
+    assert known is not None
+    several = after_look(operation, known, ["job-2", "job-1", "job-3"], None, play.now, 0.0)
+    assert isinstance(several, list)
+    for event in several:
+        play.apply(event)
+    assert play.of("b") == "waiting"
+    assert {key.submission: (row.handle, row.fate) for key, row in play.stored.submissions.items()} == {
+        1: ("job-1", "stray"),
+        2: ("job-2", "accepted"),
+        3: ("job-3", "stray"),
     }
 
 

@@ -18,7 +18,7 @@ from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress
 from perdure.engine.core.commands import Call, Command, Resubmit, SaveScope, Submit
 from perdure.engine.core.errors import IllegalEventError
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 from perdure.engine.core.journal import NAMES
 from perdure.engine.core.machine import advance, fold
 from perdure.engine.core.policy import Policies
@@ -158,7 +158,7 @@ def test_the_journal_folded_and_the_rows_restored_are_the_state_that_was_live(da
     assert fold(plan, journal[:middle]) == snapshots[middle]
 
 
-def draw_event(choices: Choices, play: Play) -> Event:
+def draw_event(choices: Choices, play: Play) -> CoreEvent:
     """Any event, of any activation or operation that there is, or of none."""
     kind = choices.one(list(NAMES))
     known = [*sorted(play.rows), Address("nobody"), Address("n0", (7,))]

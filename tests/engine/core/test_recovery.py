@@ -7,12 +7,12 @@ from perdure.checkpoints.records import ActivationKey, RunStatus, State
 from perdure.engine.core import events
 from perdure.engine.core.addresses import OperationAddress
 from perdure.engine.core.commands import Call, CancelRemote, Wake
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 from perdure.engine.core.pending import backoff_due, idle_wakes, moment, pending
 from perdure.engine.core.plan import OnFailure
 from perdure.engine.core.policy import NO_POLICIES, Policies, Policy
 from perdure.engine.core.recovery import next_event, retried
-from perdure.engine.core.requests import cancel_requested, fate_to_decide
+from perdure.engine.core.requests import cancel_requested, undecided
 
 from ..graphs import Sketch
 from .play import Play, at
@@ -39,11 +39,11 @@ def fetch(play: Play, which: str, chain: str = "") -> OperationAddress:
     return operation
 
 
-def recovered(play: Play, policies: Policies | None = None) -> list[Event]:
+def recovered(play: Play, policies: Policies | None = None) -> list[CoreEvent]:
     """The process dies; another one records all that is to be recorded first."""
     play.crash()
     policies = play.state.policies if policies is None else policies
-    recorded: list[Event] = []
+    recorded: list[CoreEvent] = []
     while (event := next_event(play.state, play.now, 0.5, policies)) is not None:
         play.apply(event)
         recorded.append(event)
@@ -240,10 +240,12 @@ def test_a_failed_run_is_not_cancelled_any_more() -> None:
 def test_a_fate_can_be_decided_while_it_is_unknown() -> None:
     play = two()
     play.intend("b")
-    assert fate_to_decide(play.state, at("b")) is None
-    play.apply(events.SubmissionUnknown(play.now, play.operation("b")))
-    assert fate_to_decide(play.state, at("b")) == play.operation("b")
-    assert fate_to_decide(play.state, at("c")) is None
-    assert fate_to_decide(play.state, at("nobody")) is None
+    operation = play.operation("b")
+    assert undecided(play.state, operation) is None
+    play.apply(events.SubmissionUnknown(play.now, operation))
+    assert undecided(play.state, operation) is play.state.operation(operation)
+    assert undecided(play.state, operation._replace(attempt=2)) is None
+    assert undecided(play.state, operation._replace(chain="prices")) is None
+    assert undecided(play.state, OperationAddress(at("nobody"))) is None
     play.submit("b")
-    assert fate_to_decide(play.state, at("b")) is None
+    assert undecided(play.state, operation) is None

@@ -10,7 +10,7 @@ from perdure.checkpoints.records import State
 from perdure.engine.core import _flow, commands, events
 from perdure.engine.core._table import ACTIVATIONS, OPERATIONS, Move
 from perdure.engine.core.addresses import Address, OperationAddress
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 from perdure.engine.core.journal import NAMES
 from perdure.engine.core.restore import operation_address
 
@@ -372,7 +372,7 @@ MORE: dict[type[Any], dict[str, Any]] = {
 }
 
 
-def make(kind: type[Any], play: Play, operation: OperationAddress, *, of_operation: bool) -> Event:
+def make(kind: type[Any], play: Play, operation: OperationAddress, *, of_operation: bool) -> CoreEvent:
     """An event of that kind about the activation or, where the kind leaves it open, about its operation."""
     names = set(kind._fields)
     about: dict[str, Any] = {}
@@ -387,7 +387,7 @@ def make(kind: type[Any], play: Play, operation: OperationAddress, *, of_operati
 
 
 def test_every_event_is_tried() -> None:
-    assert set(NAMES) == set(get_args(Event))
+    assert set(NAMES) == set(get_args(CoreEvent))
     assert len(set(NAMES.values())) == len(NAMES)
     assert len(ABOUT_ONE) == len(NAMES) - 4
     assert set(TAKEN) == set(SITUATIONS)

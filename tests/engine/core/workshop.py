@@ -11,7 +11,7 @@ from perdure.engine.core import commands as c
 from perdure.engine.core import events
 from perdure.engine.core.addresses import Address, OperationAddress, submission_key
 from perdure.engine.core.commands import Effect
-from perdure.engine.core.events import Event
+from perdure.engine.core.events import CoreEvent
 from perdure.engine.core.plan import EdgeKind
 from perdure.engine.core.sources import Ambiguous, Collected, Item, Joined, RunInput, Whole, given
 from perdure.engine.graph.conditions import taken_edges
@@ -36,7 +36,7 @@ class Workshop:
         self.requests: dict[OperationAddress, dict[str, Json]] = {}
         self.tokens: dict[OperationAddress, ContinuationToken] = {}
 
-    def perform(self, driver: Driver, effect: Effect) -> Event | None:
+    def perform(self, driver: Driver, effect: Effect) -> CoreEvent | None:
         now = driver.play.now
         match effect:
             case c.Call(address):
@@ -65,7 +65,7 @@ class Workshop:
 
     # -- nodes -------------------------------------------------------------------------------------------
 
-    def _call(self, driver: Driver, address: Address) -> Event | None:
+    def _call(self, driver: Driver, address: Address) -> CoreEvent | None:
         activation = driver.play.state.find(address)
         assert activation is not None
         if activation.state is not State.RUNNING:
@@ -89,7 +89,7 @@ class Workshop:
             return events.Opened(now, operation, adapter.poll_after(self.tokens[operation]))
         return events.SubmissionIntended(now, operation)
 
-    def _submit(self, driver: Driver, operation: OperationAddress) -> Event:
+    def _submit(self, driver: Driver, operation: OperationAddress) -> CoreEvent:
         now, adapter = driver.play.now, self._adapter(operation)
         try:
             token = at_once(adapter.submit(self.requests[operation], submission_key("nonce", operation)))
@@ -100,7 +100,7 @@ class Workshop:
         self.tokens[operation] = token
         return events.Submitted(now, operation, adapter.poll_after(token))
 
-    def _outcome(self, driver: Driver, operation: OperationAddress, outcome: Any) -> Event | None:
+    def _outcome(self, driver: Driver, operation: OperationAddress, outcome: Any) -> CoreEvent | None:
         now, address = driver.play.now, operation.address
         match outcome:
             case Running(token=token, retry_after=after) if token != self.tokens[operation]:
@@ -153,7 +153,7 @@ class Workshop:
 
     def _succeeded(
         self, driver: Driver, address: Address, data: bytes, operation: OperationAddress | None
-    ) -> Event:
+    ) -> CoreEvent:
         self.outputs[driver.play.state.key(address)] = data
         plan = driver.play.plan
         taken = taken_edges(plan, self.workflow, "run", address, Value(data))

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ...checkpoints.records import RunStatus, Value
-from ..failures import FailureData
+from ..checkpoints.records import RunStatus, Value
+from .failures import FailureData
 
 T = TypeVar("T")
 
