@@ -158,7 +158,7 @@ class Book:
         page.entries.append(self._entry(change, waits))
 
     def _key_of(self, address: Address | None) -> ActivationKey | None:
-        if address is None or self.state.scope_of(address) is None:
+        if address is None or self.state.instance(address) is None:
             return None
         return self.state.key(address)
 
