@@ -134,6 +134,8 @@ class Step:
 
     def fill(self, scope: Scope) -> None:
         """Start the next items of a map, as many as its limit allows."""
+        if scope.next == scope.size:
+            return
         edge = self.state.plan.map_edges[scope.scope]
         most = self.state.policy(edge.target).concurrency
         while scope.next < scope.size and (most is None or scope.active < most) and self.may_start:
@@ -157,13 +159,18 @@ class Step:
             scope, address, activation = self.agenda.popleft()
             for edge in self.state.plan.outgoing[address.node]:
                 self._follow_edge(edge, scope, address, activation)
-            for waiter in sorted(self.state.waiters.pop(address, ())):
-                for edge in self.state.plan.incoming[waiter.node]:
-                    if edge.source == address.node:
-                        inner = self.state.instance(waiter)
-                        assert inner is not None, f"{waiter} waits in a scope that is closed"
-                        self._arrive(inner, waiter, fires(edge, activation))
+            if self.state.waiters:
+                self._notify(address, activation)
             self._resolve_one(scope)
+
+    def _notify(self, address: Address, source: Activation) -> None:
+        """Joins in scopes inside have waited for this source."""
+        for waiter in sorted(self.state.waiters.pop(address, ())):
+            for edge in self.state.plan.incoming[waiter.node]:
+                if edge.source == address.node:
+                    inner = self.state.instance(waiter)
+                    assert inner is not None, f"{waiter} waits in a scope that is closed"
+                    self._arrive(inner, waiter, fires(edge, source))
 
     def _follow_edge(self, edge: PlanEdge, scope: Scope, address: Address, source: Activation) -> None:
         plan, taken = self.state.plan, fires(edge, source)

@@ -58,17 +58,14 @@ class PlanEdge:
 
 
 class ScopeKind(StrEnum):
-    """What a scope is. It says what a path tells of the scope, and what follows when everything in it is decided."""
+    """What a scope is: it says whether paths have a number for it, and what follows when all in it is decided."""
 
     ROOT = "root"  # the run
-    MAP = "map"  # paths tell the item
-    LOOP = "loop"  # paths tell the iteration
-    WORKFLOW = "workflow"  # an inlined workflow: its name is in front of its nodes' names, and not in paths
+    MAP = "map"  # numbered by its items
+    LOOP = "loop"  # numbered by its iterations
+    WORKFLOW = "workflow"  # inlined: not numbered, its name is in front of the names of its nodes
 
-    @property
-    def numbered(self) -> bool:
-        """Whether the paths of what lies inside have a number for it."""
-        return self is ScopeKind.MAP or self is ScopeKind.LOOP
+    __hash__ = str.__hash__  # Enum's own is a Python function
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +75,7 @@ class PlanScope:
     index: int
     parent: int | None
     edge: int | None
-    depth: int  # how many scopes enclose it; paths may be shorter, see `Plan.places`
+    depth: int  # how many scopes enclose it; paths may be shorter, see `Plan.nested`
     kind: ScopeKind = ScopeKind.MAP  # of the one without a parent always ROOT
 
     def __post_init__(self) -> None:
@@ -90,8 +87,8 @@ class NodePlace(NamedTuple):
     """Where a node lies, and what the paths of its activations tell."""
 
     scope: int  # index in Plan.scopes
-    entry: int  # how many of the numbers say which instance of the scope it is: they are the path of what entered it
-    length: int  # how many numbers there are; where there is one more than `entry`, it is the item in the instance
+    entry: int  # how long the path of what entered the scope is, which says which instance it is
+    length: int  # how long the node's own paths are: in a numbered scope one longer, by the item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +100,7 @@ class Plan:
     ends: tuple[str, ...]  # alternatives; of those reached the first gives the result
     nodes: tuple[PlanNode, ...]  # in topological order
     edges: tuple[PlanEdge, ...]
-    scopes: tuple[PlanScope, ...]
+    scopes: tuple[PlanScope, ...]  # each after the one that encloses it
     on_failure: OnFailure = "finish"
 
     @cached_property
@@ -140,28 +137,43 @@ class Plan:
         return {index: tuple(found) for index, found in edges.items()}
 
     @cached_property
-    def places(self) -> Mapping[str, NodePlace]:
-        """Where each node lies. A path has a number for each enclosing map and loop, outermost first."""
+    def numbered(self) -> frozenset[int]:
+        """The scopes for which a path has a number: maps and loops."""
+        return frozenset(
+            scope.index for scope in self.scopes if scope.kind in (ScopeKind.MAP, ScopeKind.LOOP)
+        )
+
+    @cached_property
+    def nested(self) -> Mapping[str, NodePlace]:
+        """Where each node lies that does not lie directly in the root scope; of those that do, paths are empty.
+
+        A path has a number for each enclosing scope that is numbered, outermost first.
+        """
         lengths: list[tuple[int, int]] = []
         for scope in self.scopes:
             entry = 0 if scope.parent is None else lengths[scope.parent][1]
-            lengths.append((entry, entry + scope.kind.numbered))
-        return {node.name: NodePlace(node.scope, *lengths[node.scope]) for node in self.nodes}
+            lengths.append((entry, entry + (scope.index in self.numbered)))
+        return {
+            node.name: NodePlace(node.scope, *lengths[node.scope]) for node in self.nodes if node.scope != 0
+        }
 
     def path_in(self, node: str, path: tuple[int, ...]) -> tuple[int, ...]:
         """The path of that activation of `node` which the activation at `path` sees.
 
         The node lies in the same scope or in one that encloses it.
         """
-        return path[: self.places[node].length]
+        known = self.nested.get(node)
+        return () if known is None else path[: known.length]
 
     def place(self, address: Address) -> tuple[str, int]:
         """Where an activation is kept in its scope's instance: its node and item, which is 0 where there are no items."""
         node, path = address
-        if not path:
-            return node, 0
-        _, entry, length = self.places[node]
-        return node, path[entry] if entry < length else 0
+        return node, path[-1] if path and node in self._items else 0
+
+    @cached_property
+    def _items(self) -> frozenset[str]:
+        """The nodes of which an activation is one item of its scope's instance."""
+        return frozenset(node.name for node in self.nodes if node.scope in self.numbered)
 
     @cached_property
     def reaching_in(self) -> frozenset[int]:
@@ -223,10 +235,10 @@ class Plan:
         read["ends"] = tuple(read["ends"])
         read["nodes"] = tuple(PlanNode(**node) for node in read["nodes"])
         read["edges"] = tuple(PlanEdge(**edge) for edge in edges)
-        read["scopes"] = tuple(
-            PlanScope(**{**scope, "kind": ScopeKind(scope.get("kind", ScopeKind.MAP))})
-            for scope in read["scopes"]
-        )
+        scopes: list[dict[str, Any]] = [
+            {**scope, "kind": ScopeKind(scope.get("kind", ScopeKind.MAP))} for scope in read["scopes"]
+        ]
+        read["scopes"] = tuple(PlanScope(**scope) for scope in scopes)
         return cls(**read)
 
 

@@ -20,7 +20,7 @@ from ...checkpoints.records import (
     SubmissionKey,
 )
 from .addresses import Address, OperationAddress
-from .plan import Plan
+from .plan import NodePlace, Plan
 from .policy import NO_POLICIES, Policies, Policy
 
 S = State
@@ -190,6 +190,11 @@ class RunState:
     strays: dict[tuple[OperationAddress, int], SubmissionKey] = field(
         default_factory=dict[tuple[OperationAddress, int], SubmissionKey]
     )  # submissions that do not count and whose cancel is not acknowledged, also in closed scopes
+    nested: Mapping[str, NodePlace] = field(init=False, repr=False, compare=False)
+    """The plan's, at hand here because nearly every step asks for them."""
+
+    def __post_init__(self) -> None:
+        self.nested = self.plan.nested
 
     @property
     def live(self) -> int:
@@ -229,12 +234,12 @@ class RunState:
     def instance(self, address: Address) -> Scope | None:
         """The open scope instance in which the address lies; None too where the plan has no such address."""
         node, path = address
-        known = self.plan.places.get(node)
-        if known is None or len(path) != known.length:
+        if node not in self.nested:
+            return None if path else self.scopes.get(0)
+        scope, entry, length = self.nested[node]
+        if len(path) != length:
             return None
-        if known.scope == 0:
-            return self.scopes.get(0)
-        number = self.numbers.get((known.scope, path[: known.entry]))
+        number = self.numbers.get((scope, path[:entry]))
         return None if number is None else self.scopes.get(number)
 
     def entered(self, scope: int, path: tuple[int, ...]) -> int | None:
@@ -243,9 +248,7 @@ class RunState:
 
     def address_in(self, scope: Scope, node: str, item: int) -> Address:
         """The address of an item's activation in a scope instance."""
-        return Address(
-            node, (*scope.path, item) if self.plan.scopes[scope.scope].kind.numbered else scope.path
-        )
+        return Address(node, (*scope.path, item) if scope.scope in self.plan.numbered else scope.path)
 
     def open(self, scope: Scope) -> None:
         """A scope was entered: this is its instance."""
@@ -336,11 +339,11 @@ class RunState:
     def key(self, address: Address) -> ActivationKey:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""
         node, path = address
-        scope, entry, length = self.plan.places[node]
-        if scope == 0:
+        if node not in self.nested:
             return ActivationKey(0, node, 0)
-        number = self.numbers[scope, path[:entry]]
-        return ActivationKey(number, node, path[entry] if entry < length else 0)
+        scope, entry, _ = self.nested[node]
+        _, item = self.plan.place(address)
+        return ActivationKey(self.numbers[scope, path[:entry]], node, item)
 
     def address(self, key: ActivationKey) -> Address | None:
         """The address of the activation whose row has that key, None where its scope is closed."""
