@@ -67,6 +67,9 @@ WITH_CHILD = Plan(
         node("child/item", 2),
         node("child/both", 2),
         node("child/out", 1),
+        node("child/left", 1),
+        node("child/right", 1),
+        node("child/last", 1),
     ),
     edges=(
         PlanEdge(index=0, kind=EdgeKind.MAP, source="child/in", target="child/item", scope=2),
@@ -74,6 +77,10 @@ WITH_CHILD = Plan(
         PlanEdge(index=2, kind=EdgeKind.JOIN, source="child/in", target="child/both", position=1),
         PlanEdge(index=3, kind=EdgeKind.JOIN, source="a", target="child/both", position=2),
         PlanEdge(index=4, kind=EdgeKind.COLLECT, source="child/both", target="child/out", scope=2),
+        PlanEdge(index=5, kind=EdgeKind.PLAIN, source="child/in", target="child/left"),
+        PlanEdge(index=6, kind=EdgeKind.PLAIN, source="child/in", target="child/right"),
+        PlanEdge(index=7, kind=EdgeKind.JOIN, source="child/left", target="child/last", position=0),
+        PlanEdge(index=8, kind=EdgeKind.JOIN, source="child/right", target="child/last", position=1),
     ),
     scopes=(
         PlanScope(index=0, parent=None, edge=None, depth=0, kind=ScopeKind.ROOT),
@@ -174,8 +181,8 @@ def inside_nested() -> RunState:
 )
 def test_an_address_lies_in_the_instance_that_its_path_names(text: str, number: int, item: int) -> None:
     state, address = inside_nested(), at(text)
-    scope = state.instance(address)
-    assert scope is state.scopes[number]
+    scope = state.scopes[number]
+    assert state.instance(address) is scope
     assert state.address_in(scope, address.node, item) == address
     assert state.key(address) == ActivationKey(number, address.node, item)
     assert state.address(state.key(address)) == address
@@ -277,3 +284,13 @@ def test_a_map_a_collect_and_joins_that_reach_in_work_inside_a_workflow() -> Non
     assert given(course.state, at("child/out")) == Collected("child/both", 2)
     assert isinstance(visible(course.state, at("child/out"), "child/item"), Hidden)
     assert sorted(course.state.scopes) == [0, 1]  # the map is closed
+
+
+def test_a_join_inside_a_workflow_waits_for_all_its_sources() -> None:
+    course = Course()
+    course.succeed("child/in", items=0)
+    course.succeed("child/left")
+    assert course.is_at("child/last") is None
+    course.succeed("child/right")
+    assert course.is_at("child/last") is State.RUNNING
+    assert course.is_at("child/out") is State.RUNNING  # it gets the empty list
