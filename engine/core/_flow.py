@@ -356,6 +356,9 @@ class Step:
 
     def abandon(self, scope: Scope, activation: Activation, address: Address) -> None:
         """The activation succeeds: what is open of other chains is cancelled, and holds up nothing but its scope."""
+        if not activation.open():
+            activation.operations = None
+            return
         for open_, operation in list(self.state.open_operations(address)):
             if operation.state not in (S.SUBMITTING, S.CANCELLING):
                 self.cancel_operation(scope, activation, open_)
