@@ -98,9 +98,7 @@ def retry(step: Step, at: float) -> None:
                 step.commands.append(EvaluateEdges(address))
             case _:
                 pass
-    for number in sorted(state.scopes):
-        if number:
-            step.fill(state.scopes[number])
+    step.fill_all()
 
 
 def at_work(activation: Activation, address: Address) -> Call | Decode:

@@ -7,7 +7,8 @@ run ends. What an event means for an attempt or an operation is in `_attempts.py
 from __future__ import annotations
 
 from collections import deque
-from typing import assert_never
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
 
 from ...checkpoints.records import ActivationColumns, ActivationKey, OperationKey, RunStatus, State
 from ._table import ACTIVATIONS, OPERATIONS, Move
@@ -24,8 +25,8 @@ from .commands import (
     Wake,
 )
 from .errors import IllegalEventError
-from .plan import EdgeKind, PlanEdge
-from .state import Activation, Gate, Operation, RunState, Scope, place
+from .plan import EdgeKind, PlanEdge, ScopeKind
+from .state import Activation, Gate, Operation, RunState, Scope
 
 S = State
 
@@ -64,8 +65,8 @@ class Step:
 
     def locate(self, event: object, address: Address) -> tuple[Scope, Activation]:
         """The activation and its scope. Raises `IllegalEventError` where there is none."""
-        scope = self.state.scope_of(address)
-        activation = None if scope is None else scope.activations.get(place(address))
+        scope = self.state.instance(address)
+        activation = None if scope is None else scope.activations.get(self.state.plan.place(address))
         if scope is None or activation is None:
             raise IllegalEventError(f"{type(event).__name__} of {address} is impossible: it is unknown.")
         return scope, activation
@@ -95,7 +96,9 @@ class Step:
             columns = {"state": to}
         else:
             columns["state"] = to
-        self.commands.append(SaveActivation(ActivationKey(scope.number, *place(address)), columns))
+        self.commands.append(
+            SaveActivation(ActivationKey(scope.number, *self.state.plan.place(address)), columns)
+        )
         if scope.parent is not None:
             self._limit(scope, address, was.terminal, to.terminal)
 
@@ -103,15 +106,15 @@ class Step:
         """Keep count of a map's target; one that ends makes room for the next item."""
         if was_terminal == is_terminal:
             return
-        entry = self.state.plan.scopes[scope.scope].edge
-        if entry is not None and self.state.plan.edges[entry].target == address.node:
+        entry = self.state.plan.map_edges.get(scope.scope)
+        if entry is not None and entry.target == address.node:
             scope.active += 1 if was_terminal else -1
             if is_terminal:
                 self.fill(scope)
 
     def create(self, scope: Scope, address: Address, move: Move) -> Activation:
         """A new activation; its place in `unresolved` is the caller's to count."""
-        key = place(address)
+        key = self.state.plan.place(address)
         assert key not in scope.activations, f"{address} exists already"
         to = ACTIVATIONS[move][None]
         activation = Activation(to)
@@ -131,16 +134,22 @@ class Step:
 
     def fill(self, scope: Scope) -> None:
         """Start the next items of a map, as many as its limit allows."""
-        plan = self.state.plan
-        index = plan.scopes[scope.scope].edge
-        assert index is not None
-        edge = plan.edges[index]
+        if scope.next == scope.size:
+            return
+        edge = self.state.plan.map_edges[scope.scope]
         most = self.state.policy(edge.target).concurrency
         while scope.next < scope.size and (most is None or scope.active < most) and self.may_start:
             item = scope.next
             scope.next += 1
             scope.active += 1
-            self.activate(scope, Address(edge.target, (*scope.path, item)))
+            self.activate(scope, self.state.address_in(scope, edge.target, item))
+
+    def fill_all(self) -> None:
+        """Start the next items of all maps, in a fixed order: their limits may have changed."""
+        for number in sorted(self.state.scopes):
+            scope = self.state.scopes[number]
+            if scope.scope in self.state.plan.map_edges:
+                self.fill(scope)
 
     # -- the flow ----------------------------------------------------------------------------------------
 
@@ -150,13 +159,18 @@ class Step:
             scope, address, activation = self.agenda.popleft()
             for edge in self.state.plan.outgoing[address.node]:
                 self._follow_edge(edge, scope, address, activation)
-            for waiter in sorted(self.state.waiters.pop(address, ())):
-                for edge in self.state.plan.incoming[waiter.node]:
-                    if edge.source == address.node:
-                        inner = self.state.scope_of(waiter)
-                        assert inner is not None, f"{waiter} waits in a scope that is closed"
-                        self._arrive(inner, waiter, fires(edge, activation))
+            if self.state.waiters:
+                self._notify(address, activation)
             self._resolve_one(scope)
+
+    def _notify(self, address: Address, source: Activation) -> None:
+        """Joins in scopes inside have waited for this source."""
+        for waiter in sorted(self.state.waiters.pop(address, ())):
+            for edge in self.state.plan.incoming[waiter.node]:
+                if edge.source == address.node:
+                    inner = self.state.instance(waiter)
+                    assert inner is not None, f"{waiter} waits in a scope that is closed"
+                    self._arrive(inner, waiter, fires(edge, source))
 
     def _follow_edge(self, edge: PlanEdge, scope: Scope, address: Address, source: Activation) -> None:
         plan, taken = self.state.plan, fires(edge, source)
@@ -164,8 +178,7 @@ class Step:
             case EdgeKind.PLAIN:
                 self._deliver(scope, Address(edge.target, address.path), taken)
             case EdgeKind.JOIN:
-                depth = plan.scopes[plan.node[edge.target].scope].depth
-                if depth == len(address.path):  # deeper ones wait in `waiters`
+                if edge.index not in plan.reaching_in:  # those wait in `waiters`
                     self._deliver(scope, Address(edge.target, address.path), taken)
             case EdgeKind.MAP:
                 self._open(edge, scope, address, source) if taken else self._skip_scope(edge, scope, address)
@@ -183,7 +196,7 @@ class Step:
             scope.unresolved += 1
             self._pass(scope, target, taken)
             return
-        key = place(target)
+        key = self.state.plan.place(target)
         if key not in scope.gates:
             scope.gates[key] = self._gate(target)
             scope.unresolved += 1
@@ -194,9 +207,8 @@ class Step:
         plan, gate = self.state.plan, Gate(0)
         for edge in plan.incoming[target.node]:
             gate.pending += 1
-            depth = plan.scopes[plan.node[edge.source].scope].depth
-            if edge.kind is EdgeKind.JOIN and depth < len(target.path):
-                outer = Address(edge.source, target.path[:depth])
+            if edge.index in plan.reaching_in:
+                outer = Address(edge.source, plan.path_in(edge.source, target.path))
                 source = self.state.find(outer)
                 if source is None or not source.decided:
                     self.state.waiters.setdefault(outer, set()).add(target)
@@ -206,7 +218,7 @@ class Step:
         return gate
 
     def _arrive(self, scope: Scope, target: Address, taken: bool) -> None:
-        key = place(target)
+        key = self.state.plan.place(target)
         gate = scope.gates[key]
         gate.pending -= 1
         gate.taken += taken
@@ -239,9 +251,7 @@ class Step:
             unresolved=source.items + 1,  # one for this very step, taken away below
         )
         state.next_number += 1
-        state.scopes[scope.number] = scope
-        state.numbers[edge.scope, address.path] = scope.number
-        outer.inner.add((edge.scope, address.path))
+        state.open(scope)
         outer.unresolved += 1
         self.commands.append(SaveScope(scope, open=True))
         for collect in state.plan.collects[edge.scope]:
@@ -258,18 +268,24 @@ class Step:
             self._deliver(outer, Address(collect.target, address.path), False)
 
     def _resolve_one(self, scope: Scope) -> None:
-        """One thing in the scope is decided; a scope in which everything is gets closed."""
-        state = self.state
+        """One thing in the scope is decided. When everything is, `_END` says what follows."""
         scope.unresolved -= 1
-        while scope.unresolved == 0 and scope.parent is not None:
-            for inner in scope.inner:
-                del state.numbers[inner]
-            for activation in scope.activations.values():
-                state.count(activation, -1)
-            del state.scopes[scope.number]
-            self.commands.append(SaveScope(scope, open=False))
-            scope = state.scopes[scope.parent]
+        while scope.unresolved == 0:
+            outer = _END[self.state.plan.scopes[scope.scope].kind](self, scope)
+            if outer is None:
+                return
+            scope = outer
             scope.unresolved -= 1
+
+    def stay(self, scope: Scope) -> None:
+        """The root stays open; `finish` says when the run has ended."""
+
+    def close(self, scope: Scope) -> Scope:
+        """Close the scope. What it gives, its `collect` edges have delivered with the last item. Returns the one around it."""
+        assert scope.parent is not None, "the root scope stays open"
+        self.state.close(scope)
+        self.commands.append(SaveScope(scope, open=False))
+        return self.state.scopes[scope.parent]
 
     # -- ends --------------------------------------------------------------------------------------------
 
@@ -340,6 +356,9 @@ class Step:
 
     def abandon(self, scope: Scope, activation: Activation, address: Address) -> None:
         """The activation succeeds: what is open of other chains is cancelled, and holds up nothing but its scope."""
+        if not activation.open():
+            activation.operations = None
+            return
         for open_, operation in list(self.state.open_operations(address)):
             if operation.state not in (S.SUBMITTING, S.CANCELLING):
                 self.cancel_operation(scope, activation, open_)
@@ -400,7 +419,7 @@ class Step:
         """An operation has ended: what waited for that alone goes on."""
         if activation.own is S.SUCCEEDED:
             assert activation.operations is not None
-            scope = self.state.scope_of(address.address)
+            scope = self.state.instance(address.address)
             assert scope is not None, f"the scope of {address} is closed"
             del activation.operations[address.chain, address.number]
             activation.operations = activation.operations or None
@@ -416,3 +435,11 @@ class Step:
         if state.outcome is None:
             state.outcome = RunStatus.FAILED if state.end is None else RunStatus.SUCCEEDED
         self.commands.append(Finish(state.outcome))
+
+
+_END: Final[Mapping[ScopeKind, Callable[[Step, Scope], Scope | None]]] = {
+    ScopeKind.ROOT: Step.stay,
+    ScopeKind.MAP: Step.close,
+}
+"""What follows when everything in a scope is decided, by the scope's kind: it gives the scope in which one more thing is
+decided by that. Nothing enters scopes of other kinds yet."""

@@ -35,7 +35,7 @@ from .events import (
     Submitted,
 )
 from .handles import meaning, submission_number
-from .state import Activation, Operation, Scope, place
+from .state import Activation, Operation, Scope
 
 S = State
 
@@ -356,7 +356,7 @@ def _save_handle(
             operation.handles[number] = handle
     else:
         assert scope is not None, f"{address} is gone, and nobody said where its row is"
-        key = OperationKey(scope, *place(address.address), *address[1:])
+        key = OperationKey(scope, *step.state.plan.place(address.address), *address[1:])
     saved = SubmissionKey(key, number)
     if fate == "stray":
         step.state.strays[address, number] = saved

@@ -158,9 +158,10 @@ class Book:
         page.entries.append(self._entry(change, waits))
 
     def _key_of(self, address: Address | None) -> ActivationKey | None:
-        if address is None or self.state.scope_of(address) is None:
+        scope = None if address is None else self.state.instance(address)
+        if address is None or scope is None:
             return None
-        return self.state.key(address)
+        return ActivationKey(scope.number, *self.state.plan.place(address))
 
     def _submission_of(self, operation: OperationAddress | None) -> SubmissionKey | None:
         """The operation's submission that counts: the newest, or the one whose handle was adopted."""

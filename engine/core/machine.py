@@ -54,15 +54,12 @@ def advance(state: RunState, event: CoreEvent) -> list[Command]:
             if state.scopes:
                 raise IllegalEventError("RunStarted is impossible: the run has started already.")
             state.policies = event.policies
-            root = state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
-            state.numbers[0, ()] = 0
-            root.unresolved = 1
+            root = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1, unresolved=1)
+            state.open(root)
             step.activate(root, Address(state.plan.start))
         case PoliciesChanged():
             state.policies = event.policies
-            for number in sorted(state.scopes):
-                if number:
-                    step.fill(state.scopes[number])
+            step.fill_all()
         case CancelRequested():
             if state.outcome is RunStatus.CANCELLED:
                 raise IllegalEventError(f"CancelRequested is impossible: the run is {state.status}.")

@@ -7,11 +7,13 @@ signature and is enough to read, draw and cancel a run without the user's code. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from .addresses import Address
 
 OnFailure: TypeAlias = Literal["cancel", "finish"]
 """What becomes of activations that are under way when another one fails: they are cancelled, or they finish."""
@@ -55,14 +57,38 @@ class PlanEdge:
     scope: int | None = None  # of a map: the scope that it opens; of a collect: the scope that it closes
 
 
+class ScopeKind(StrEnum):
+    """What a scope is: it says whether paths have a number for it, and what follows when all in it is decided."""
+
+    ROOT = "root"  # the run
+    MAP = "map"  # numbered by its items
+    LOOP = "loop"  # numbered by its iterations
+    WORKFLOW = "workflow"  # inlined: not numbered, its name is in front of the names of its nodes
+
+    __hash__ = str.__hash__  # Enum's own is a Python function
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanScope:
-    """A scope: index 0 is the root, each map opens another. `edge` is the map edge, None for the root."""
+    """A scope: index 0 is the root, which no other encloses. `edge` is a map's edge, None for the root."""
 
     index: int
     parent: int | None
     edge: int | None
-    depth: int  # 0 for the root; the length of the item paths inside
+    depth: int  # how many scopes enclose it; paths may be shorter, see `Plan.nested`
+    kind: ScopeKind = ScopeKind.MAP  # of the one without a parent always ROOT
+
+    def __post_init__(self) -> None:
+        if self.parent is None:
+            object.__setattr__(self, "kind", ScopeKind.ROOT)
+
+
+class NodePlace(NamedTuple):
+    """Where a node lies, and what the paths of its activations tell."""
+
+    scope: int  # index in Plan.scopes
+    entry: int  # how long the path of what entered the scope is, which says which instance it is
+    length: int  # how long the node's own paths are: in a numbered scope one longer, by the item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +100,7 @@ class Plan:
     ends: tuple[str, ...]  # alternatives; of those reached the first gives the result
     nodes: tuple[PlanNode, ...]  # in topological order
     edges: tuple[PlanEdge, ...]
-    scopes: tuple[PlanScope, ...]
+    scopes: tuple[PlanScope, ...]  # each after the one that encloses it
     on_failure: OnFailure = "finish"
 
     @cached_property
@@ -110,6 +136,67 @@ class Plan:
                 edges[edge.scope].append(edge)
         return {index: tuple(found) for index, found in edges.items()}
 
+    @cached_property
+    def numbered(self) -> frozenset[int]:
+        """The scopes for which a path has a number: maps and loops."""
+        return frozenset(
+            scope.index for scope in self.scopes if scope.kind in (ScopeKind.MAP, ScopeKind.LOOP)
+        )
+
+    @cached_property
+    def nested(self) -> Mapping[str, NodePlace]:
+        """Where each node lies that does not lie directly in the root scope; of those that do, paths are empty.
+
+        A path has a number for each enclosing scope that is numbered, outermost first.
+        """
+        lengths: list[tuple[int, int]] = []
+        for scope in self.scopes:
+            entry = 0 if scope.parent is None else lengths[scope.parent][1]
+            lengths.append((entry, entry + (scope.index in self.numbered)))
+        return {
+            node.name: NodePlace(node.scope, *lengths[node.scope]) for node in self.nodes if node.scope != 0
+        }
+
+    def path_in(self, node: str, path: tuple[int, ...]) -> tuple[int, ...]:
+        """The path of that activation of `node` which the activation at `path` sees.
+
+        The node lies in the same scope or in one that encloses it.
+        """
+        known = self.nested.get(node)
+        return () if known is None else path[: known.length]
+
+    def place(self, address: Address) -> tuple[str, int]:
+        """Where an activation is kept in its scope's instance: its node and item, which is 0 where there are no items."""
+        node, path = address
+        return node, path[-1] if path and node in self._items else 0
+
+    @cached_property
+    def _items(self) -> frozenset[str]:
+        """The nodes of which an activation is one item of its scope's instance."""
+        return frozenset(node.name for node in self.nodes if node.scope in self.numbered)
+
+    @cached_property
+    def reaching_in(self) -> frozenset[int]:
+        """The edges of joins whose source lies in a scope that encloses the target's."""
+        return frozenset(
+            edge.index
+            for edge in self.edges
+            if edge.kind is EdgeKind.JOIN and self.node[edge.source].scope != self.node[edge.target].scope
+        )
+
+    def sees(self, node: str, other: str) -> bool:
+        """Whether `other` lies in the scope of `node`, or in one that encloses it."""
+        return encloses(self.scopes, self.node[other].scope, self.node[node].scope)
+
+    @cached_property
+    def map_edges(self) -> Mapping[int, PlanEdge]:
+        """The edge that opens each map's scope."""
+        return {
+            scope.index: self.edges[scope.edge]
+            for scope in self.scopes
+            if scope.kind is ScopeKind.MAP and scope.edge is not None
+        }
+
     def mapped(self, scope: int) -> str:
         """The name of the node whose output a scope's items are of, as its user says it: not that of an `each`."""
         entry = self.scopes[scope].edge
@@ -137,7 +224,7 @@ class Plan:
         }
         plain["nodes"] = [asdict(node) for node in self.nodes]
         plain["edges"] = [{**asdict(edge), "kind": edge.kind.value} for edge in self.edges]
-        plain["scopes"] = [asdict(scope) for scope in self.scopes]
+        plain["scopes"] = [_plain_scope(scope) for scope in self.scopes]
         return plain
 
     @classmethod
@@ -148,8 +235,26 @@ class Plan:
         read["ends"] = tuple(read["ends"])
         read["nodes"] = tuple(PlanNode(**node) for node in read["nodes"])
         read["edges"] = tuple(PlanEdge(**edge) for edge in edges)
-        read["scopes"] = tuple(PlanScope(**scope) for scope in read["scopes"])
+        scopes: list[dict[str, Any]] = [
+            {**scope, "kind": ScopeKind(scope.get("kind", ScopeKind.MAP))} for scope in read["scopes"]
+        ]
+        read["scopes"] = tuple(PlanScope(**scope) for scope in scopes)
         return cls(**read)
+
+
+def encloses(scopes: Sequence[PlanScope], outer: int, inner: int) -> bool:
+    """Whether the scope `inner` is `outer` or lies inside of it."""
+    found: int | None = inner
+    while found is not None and found != outer:
+        found = scopes[found].parent
+    return found is not None
+
+
+def _plain_scope(scope: PlanScope) -> dict[str, Any]:
+    """The kind is left out where the parent says it: a scope that lies in another one is a map's unless it is named."""
+    plain = asdict(scope)
+    kind = plain.pop("kind")
+    return plain if kind in (ScopeKind.ROOT, ScopeKind.MAP) else {**plain, "kind": kind.value}
 
 
 def differences(old: Plan, new: Plan) -> list[str]:

@@ -27,8 +27,7 @@ S = State
 def restore(plan: Plan, policies: Policies, loaded: Loaded) -> RunState:
     """The state that these rows describe: equal to the one that was live when they were written."""
     state = RunState(plan=plan, policies=policies, outcome=loaded.run.outcome)
-    state.scopes[0] = Scope(number=0, scope=0, parent=None, path=(), size=1, next=1)
-    state.numbers[0, ()] = 0
+    state.open(Scope(number=0, scope=0, parent=None, path=(), size=1, next=1))
     for scope_record in sorted(loaded.scopes, key=lambda record: record.number):
         _add_scope(state, scope_record)
     for activation_record in loaded.activations:
@@ -81,20 +80,20 @@ def _submission(key: SubmissionKey, path: tuple[int, ...]) -> tuple[OperationAdd
 
 def _add_scope(state: RunState, record: ScopeRecord) -> None:
     state.next_number = max(state.next_number, record.number + 1)
-    outer = state.scopes.get(record.parent)
-    if outer is None:  # closed inside a closed one: given for its number only
+    if record.parent not in state.scopes:  # closed inside a closed one: given for its number only
         return
-    state.numbers[record.scope, record.path] = record.number
-    outer.inner.add((record.scope, record.path))
+    scope = Scope(
+        number=record.number,
+        scope=record.scope,
+        parent=record.parent,
+        path=record.path,
+        size=record.size,
+        collecting={edge.index: record.size for edge in state.plan.collects[record.scope]},
+    )
     if record.open:
-        state.scopes[record.number] = Scope(
-            number=record.number,
-            scope=record.scope,
-            parent=record.parent,
-            path=record.path,
-            size=record.size,
-            collecting={edge.index: record.size for edge in state.plan.collects[record.scope]},
-        )
+        state.open(scope)
+    else:
+        state.remember(scope)
 
 
 def _add_activation(state: RunState, record: ActivationRecord) -> None:
@@ -112,8 +111,8 @@ def _add_activation(state: RunState, record: ActivationRecord) -> None:
     scope.activations[record.key.node, record.key.item] = activation
     scope.unresolved += not activation.decided
     state.undecided += record.state is S.SUCCEEDED and record.taken is None
-    entry = state.plan.scopes[scope.scope].edge
-    if entry is not None and state.plan.edges[entry].target == record.key.node:
+    entry = state.plan.map_edges.get(scope.scope)
+    if entry is not None and entry.target == record.key.node:
         scope.next = max(scope.next, record.key.item + 1)
         scope.active += not record.state.terminal
     if activation.decided:
@@ -151,11 +150,11 @@ def _awaited(state: RunState) -> list[Address]:
         for (node, item), activation in scope.activations.items():
             if not activation.decided:
                 continue
-            path = (*scope.path, item) if scope.parent is not None else ()
+            path = state.address_in(scope, node, item).path
             for edge in plan.outgoing[node]:
                 match edge.kind:
                     case EdgeKind.PLAIN | EdgeKind.JOIN:
-                        if plan.scopes[plan.node[edge.target].scope].depth == len(path):
+                        if edge.index not in plan.reaching_in:
                             targets[Address(edge.target, path)] = None
                     case EdgeKind.MAP if edge.scope is not None:
                         for collect in plan.collects[edge.scope]:
@@ -171,31 +170,28 @@ def _decided(state: RunState, edge: PlanEdge, path: tuple[int, ...]) -> bool | N
     plan = state.plan
     if edge.kind is EdgeKind.COLLECT:
         assert edge.scope is not None
-        number = state.numbers.get((edge.scope, path))
+        number = state.entered(edge.scope, path)
         if number is not None:
             scope = state.scopes.get(number)
             return True if scope is None or scope.collecting[edge.index] == 0 else None
-        entry = plan.scopes[edge.scope].edge
-        assert entry is not None
-        source = state.find(Address(plan.edges[entry].source, path))
+        source = state.find(Address(plan.map_edges[edge.scope].source, path))
         return False if source is not None and source.own is S.SKIPPED else None
-    depth = plan.scopes[plan.node[edge.source].scope].depth
-    source = state.find(Address(edge.source, path[:depth]))
+    source = state.find(Address(edge.source, plan.path_in(edge.source, path)))
     return None if source is None or not source.decided else fires(edge, source)
 
 
 def _add_gate(state: RunState, target: Address) -> None:
-    scope = state.scope_of(target)
+    plan, scope = state.plan, state.instance(target)
     assert scope is not None
     gate = Gate(0)
-    for edge in state.plan.incoming[target.node]:
+    for edge in plan.incoming[target.node]:
         decided = _decided(state, edge, target.path)
         if decided is not None:
             gate.taken += decided
             continue
         gate.pending += 1
-        depth = state.plan.scopes[state.plan.node[edge.source].scope].depth
-        if edge.kind is EdgeKind.JOIN and depth < len(target.path):
-            state.waiters.setdefault(Address(edge.source, target.path[:depth]), set()).add(target)
-    scope.gates[target.node, target.path[-1] if target.path else 0] = gate
+        if edge.index in plan.reaching_in:
+            outer = Address(edge.source, plan.path_in(edge.source, target.path))
+            state.waiters.setdefault(outer, set()).add(target)
+    scope.gates[plan.place(target)] = gate
     scope.unresolved += 1

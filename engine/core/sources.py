@@ -81,10 +81,9 @@ def delivered(state: RunState, address: Address) -> tuple[PlanEdge, ...]:
     for edge in plan.incoming[address.node]:
         if edge.kind is EdgeKind.COLLECT:
             assert edge.scope is not None
-            taken = (edge.scope, address.path) in state.numbers
+            taken = state.entered(edge.scope, address.path) is not None
         else:
-            path = address.path[: plan.scopes[plan.node[edge.source].scope].depth]
-            source = state.find(Address(edge.source, path))
+            source = state.find(Address(edge.source, plan.path_in(edge.source, address.path)))
             taken = source is not None and fires(edge, source)
         if taken:
             found.append(edge)
@@ -108,25 +107,26 @@ def given(state: RunState, address: Address) -> Given:
     match edge.kind:
         case EdgeKind.COLLECT:
             assert edge.scope is not None
-            return Collected(edge.source, state.numbers[edge.scope, address.path])
+            number = state.entered(edge.scope, address.path)
+            assert number is not None, f"{address} collects a map that was not entered"
+            return Collected(edge.source, number)
         case EdgeKind.MAP:
-            key = state.key(Address(edge.source, address.path[:-1]))
-            return Item(edge.source, key, address.path[-1])
+            return Item(edge.source, _seen(state, edge.source, address), plan.place(address)[1])
         case _:
-            return Whole(edge.source, state.key(Address(edge.source, address.path)))
+            return Whole(edge.source, _seen(state, edge.source, address))
+
+
+def _seen(state: RunState, node: str, address: Address) -> ActivationKey:
+    """The row of that activation of the node which the one at this address sees."""
+    return state.key(Address(node, state.plan.path_in(node, address.path)))
 
 
 def _joined(state: RunState, address: Address, edges: tuple[PlanEdge, ...]) -> Joined:
-    plan = state.plan
     by_position = {edge.position: edge for edge in edges}
     positions: list[Whole | None] = []
-    for position in range(len(plan.incoming[address.node])):
+    for position in range(len(state.plan.incoming[address.node])):
         edge = by_position.get(position)
-        if edge is None:
-            positions.append(None)
-            continue
-        depth = plan.scopes[plan.node[edge.source].scope].depth
-        positions.append(Whole(edge.source, state.key(Address(edge.source, address.path[:depth]))))
+        positions.append(None if edge is None else Whole(edge.source, _seen(state, edge.source, address)))
     return Joined(tuple(positions))
 
 
@@ -141,14 +141,9 @@ def visible(state: RunState, address: Address, name: str) -> Whole | Absent | Hi
             f"which is not upstream of it in workflow {plan.workflow}: add an edge (or a join) from {name}, or don't "
             "ask for it."
         )
-    scope = plan.scopes[plan.node[name].scope]
-    own = plan.node[address.node].scope
-    while own != scope.index:
-        parent = plan.scopes[own].parent
-        if parent is None:
-            return Hidden(f"which lies inside a map that {address.node} is not in: collect it.")
-        own = parent
-    source = Address(name, address.path[: scope.depth])
+    if not plan.sees(address.node, name):
+        return Hidden(f"which lies inside a map that {address.node} is not in: collect it.")
+    source = Address(name, plan.path_in(name, address.path))
     activation = state.find(source)
     if activation is None or activation.state is not State.SUCCEEDED:
         return Absent(source)

@@ -20,7 +20,7 @@ from ...checkpoints.records import (
     SubmissionKey,
 )
 from .addresses import Address, OperationAddress
-from .plan import Plan
+from .plan import NodePlace, Plan
 from .policy import NO_POLICIES, Policies, Policy
 
 S = State
@@ -156,7 +156,7 @@ class Scope:
     number: int
     scope: int  # index in the plan
     parent: int | None  # number of the enclosing instance
-    path: tuple[int, ...]  # of the activation that opened it
+    path: tuple[int, ...]  # of the activation that entered it
     size: int
     next: int = 0  # the first item whose activation was not started yet
     active: int = 0  # activations of the map's target that are under way, for the limit
@@ -167,12 +167,6 @@ class Scope:
     activations: dict[tuple[str, int], Activation] = field(default_factory=dict[tuple[str, int], Activation])
     gates: dict[tuple[str, int], Gate] = field(default_factory=dict[tuple[str, int], Gate])
     inner: set[tuple[int, tuple[int, ...]]] = field(default_factory=set[tuple[int, tuple[int, ...]]])
-
-
-def place(address: Address) -> tuple[str, int]:
-    """Where an activation or gate is kept in its scope: its node and item."""
-    node, path = address
-    return (node, path[-1]) if path else (node, 0)
 
 
 @dataclass(slots=True)
@@ -196,6 +190,11 @@ class RunState:
     strays: dict[tuple[OperationAddress, int], SubmissionKey] = field(
         default_factory=dict[tuple[OperationAddress, int], SubmissionKey]
     )  # submissions that do not count and whose cancel is not acknowledged, also in closed scopes
+    nested: Mapping[str, NodePlace] = field(init=False, repr=False, compare=False)
+    """The plan's, at hand here because nearly every step asks for them."""
+
+    def __post_init__(self) -> None:
+        self.nested = self.plan.nested
 
     @property
     def live(self) -> int:
@@ -232,23 +231,48 @@ class RunState:
         """The policy of a node."""
         return self.policies.of(node)
 
-    def scope_of(self, address: Address) -> Scope | None:
-        """The open scope instance in which the address lies."""
+    def instance(self, address: Address) -> Scope | None:
+        """The open scope instance in which the address lies; None too where the plan has no such address."""
         node, path = address
-        if not path:
-            return self.scopes.get(0)
-        known = self.plan.node.get(node)
-        number = None if known is None else self.numbers.get((known.scope, path[:-1]))
+        if node not in self.nested:
+            return None if path else self.scopes.get(0)
+        scope, entry, length = self.nested[node]
+        if len(path) != length:
+            return None
+        number = self.numbers.get((scope, path[:entry]))
         return None if number is None else self.scopes.get(number)
+
+    def entered(self, scope: int, path: tuple[int, ...]) -> int | None:
+        """The number of that scope's instance which the activation at `path` entered. Valid as `key` is."""
+        return self.numbers.get((scope, path))
+
+    def address_in(self, scope: Scope, node: str, item: int) -> Address:
+        """The address of an item's activation in a scope instance."""
+        return Address(node, (*scope.path, item) if scope.scope in self.plan.numbered else scope.path)
+
+    def open(self, scope: Scope) -> None:
+        """A scope was entered: this is its instance."""
+        self.scopes[scope.number] = scope
+        self.remember(scope)
+
+    def remember(self, scope: Scope) -> None:
+        """The number of this instance, open or closed, can be asked for as long as the one around it is open."""
+        self.numbers[scope.scope, scope.path] = scope.number
+        if scope.parent is not None:
+            self.scopes[scope.parent].inner.add((scope.scope, scope.path))
+
+    def close(self, scope: Scope) -> None:
+        """Forget what lies in the instance; its own number is remembered."""
+        for inner in scope.inner:
+            del self.numbers[inner]
+        for activation in scope.activations.values():
+            self.count(activation, -1)
+        del self.scopes[scope.number]
 
     def find(self, address: Address) -> Activation | None:
         """The activation at that address, if it exists and its scope is open."""
-        node, path = address
-        if not path:
-            root = self.scopes.get(0)
-            return None if root is None else root.activations.get((node, 0))
-        scope = self.scope_of(address)
-        return None if scope is None else scope.activations.get((node, path[-1]))
+        scope = self.instance(address)
+        return None if scope is None else scope.activations.get(self.plan.place(address))
 
     @property
     def end(self) -> str | None:
@@ -315,16 +339,18 @@ class RunState:
     def key(self, address: Address) -> ActivationKey:
         """Where the activation's row is. Valid for scopes that are open or closed inside an open one."""
         node, path = address
-        if not path:
+        if node not in self.nested:
             return ActivationKey(0, node, 0)
-        return ActivationKey(self.numbers[self.plan.node[node].scope, path[:-1]], node, path[-1])
+        scope, entry, _ = self.nested[node]
+        _, item = self.plan.place(address)
+        return ActivationKey(self.numbers[scope, path[:entry]], node, item)
 
     def address(self, key: ActivationKey) -> Address | None:
         """The address of the activation whose row has that key, None where its scope is closed."""
         scope = self.scopes.get(key.scope)
         if scope is None:
             return None
-        return Address(key.node, (*scope.path, key.item) if scope.scope else ())
+        return self.address_in(scope, key.node, key.item)
 
     def operation_key(self, operation: OperationAddress) -> OperationKey:
         """Where the operation's row is. Valid as `key` is."""
@@ -341,4 +367,4 @@ class RunState:
             scope = self.scopes[number]
             for (node, item), activation in sorted(scope.activations.items(), key=lambda entry: entry[0]):
                 if activation.state in wanted:
-                    yield Address(node, (*scope.path, item) if scope.scope else ())
+                    yield self.address_in(scope, node, item)

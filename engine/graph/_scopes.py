@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..core.plan import EdgeKind, PlanEdge, PlanScope
+from ..core.plan import EdgeKind, PlanEdge, PlanScope, ScopeKind, encloses
 from ._draft import Draft
 from .each import EachNode
 
@@ -49,7 +49,7 @@ def _inside(draft: Draft, walk: _Walk, end: str) -> str:
 class _Walk:
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
-        self.scopes = [PlanScope(index=0, parent=None, edge=None, depth=0)]
+        self.scopes = [PlanScope(index=0, parent=None, edge=None, depth=0, kind=ScopeKind.ROOT)]
         self.of: dict[str, int] = {}
         self.edges = list(draft.edges)
         self.problems: list[str] = []
@@ -70,7 +70,11 @@ class _Walk:
     def _open(self, edge: PlanEdge) -> int:
         parent = self.scopes[self.of[edge.source]]
         scope = PlanScope(
-            index=len(self.scopes), parent=parent.index, edge=edge.index, depth=parent.depth + 1
+            index=len(self.scopes),
+            parent=parent.index,
+            edge=edge.index,
+            depth=parent.depth + 1,
+            kind=ScopeKind.MAP,
         )
         self.scopes.append(scope)
         self.edges[edge.index] = replace(edge, scope=scope.index)
@@ -78,7 +82,7 @@ class _Walk:
 
     def _close(self, edge: PlanEdge) -> int | None:
         scope = self.scopes[self.of[edge.source]]
-        if scope.parent is None:
+        if scope.kind is not ScopeKind.MAP:
             self.problems.append(
                 f"{self.draft.describe(edge)}: {edge.source} lies in no map, so there is nothing to collect. "
                 f"Use `edge({edge.source}, {edge.target})`, or open the map with `map` before {edge.source}."
@@ -124,10 +128,7 @@ class _Walk:
             self.of[name] = deepest
 
     def _encloses(self, outer: int, inner: int) -> bool:
-        place: int | None = inner
-        while place is not None and place != outer:
-            place = self.scopes[place].parent
-        return place is not None
+        return encloses(self.scopes, outer, inner)
 
     def describe(self, scope: int) -> str:
         index = self.scopes[scope].edge

@@ -47,7 +47,8 @@ def read_graph(view: View, name: str) -> RunGraph:
                     taken[edge.index] = (times + (edge.index in record.taken), decided + 1)
     items: dict[int, int] = {}
     for scope in view.scopes(run.key):
-        items[scope.scope] = items.get(scope.scope, 0) + scope.size
+        if scope.scope in plan.map_edges:
+            items[scope.scope] = items.get(scope.scope, 0) + scope.size
     return RunGraph(
         run=run, plan=plan, states=found, taken=taken, items=items, concurrency=_concurrency(run, plan)
     )

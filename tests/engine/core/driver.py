@@ -106,7 +106,7 @@ class Driver:
         self.play.now = max(self.play.now, self.wakes.pop(place))
         address, operation = place
         if operation is None:
-            if self.play.state.scope_of(address) is not None:
+            if self.play.state.instance(address) is not None:
                 ended = backoff_due(self.play.state, self.play.state.key(address), self.play.now)
                 if ended is not None:
                     self.apply(ended)
