@@ -481,6 +481,8 @@ UNREADABLE: list[tuple[Any, bytes, str]] = [
     (set[int], pack([1, 1]), "$"),
     (set[int], pack({1})[:-2] + b"\x92\x01\x01", "$"),
     (set[object], pack({1})[:-2] + b"\x91\x90", "$"),
+    (set[int], extension(4, [1, 1]), "$"),
+    (set[object], extension(4, "ab"), "$"),
     (set[object], pack({1})[:-2] + b"\x01", "$"),
     (tuple[int, int], pack((1,)), "$"),
     (tuple[int, ...], pack("a"), "$"),
@@ -551,7 +553,10 @@ def test_what_mentions_itself_may_be_deep_but_not_endless() -> None:
     endless.next = endless
     with pytest.raises(ValueNotStorableError, match="contains itself"):
         codec.encode(endless)
-    damaged = codec.encode(Chain())[:-1] * 1000 + b"\xc0"
+    damaged = pack(None)
+    for _ in range(140):
+        payload = pack("Chain") + b"\x81" + pack("next") + damaged
+        damaged = b"\xc9" + (len(payload) + 1).to_bytes(4, "big") + b"\x02\x92" + payload
     assert unpack(damaged)
     with pytest.raises(ValueUnreadableError, match="deep"):
         codec.decode(damaged)
