@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from ..errors import ValueNotStorableError, ValueUnreadableError
 from ..type_names import type_name
-from ._bytes import msgpack, read, write
+from ._bytes import Reader, msgpack, write
 from ._checks import ANY, READ, Check
 from ._errors import ConversionError
 from ._types import TypeReader
@@ -36,7 +36,7 @@ class Codec(Generic[T]):
         self.schema = reader.text
         """The canonical text of the type, with the fields of each class in it; a changed type has another text."""
         self._check = reader.check
-        self._makes = reader.makes
+        self._classes = reader.makes
 
     @cached_property
     def optional(self) -> bool:
@@ -61,8 +61,9 @@ class Codec(Generic[T]):
     def decode(self, data: bytes) -> T:
         """The value of these bytes. Raises `ValueUnreadableError` with the path."""
         try:
-            value, has_objects = read(data, self._makes)
-            check = self._check if has_objects else self._check_plain
+            reader = Reader(self._classes)
+            value = reader.read(data)
+            check = self._check if reader.has_objects else self._check_plain
             if type(value) is list and tuple in check.tests and list not in check.tests:  # joined items
                 value = tuple(cast("list[Any]", value))
             check.takes(value)
@@ -108,7 +109,7 @@ def unpack(data: bytes) -> Any:
     Objects come back as dicts of their fields, members of Enums as their names: no class is needed, and none is made.
     """
     try:
-        return read(data, None)[0]
+        return Reader().read(data)
     except ConversionError as error:
         raise _unreadable("plain data", error) from error.__cause__
 

@@ -48,63 +48,67 @@ def write(value: object) -> bytes:
 
 def _extend(value: Any) -> Any:
     kind = kind_of(value)
-    if kind in _EXTENSIONS:
-        code, dump, _ = _EXTENSIONS[kind]
-        payload = write(dump(value))
+    if extension := _EXTENSIONS.get(kind):
+        code, payload = extension[0], write(extension[1](value))
     elif kind is int:  # beyond 64 bits
         size = (value + (value < 0)).bit_length() // 8 + 1
         code, payload = _BIG_INT, value.to_bytes(size, "big", signed=True)
     else:
         form = form_of(kind)
         code, payload = _NAMED, write([form.label, *form.dump(value)])
-    return _new_tuple(msgpack.ExtType, (code, payload))  # as ExtType(...), without its checks
+    return _new_tuple(_ExtType, (code, payload))  # as _ExtType(...), without its checks
 
 
-def read(data: bytes, makes: Mapping[str, Make] | None) -> tuple[Any, bool]:
-    """The value of these bytes, and whether there are objects of classes in it. Raises `ConversionError`.
+class Reader:
+    """Reads the bytes of one value. The classes are those of its type, by name.
 
-    Objects are made by the class of their name, and are `Unknown` where that can't be. Without classes, they are dicts
-    of their fields, and members of Enums their names.
+    Objects are `Unknown` where they can't be made. Without classes, they are dicts of their fields, and members of
+    Enums their names.
     """
-    names: list[str] = []
-    try:
-        return _unpack(data, ext_hook=partial(_extension, makes, names)), bool(names)
-    except RecursionError:
-        raise ConversionError("it is nested too deeply") from None
-    # TypeError: a list or dict as a key, or what an extension holds. ValueError: most else that msgpack finds.
-    except (
-        ValueError,
-        TypeError,
-        ArithmeticError,
-        LookupError,
-        AttributeError,
-        OSError,
-        MemoryError,
-    ) as error:
-        raise ConversionError(f"the bytes are damaged: {str(error) or type(error).__name__}") from error
+
+    def __init__(self, classes: Mapping[str, Make] | None = None) -> None:
+        self._classes = classes
+        self.has_objects = False
+        """Whether there were objects of classes in what was read."""
+
+    def read(self, data: bytes) -> Any:
+        """The value of these bytes. Raises `ConversionError`."""
+        try:
+            return self._unpack(data)
+        except RecursionError:
+            raise ConversionError("it is nested too deeply") from None
+        except _DAMAGE as error:
+            problem = f"the bytes are damaged: {str(error) or type(error).__name__}"
+            raise ConversionError(problem) from error
+
+    def _unpack(self, data: bytes) -> Any:
+        return _unpackb(
+            data, ext_hook=self._value, strict_map_key=False, timestamp=1, unicode_errors="surrogatepass"
+        )
+
+    def _value(self, code: int, payload: bytes) -> Any:
+        if code == _BIG_INT:
+            return int.from_bytes(payload, "big", signed=True)
+        plain = self._unpack(payload)
+        if code != _NAMED:
+            return _LOADS[code](plain)
+        self.has_objects = True
+        name, *parts = plain
+        if self._classes is None:
+            return _Record(parts[0]) if kind_of(parts[0]) is dict else parts[0]
+        try:
+            if make := self._classes.get(name):
+                return make(*parts)
+            error = ConversionError(f"there is an object of the class {name}, which the type does not hold")
+        except ConversionError as caught:
+            error = caught
+        return Unknown(error)
 
 
-def _extension(makes: Mapping[str, Make] | None, names: list[str], code: int, payload: bytes) -> Any:
-    if code == _BIG_INT:
-        return int.from_bytes(payload, "big", signed=True)
-    plain = _unpack(payload, ext_hook=partial(_extension, makes, names))
-    if code != _NAMED:
-        return _LOADS[code](plain)
-    name, *parts = plain
-    names.append(name)
-    if makes is None:
-        return _Record(parts[0]) if kind_of(parts[0]) is dict else parts[0]
-    try:
-        if name in makes:
-            return makes[name](*parts)
-        error = ConversionError(f"there is an object of the class {name}, which the type does not hold")
-    except ConversionError as caught:
-        error = caught
-    return Unknown(error)
-
-
+# TypeError: a list or dict as a key, or what an extension holds. ValueError: most else that msgpack finds.
+_DAMAGE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, OSError, MemoryError)
+_ExtType, _unpackb = msgpack.ExtType, msgpack.unpackb
 _new_tuple: Any = tuple.__new__
-_unpack: Any = partial(msgpack.unpackb, strict_map_key=False, timestamp=1, unicode_errors="surrogatepass")
 
 
 def _collect(kind: Any, items: Any) -> Any:

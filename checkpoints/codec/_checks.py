@@ -128,8 +128,7 @@ def container(text: str, kinds: Iterable[type], parts: Callable[[Any], Iterable[
 
     def test(value: Any, depth: int) -> None:
         for check, key, item in parts(value):
-            kind = type(item)
-            if kind not in check.exact:
+            if depth == 0 or type(item) not in check.exact:
                 _each(check, (item,), ((key, item),), depth)
 
     return Check(text, frozenset(), dict.fromkeys(kinds, test))
