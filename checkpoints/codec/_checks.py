@@ -85,53 +85,58 @@ def tested(text: str, kinds: Iterable[type], fits: Callable[[Any], object]) -> C
     return check
 
 
-def _each(check: Check, items: Iterable[Any], parts: Iterable[tuple[object, Any]], depth: int) -> None:
-    """Items of one type, each with its step of the path."""
-    if depth == 0:
-        raise ConversionError(f"it is nested more than {MAX_DEPTH} deep, or contains itself", "Flatten it")
-    exact, tests, key = check.exact, check.tests, None
-    if exact.issuperset(map(type, items)):
-        return
-    try:
-        for key, item in parts:  # noqa: B007 - the path needs it
-            kind = type(item)
-            if kind not in exact:
-                (tests.get(kind) or check.refuse)(item, depth - 1)
-    except ConversionError as error:
-        error.steps.append(step(key))
-        raise
-
-
 def items(text: str, item: Check, kinds: Iterable[type]) -> Check:
     """Lists, tuples and sets."""
-
-    def test(value: Any, depth: int) -> None:
-        _each(item, value, enumerate(value) if type(value) in (list, tuple) else zip(value, value), depth)
-
-    return Check(text, frozenset(), dict.fromkeys(kinds, test))
+    return Check(text, frozenset(), dict.fromkeys(kinds, partial(_test_items, item, None)))
 
 
 def mapping(text: str, key: Check, item: Check) -> Check:
     """Dicts."""
+    return Check(text, frozenset(), {dict: partial(_test_items, item, key)})
+
+
+def _test_items(item: Check, key: Check | None, value: Any, depth: int) -> None:
+    if depth == 0:
+        raise ConversionError(*_TOO_DEEP)
+    kind, at = kind_of(value), None
+    exact, tests = item.exact, item.tests
+    parts = value.items() if kind is dict else enumerate(value) if kind in _ORDERED else zip(value, value)
+    if key and not key.exact.issuperset(map(type, value)):
+        as_key = Check(key.text, key.exact, key.tests, f"a key of type {key.text}")
+        _test_items(as_key, None, value.keys(), depth)
+    # Plain data is mixed, so that the fast way is seldom one for it.
+    if item is not ANY and exact.issuperset(map(type, value.values() if kind is dict else value)):
+        return
+    try:
+        for at, part in parts:  # noqa: B007 - the path needs it
+            kind = kind_of(part)
+            if kind not in exact:
+                (tests.get(kind) or item.refuse)(part, depth - 1)
+    except ConversionError as error:
+        error.steps.append(step(at))
+        raise
+
+
+_ORDERED = (list, tuple)
+_TOO_DEEP = (f"it is nested more than {MAX_DEPTH} deep, or contains itself", "Flatten it")
+
+
+def container(text: str, kind: type, parts: Callable[[Any], Iterable[Part]]) -> Check:
+    """Values of one type whose parts have each a check."""
 
     def test(value: Any, depth: int) -> None:
-        if not key.exact.issuperset(map(type, value)):
-            due = f"a key of type {key.text}"
-            _each(Check(key.text, key.exact, key.tests, due), value, zip(value, value), depth)
-        _each(item, value.values(), value.items(), depth)
+        if depth == 0:
+            raise ConversionError(*_TOO_DEEP)
+        for check, key, part in parts(value):
+            kind = type(part)
+            if kind not in check.exact:
+                try:
+                    (check.tests.get(kind) or check.refuse)(part, depth - 1)
+                except ConversionError as error:
+                    error.steps.append(step(key))
+                    raise
 
-    return Check(text, frozenset(), {dict: test})
-
-
-def container(text: str, kinds: Iterable[type], parts: Callable[[Any], Iterable[Part]]) -> Check:
-    """Values of these exact types whose parts pass their checks."""
-
-    def test(value: Any, depth: int) -> None:
-        for check, key, item in parts(value):
-            if depth == 0 or type(item) not in check.exact:
-                _each(check, (item,), ((key, item),), depth)
-
-    return Check(text, frozenset(), dict.fromkeys(kinds, test))
+    return Check(text, frozenset(), {kind: test})
 
 
 def row(checks: list[Check]) -> Check:
@@ -142,7 +147,7 @@ def row(checks: list[Check]) -> Check:
             raise ConversionError(f"there are {len(value)} items, not {len(checks)}")
         return zip(checks, count(), value)
 
-    return container(f"tuple[{', '.join(check.text for check in checks) or '()'}]", [tuple], parts)
+    return container(f"tuple[{', '.join(check.text for check in checks) or '()'}]", tuple, parts)
 
 
 def fields(
@@ -151,7 +156,7 @@ def fields(
     """What holds fields by name. `checks` may be filled later; what has none is plain data."""
     return container(
         text,
-        [kind],
+        kind,
         lambda value: [(checks.get(name, ANY), name, item) for name, item in held(value).items()],
     )
 

@@ -55,13 +55,16 @@ class FieldsForm:
 
     def held(self, value: Any) -> dict[str, Any]:
         """All that an object holds, by name. Raises `ConversionError`."""
-        return self.dump(value)[0]
+        return self._fields(value)
 
     def dump(self, value: Any) -> list[dict[str, Any]]:
         """The parts of an object: its fields, and what it keeps beside them. Raises `ConversionError`."""
+        return [self._fields(value)]
+
+    def _fields(self, value: Any) -> dict[str, Any]:
         held: dict[str, Any] = getattr(value, "__dict__", _NOTHING)
         if (*held,) == self.names:
-            return [held]
+            return held
         try:
             fields = {name: held[name] if name in held else getattr(value, name) for name in self.names}
         except AttributeError as error:
@@ -72,7 +75,7 @@ class FieldsForm:
             if not isinstance(inspect.getattr_static(self.cls, name, None), cached_property):
                 problem = f"the attribute {name!a} is no field of {self.label} and would be lost"
                 raise ConversionError(problem, "Make it one")
-        return [fields]
+        return fields
 
     def make(self, fields: dict[Any, Any], rest: Any = _NOTHING) -> Any:
         """An object of its parts. Raises `ConversionError` for those of another class."""
@@ -134,7 +137,7 @@ class _Model(FieldsForm):
 
     def dump(self, value: Any) -> list[dict[str, Any]]:
         """The rest, if there is any: the names of the fields that were `set`, if not all, and `private` attributes."""
-        (fields,) = super().dump(value)
+        fields = self._fields(value)
         rest: dict[str, Any] = {}
         if value.__pydantic_extra__:
             fields = fields | value.__pydantic_extra__
