@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, Generic, TypeVar, cast
 
 from ..errors import ValueNotStorableError, ValueUnreadableError
@@ -80,6 +81,9 @@ class Codec(Generic[T]):
         return f"<Codec {self.name}>"
 
 
+_cached = lru_cache(maxsize=_TYPES)(Codec[Any])
+
+
 def codec_for(tp: object) -> Codec[Any]:
     """The codec of a type, as `typing` spells it. Raises `TypeNotStorableError` for a type that can't be stored."""
     try:
@@ -87,11 +91,6 @@ def codec_for(tp: object) -> Codec[Any]:
     except TypeError:  # an Annotated whose metadata can't be hashed
         return Codec(tp)
     return _cached(tp)
-
-
-@lru_cache(maxsize=_TYPES)
-def _cached(tp: object) -> Codec[Any]:
-    return Codec(tp)
 
 
 def pack(value: object) -> bytes:
@@ -119,21 +118,16 @@ def split(data: bytes) -> list[bytes]:
     unpacker = msgpack.Unpacker(max_buffer_size=max(len(data), 1), strict_map_key=False)
     unpacker.feed(data)
     try:
-        count = unpacker.read_array_header()
-        start = unpacker.tell()
-        items: list[bytes] = []
+        count, ends = unpacker.read_array_header(), [unpacker.tell()]
         for _ in range(count):
             unpacker.skip()
-            end = unpacker.tell()
-            items.append(data[start:end])
-            start = end
+            ends.append(unpacker.tell())
     except (ValueError, msgpack.OutOfData, MemoryError) as error:
-        raise _unreadable(
-            "a list", ConversionError("the bytes are damaged, or not those of a list")
-        ) from error
-    if start != len(data):
+        problem = "the bytes are damaged, or not those of a list"
+        raise _unreadable("a list", ConversionError(problem)) from error
+    if ends[-1] != len(data):
         raise _unreadable("a list", ConversionError("more bytes follow the end of the list"))
-    return items
+    return [data[start:end] for start, end in pairwise(ends)]
 
 
 def join(items: Sequence[bytes]) -> bytes:

@@ -87,34 +87,37 @@ def tested(text: str, kinds: Iterable[type], fits: Callable[[Any], object]) -> C
 
 def items(text: str, item: Check, kinds: Iterable[type]) -> Check:
     """Lists, tuples and sets."""
-    return Check(text, frozenset(), dict.fromkeys(kinds, partial(_test_items, item, None)))
+    return Check(text, frozenset(), dict.fromkeys(kinds, _all(item)))
 
 
 def mapping(text: str, key: Check, item: Check) -> Check:
     """Dicts."""
-    return Check(text, frozenset(), {dict: partial(_test_items, item, key)})
+    return Check(text, frozenset(), {dict: _all(item, key)})
 
 
-def _test_items(item: Check, key: Check | None, value: Any, depth: int) -> None:
-    if depth == 0:
-        raise ConversionError(*_TOO_DEEP)
-    kind, at = kind_of(value), None
-    exact, tests = item.exact, item.tests
-    parts = value.items() if kind is dict else enumerate(value) if kind in _ORDERED else zip(value, value)
-    if key and not key.exact.issuperset(map(type, value)):
-        as_key = Check(key.text, key.exact, key.tests, f"a key of type {key.text}")
-        _test_items(as_key, None, value.keys(), depth)
-    # Plain data is mixed, so that the fast way is seldom one for it.
-    if item is not ANY and exact.issuperset(map(type, value.values() if kind is dict else value)):
-        return
-    try:
-        for at, part in parts:  # noqa: B007 - the path needs it
-            kind = kind_of(part)
-            if kind not in exact:
-                (tests.get(kind) or item.refuse)(part, depth - 1)
-    except ConversionError as error:
-        error.steps.append(step(at))
-        raise
+def _all(item: Check, key: Check | None = None) -> Test:
+    """Whether all items fit, and all keys of a dict."""
+
+    def test(value: Any, depth: int) -> None:
+        if depth == 0:
+            raise ConversionError(*_TOO_DEEP)
+        if key and not key.exact.issuperset(map(type, value)):
+            _all(Check(key.text, key.exact, key.tests, f"a key of type {key.text}"))(value.keys(), depth)
+        kind, at, exact, tests = type(value), None, item.exact, item.tests
+        # Plain data is mixed, so that the fast way is seldom one for it.
+        if item is not ANY and exact.issuperset(map(type, value.values() if kind is dict else value)):
+            return
+        pairs = value.items() if kind is dict else enumerate(value) if kind in _ORDERED else zip(value, value)
+        try:
+            for at, part in pairs:  # noqa: B007 - the path needs it
+                kind = kind_of(part)
+                if kind not in exact:
+                    (tests.get(kind) or item.refuse)(part, depth - 1)
+        except ConversionError as error:
+            error.steps.append(step(at))
+            raise
+
+    return test
 
 
 _ORDERED = (list, tuple)

@@ -7,7 +7,7 @@ import typing
 from collections import abc
 from functools import partial
 from types import NoneType
-from typing import Any, NoReturn, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from typing_extensions import ReadOnly
 
@@ -40,11 +40,13 @@ class TypeReader:
         self._texts: dict[str, str] = {}
         self._by_value = False  # in a model with `use_enum_values`
         try:
-            self.check = self._check(tp)
-        except RecursionError:
-            _refuse(tp, ConversionError("the type unfolds without end", "Make it one that mentions itself"))
+            self.check = self._within(type_name(tp), tp)
         except ConversionError as error:
-            _refuse(tp, error)
+            place, problem = error.steps[0], f"{error.problem}. {error.fix}"
+            raise TypeNotStorableError(f"{place}: {problem}") from error.__cause__
+        except RecursionError:
+            problem = "the type unfolds without end. Make it one that mentions itself"
+            raise TypeNotStorableError(f"{type_name(tp)}: {problem}") from None
         self.text = ", ".join([self.check.text, *sorted(self._texts.values())])
         """The canonical text: the type as a person writes it, then each class in it with its fields."""
 
@@ -58,7 +60,7 @@ class TypeReader:
         if isinstance(tp, typing.TypeVar):
             return self._check(tp.__bound__ or Any)
         if is_union(tp):
-            return union([self._known(branch) for branch in branches_of(tp)])
+            return union([_known(self._check(branch)) for branch in branches_of(tp)])
         if origin is typing.Literal:
             _ = [self._check(type(value)) for value in args if isinstance(value, enum.Enum)]
             return one_of(f"Literal[{', '.join(literals_of(args))}]", args)
@@ -94,13 +96,6 @@ class TypeReader:
             return union([check, one_of(check.text, (member._value_ for member in tp))])
         return check
 
-    def _known(self, tp: Any) -> Check:
-        check = self._check(tp)
-        if not (check.exact or check.tests):  # an alias that is being read
-            fix = "Let it mention itself inside of a list or dict"
-            raise ConversionError("there is a circular reference to itself", fix)
-        return check
-
     def _enclosing(self, name: str) -> Any:
         origins = {tp: getattr(tp, "__pydantic_generic_metadata__", {}).get("origin") for tp in self._checks}
         found = [tp for tp, origin in origins.items() if origin and origin.__qualname__ in name]
@@ -113,8 +108,8 @@ class TypeReader:
         name = self._name(tp)
         check = self._checks[tp] = leaf(name)
         holder: Any = {"__annotations__": {name: alias.__value__}, "__module__": alias.__module__}
-        target = self._within(name, self._known, hints_of(type(name, (), holder), tp)[name])
-        check.become(target)
+        target = self._within(name, hints_of(type(name, (), holder), tp)[name])
+        check.become(_known(target))
         self._texts[name] = f"{name} = {target.text}"
 
     def _class(self, tp: Any, cls: Any) -> None:
@@ -125,7 +120,7 @@ class TypeReader:
             self._checks[tp] = fields(name, form.cls, form.held, checks)
             outer, self._by_value = self._by_value, form.by_value
             for key, hint in form.hints.items():
-                checks[key] = self._within(f"{name}.{key}", self._check, hint)
+                checks[key] = self._within(f"{name}.{key}", hint)
             self._by_value = outer
             parts = [f"{key}{'?' * (key in form.optional)}: {part.text}" for key, part in checks.items()]
             parts += ["..."] * form.grows
@@ -137,9 +132,9 @@ class TypeReader:
         if form.kind != "foreign":
             self._texts[name] = f"{form.kind} {name}{{{'; '.join(parts)}}}"
 
-    def _within(self, place: str, check: abc.Callable[[Any], Check], tp: Any) -> Check:
+    def _within(self, place: str, tp: Any) -> Check:
         try:
-            return check(tp)
+            return self._check(tp)
         except ConversionError as error:
             error.steps = error.steps or [place]  # the innermost
             raise
@@ -151,9 +146,11 @@ class TypeReader:
         return name
 
 
-def _refuse(tp: Any, error: ConversionError) -> NoReturn:
-    place = error.steps[0] if error.steps else type_name(tp)
-    raise TypeNotStorableError(f"{place}: {error.problem}. {error.fix}") from error.__cause__
+def _known(check: Check) -> Check:
+    if not (check.exact or check.tests):  # of an alias that is being read
+        fix = "Let it mention itself inside of a list or dict"
+        raise ConversionError("there is a circular reference to itself", fix)
+    return check
 
 
 def _comes_back(form: Form, cls: Any, value: Any) -> bool:
