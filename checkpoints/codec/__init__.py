@@ -56,7 +56,7 @@ class Codec(Generic[T]):
         try:
             self._check.takes(value)
             return write(value)
-        except ConversionError as error:
+        except (ConversionError, RecursionError) as error:
             raise _not_storable(self.name, error) from error.__cause__
 
     def decode(self, data: bytes) -> T:
@@ -69,7 +69,7 @@ class Codec(Generic[T]):
                 value = tuple(cast("list[Any]", value))
             check.takes(value)
             return cast("T", value)
-        except ConversionError as error:
+        except (ConversionError, RecursionError) as error:
             raise _unreadable(self.name, error) from error.__cause__
 
     @cached_property
@@ -98,7 +98,7 @@ def pack(value: object) -> bytes:
     try:
         ANY.takes(value)
         return write(value)
-    except ConversionError as error:
+    except (ConversionError, RecursionError) as error:
         raise _not_storable("plain data", error) from error.__cause__
 
 
@@ -109,7 +109,7 @@ def unpack(data: bytes) -> Any:
     """
     try:
         return Reader().read(data)
-    except ConversionError as error:
+    except (ConversionError, RecursionError) as error:
         raise _unreadable("plain data", error) from error.__cause__
 
 
@@ -136,15 +136,22 @@ def join(items: Sequence[bytes]) -> bytes:
     return b"".join((header, *items))
 
 
-def _not_storable(name: str, error: ConversionError) -> ValueNotStorableError:
+def _not_storable(name: str, error: ConversionError | RecursionError) -> ValueNotStorableError:
+    error = _conversion_error(error)
     return ValueNotStorableError(
         f"can't be stored as {name}: at {error.path} {error.problem}. {error.fix}", error.path
     )
 
 
-def _unreadable(name: str, error: ConversionError) -> ValueUnreadableError:
+def _unreadable(name: str, error: ConversionError | RecursionError) -> ValueUnreadableError:
+    error = _conversion_error(error)
     return ValueUnreadableError(
         f"the stored bytes can't be read as {name}: at {error.path} {error.problem}. "
         "They were written by another type, or the database is damaged",
         error.path,
     )
+
+
+def _conversion_error(error: ConversionError | RecursionError) -> ConversionError:
+    deep = isinstance(error, RecursionError)  # the stack was deep already
+    return ConversionError("it is nested too deeply", "Flatten it") if deep else error

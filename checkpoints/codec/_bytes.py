@@ -75,8 +75,6 @@ class Reader:
         """The value of these bytes. Raises `ConversionError`."""
         try:
             return self._unpack(data)
-        except RecursionError:
-            raise ConversionError("it is nested too deeply") from None
         except _DAMAGE as error:
             problem = f"the bytes are damaged: {str(error) or type(error).__name__}"
             raise ConversionError(problem) from error
@@ -108,12 +106,12 @@ class Reader:
 # TypeError: a list or dict as a key, or what an extension holds. ValueError: most else that msgpack finds.
 _DAMAGE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, OSError, MemoryError)
 _ExtType, _unpackb = msgpack.ExtType, msgpack.unpackb
-_new_tuple: Any = tuple.__new__
+_new_tuple: Any = tuple[Any, ...].__new__
 
 
 def _collect(kind: Any, items: Any) -> Any:
     value = kind(items)
-    if type(items) is not list or len(value) != len(items):
+    if kind_of(items) is not list or len(value) != len(items):
         raise ValueError("there are no items, or an item of a set is there twice")
     return value
 

@@ -42,7 +42,7 @@ class Check:
 
     def takes(self, value: Any) -> None:
         """Raise `ConversionError` with the path unless the value fits."""
-        kind = type(value)
+        kind = kind_of(value)
         if kind not in self.exact:
             (self.tests.get(kind) or self.refuse)(value, MAX_DEPTH)
 
@@ -103,11 +103,17 @@ def _all(item: Check, key: Check | None = None) -> Test:
             raise ConversionError(*_TOO_DEEP)
         if key and not key.exact.issuperset(map(type, value)):
             _all(Check(key.text, key.exact, key.tests, f"a key of type {key.text}"))(value.keys(), depth)
-        kind, at, exact, tests = type(value), None, item.exact, item.tests
+        kind, at, exact, tests = kind_of(value), None, item.exact, item.tests
         # Plain data is mixed, so that the fast way is seldom one for it.
         if item is not ANY and exact.issuperset(map(type, value.values() if kind is dict else value)):
             return
-        pairs = value.items() if kind is dict else enumerate(value) if kind in _ORDERED else zip(value, value)
+        pairs = (
+            value.items()
+            if kind is dict
+            else enumerate(value)
+            if kind in _ORDERED
+            else zip(value, value, strict=True)
+        )
         try:
             for at, part in pairs:  # noqa: B007 - the path needs it
                 kind = kind_of(part)
@@ -131,7 +137,7 @@ def container(text: str, kind: type, parts: Callable[[Any], Iterable[Part]]) -> 
         if depth == 0:
             raise ConversionError(*_TOO_DEEP)
         for check, key, part in parts(value):
-            kind = type(part)
+            kind = kind_of(part)
             if kind not in check.exact:
                 try:
                     (check.tests.get(kind) or check.refuse)(part, depth - 1)

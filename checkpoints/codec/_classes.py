@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from functools import cached_property, lru_cache, partial
 from types import MemberDescriptorType
 from typing import Any, get_args, get_origin
@@ -31,7 +31,7 @@ class Form:
     label: str
     dump: Callable[[Any], list[Any]]
     make: Callable[..., Any]
-    members: list[str] = dataclasses.field(default_factory=list[str])
+    members: Sequence[str] = ()
     """Those of an Enum, as the schema has them."""
 
 
@@ -39,7 +39,7 @@ class FieldsForm:
     """How objects with fields are taken apart and made again: those of dataclasses here."""
 
     kind = "dataclass"
-    optional: frozenset[str] = frozenset()
+    optional: Set[str] = frozenset()
     """Names of fields that may be missing."""
     grows = False
     """Whether an object may hold more than its fields."""
@@ -53,15 +53,12 @@ class FieldsForm:
         """The types of the fields."""
         self.names = (*hints,)
 
-    def held(self, value: Any) -> dict[str, Any]:
-        """All that an object holds, by name. Raises `ConversionError`."""
-        return self._fields(value)
-
     def dump(self, value: Any) -> list[dict[str, Any]]:
         """The parts of an object: its fields, and what it keeps beside them. Raises `ConversionError`."""
-        return [self._fields(value)]
+        return [self.held(value)]
 
-    def _fields(self, value: Any) -> dict[str, Any]:
+    def held(self, value: Any) -> dict[str, Any]:
+        """All that an object holds, by name. Raises `ConversionError`."""
         held: dict[str, Any] = getattr(value, "__dict__", _NOTHING)
         if (*held,) == self.names:
             return held
@@ -88,7 +85,7 @@ class FieldsForm:
             fields = {name: fields[name] for name in self.names}
         return self._make(fields, extra, **rest)
 
-    def _make(self, fields: dict[str, Any], _: object) -> Any:
+    def _make(self, fields: dict[str, Any], extra: Any) -> Any:
         made = object.__new__(self.cls)
         for name, item in fields.items():
             _set_attribute(made, name, item)
@@ -98,7 +95,7 @@ class FieldsForm:
 class _NamedTuple(FieldsForm):
     kind = "NamedTuple"
 
-    def _make(self, fields: dict[str, Any], _: object) -> Any:
+    def _make(self, fields: dict[str, Any], extra: Any) -> Any:
         return tuple[Any].__new__(self.cls, fields.values())
 
 
@@ -107,18 +104,16 @@ class _TypedDict(FieldsForm):
 
     def __init__(self, cls: Any, hints: dict[str, Any]) -> None:
         super().__init__(dict, hints)
-        sure = {
-            typing.NotRequired: False,
-            typing.Required: True,
-        }  # also in a text, which the class can't read
-        self.optional = frozenset(
+        self.label = type_name(cls)
+        # What is written as text, the class itself could not read.
+        sure = {typing.NotRequired: False, typing.Required: True}
+        self.optional = {
             name for name in hints if not sure.get(get_origin(hints[name]), name in cls.__required_keys__)
-        )
-        self._text = type_name(cls)
+        }
 
     def held(self, value: Any) -> dict[str, Any]:
         for name in self.hints.keys() - value.keys() - self.optional or value.keys() - self.hints.keys():
-            raise ConversionError(f"the key is missing, or {self._text} does not have it", at=name)
+            raise ConversionError(f"the key is missing, or {self.label} does not have it", at=name)
         return value
 
 
@@ -137,7 +132,7 @@ class _Model(FieldsForm):
 
     def dump(self, value: Any) -> list[dict[str, Any]]:
         """The rest, if there is any: the names of the fields that were `set`, if not all, and `private` attributes."""
-        fields = self._fields(value)
+        fields = super().held(value)
         rest: dict[str, Any] = {}
         if value.__pydantic_extra__:
             fields = fields | value.__pydantic_extra__
@@ -185,8 +180,9 @@ def form_of(tp: Any) -> Form | FieldsForm:
         for name in names:
             found = inspect.getattr_static(cls, name, None)
             if hasattr(found, "__set__") and not isinstance(found, MemberDescriptorType):
-                refused = ConversionError(
-                    "a field that is a property can't be stored", "Name them differently"
+                refused.problem, refused.fix = (
+                    "a field that is a property can't be stored",
+                    "Name them differently",
                 )
                 refused.steps = [f"{label}.{name}"]
                 raise refused
@@ -201,9 +197,8 @@ def form_of(tp: Any) -> Form | FieldsForm:
         try:
             cls.model_rebuild()
         except NameError as error:
-            raise ConversionError(
-                f"the type can't be stored: {str(error).splitlines()[0]}", _UNRESOLVED
-            ) from error
+            problem = str(error).splitlines()[0]
+            raise ConversionError(f"the type can't be stored: {problem}", _UNRESOLVED) from error
         return _Model(cls)
     try:
         dump = partial(TypeAdapter(cls).dump_python, mode="json", round_trip=True, warnings="error")

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from ._errors import ConversionError
+from ._errors import ConversionError, kind_of
 
 Dump: TypeAlias = Callable[[Any], Any]
 Load: TypeAlias = Callable[[Any], Any]
@@ -36,7 +36,7 @@ def dump_zone(value: datetime | time) -> Any:
     if zone is UTC:
         return [0]
     try:
-        if type(zone) is timezone:
+        if kind_of(zone) is timezone:
             offset, *name = zone.__getinitargs__()
             return [_dump_delta(offset), *name]
         from zoneinfo import ZoneInfo  # takes milliseconds to import, and few values need it

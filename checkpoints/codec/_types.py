@@ -7,7 +7,7 @@ import typing
 from collections import abc
 from functools import partial
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from typing_extensions import ReadOnly
 
@@ -19,8 +19,9 @@ from ._classes import FIX, FieldsForm, Form, form_of, hints_of
 from ._errors import ConversionError, kind_of
 
 _TRANSPARENT = (typing.Annotated, typing.Final, typing.Required, typing.NotRequired, ReadOnly)
-_ITEMS = (list, set, frozenset, abc.Sequence, abc.MutableSequence, abc.Set, abc.MutableSet)
-_MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
+_ITEMS: tuple[Any, ...] = (list, set, frozenset, abc.Sequence, abc.MutableSequence, abc.Set, abc.MutableSet)
+_COLLECTIONS: tuple[type, ...] = (list, tuple, set, frozenset)
+_MAPPINGS: tuple[Any, ...] = (dict, abc.Mapping, abc.MutableMapping)
 _KNOWN = ("builtins", "collections", "collections.abc")  # modules of which we know all that can be stored
 _FIXES = {
     "bytearray": "Use bytes",
@@ -66,15 +67,14 @@ class TypeReader:
             return one_of(f"Literal[{', '.join(literals_of(args))}]", args)
         if origin in _ITEMS:
             item = self._check(args[0] if args else Any)
-            kinds = [kind for kind in (list, tuple, set, frozenset) if issubclass(kind, origin)]
+            kinds = [kind for kind in _COLLECTIONS if issubclass(kind, origin)]
             return items(f"{origin.__name__}[{item.text}]", item, kinds)
         if origin in _MAPPINGS:
             key, value = map(self._check, args or (Any, Any))
             return mapping(f"{origin.__name__}[{key.text}, {value.text}]", key, value)
         if getattr(tp, "__unpacked__", False):
-            raise ConversionError(
-                "a tuple with another one unpacked in it can't be stored", "Use tuple[X, ...]"
-            )
+            problem = "a tuple with another one unpacked in it can't be stored"
+            raise ConversionError(problem, "Use tuple[X, ...]")
         if origin is tuple:
             args = args if hasattr(tp, "__args__") else (Any, ...)
             parts = [self._check(arg) for arg in args if arg is not ...]
@@ -93,7 +93,7 @@ class TypeReader:
                 raise ConversionError(f"the type {name} can't be stored", _FIXES.get(name, FIX))
         check = self._checks[tp]
         if self._by_value and isinstance(tp, enum.EnumType):
-            return union([check, one_of(check.text, (member._value_ for member in tp))])
+            return union([check, one_of(check.text, (member._value_ for member in cast("Any", tp)))])
         return check
 
     def _enclosing(self, name: str) -> Any:
