@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from ._classes import form_of
 from ._errors import ConversionError, kind_of
-from ._single import SINGLE
+from ._single import SINGLE, Extension
 
 msgpack: Any = import_module("msgpack")  # it ships no types
 
@@ -88,8 +88,10 @@ class Reader:
         if code == _BIG_INT:
             return int.from_bytes(payload, "big", signed=True)
         plain = self._unpack(payload)
-        if code != _NAMED:
+        if code in _LOADS:
             return _LOADS[code](plain)
+        if code != _NAMED:
+            raise ValueError(f"unknown extension type {code}")
         self.has_objects = True
         name, *parts = plain
         if self._classes is None:
@@ -120,7 +122,7 @@ def _sorted(value: Any) -> list[Any]:
     return sorted(value, key=write)
 
 
-_EXTENSIONS: dict[Any, tuple[int, Callable[[Any], Any], Callable[[Any], Any]]] = {
+_EXTENSIONS: dict[Any, Extension] = {
     tuple: (3, list, partial(_collect, tuple)),
     set: (4, _sorted, partial(_collect, set)),
     frozenset: (5, _sorted, partial(_collect, frozenset)),

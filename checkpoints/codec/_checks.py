@@ -87,35 +87,34 @@ def tested(text: str, kinds: Iterable[type], fits: Callable[[Any], object]) -> C
 
 def items(text: str, item: Check, kinds: Iterable[type]) -> Check:
     """Lists, tuples and sets."""
-    return Check(text, frozenset(), dict.fromkeys(kinds, _all(item)))
+    ordered, sets = _all(item, enumerate), _all(item, _with_itself)
+    return Check(text, frozenset(), {kind: ordered if kind in (list, tuple) else sets for kind in kinds})
 
 
 def mapping(text: str, key: Check, item: Check) -> Check:
     """Dicts."""
-    return Check(text, frozenset(), {dict: _all(item, key)})
+    return Check(text, frozenset(), {dict: _all(item, dict[Any, Any].items, key)})
 
 
-def _all(item: Check, key: Check | None = None) -> Test:
-    """Whether all items fit, and all keys of a dict."""
+def _with_itself(value: Iterable[Any]) -> Iterable[tuple[object, Any]]:
+    return ((item, item) for item in value)
+
+
+def _all(item: Check, pairs: Callable[[Any], Iterable[tuple[object, Any]]], key: Check | None = None) -> Test:
+    """Whether all items fit, each paired with its step of the path, and all keys of a dict."""
 
     def test(value: Any, depth: int) -> None:
         if depth == 0:
             raise ConversionError(*_TOO_DEEP)
         if key and not key.exact.issuperset(map(type, value)):
-            _all(Check(key.text, key.exact, key.tests, f"a key of type {key.text}"))(value.keys(), depth)
-        kind, at, exact, tests = kind_of(value), None, item.exact, item.tests
+            as_key = Check(key.text, key.exact, key.tests, f"a key of type {key.text}")
+            _all(as_key, _with_itself)(value, depth)
+        at, exact, tests = None, item.exact, item.tests
         # Plain data is mixed, so that the fast way is seldom one for it.
-        if item is not ANY and exact.issuperset(map(type, value.values() if kind is dict else value)):
+        if item is not ANY and exact.issuperset(map(type, value.values() if key else value)):
             return
-        pairs = (
-            value.items()
-            if kind is dict
-            else enumerate(value)
-            if kind in _ORDERED
-            else zip(value, value, strict=True)
-        )
         try:
-            for at, part in pairs:  # noqa: B007 - the path needs it
+            for at, part in pairs(value):  # noqa: B007 - the path needs it
                 kind = kind_of(part)
                 if kind not in exact:
                     (tests.get(kind) or item.refuse)(part, depth - 1)
@@ -126,7 +125,6 @@ def _all(item: Check, key: Check | None = None) -> Test:
     return test
 
 
-_ORDERED = (list, tuple)
 _TOO_DEEP = (f"it is nested more than {MAX_DEPTH} deep, or contains itself", "Flatten it")
 
 

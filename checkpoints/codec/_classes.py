@@ -168,7 +168,7 @@ def form_of(tp: Any) -> Form | FieldsForm:
             raise refused
         members = [f"{name} = {_value_text(member._value_)}" for name, member in cls.__members__.items()]
         if issubclass(cls, enum.Flag):
-            return Form("Flag", label, lambda value: [value._value_], cls, members)
+            return Form("Flag", label, lambda value: [value._value_], partial(_member, cls), members)
         return Form("Enum", label, lambda value: [value._name_], cls.__members__.__getitem__, members)
     if is_typeddict(cls):
         return _TypedDict(cls, hints_of(cls, tp))
@@ -205,6 +205,10 @@ def form_of(tp: Any) -> Form | FieldsForm:
         return Form("foreign", label, lambda value: [dump(value)], TypeAdapter(tp).validate_python)
     except Exception:  # noqa: BLE001 - pydantic has many, with long messages
         raise refused from None
+
+
+def _member(cls: Any, value: Any) -> Any:
+    return cls(value)
 
 
 def _value_text(value: Any) -> str:

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from ._errors import ConversionError, kind_of
 
-Dump: TypeAlias = Callable[[Any], Any]
-Load: TypeAlias = Callable[[Any], Any]
+Extension: TypeAlias = tuple[int, Callable[[Any], Any], Callable[[Any], Any]]
+"""The code of a class, what the bytes have of a value, and the value of that."""
 
 
 def _dump_moment(value: datetime | time) -> list[Any]:
@@ -37,7 +37,7 @@ def dump_zone(value: datetime | time) -> Any:
         return [0]
     try:
         if kind_of(zone) is timezone:
-            offset, *name = zone.__getinitargs__()
+            offset, *name = zone.__getinitargs__()  # as pickle has it
             return [_dump_delta(offset), *name]
         from zoneinfo import ZoneInfo  # takes milliseconds to import, and few values need it
 
@@ -71,7 +71,7 @@ def _dump_delta(value: timedelta) -> int:
 PATHS = (pathlib.PurePosixPath, pathlib.PureWindowsPath, type(pathlib.Path()))  # those of this system
 _PATHS = {kind.__name__: kind for kind in PATHS}
 
-SINGLE: dict[Any, tuple[int, Dump, Load]] = {
+SINGLE: dict[Any, Extension] = {
     date: (16, date.isoformat, date.fromisoformat),
     datetime: (17, _dump_moment, partial(_load_moment, datetime)),
     time: (18, _dump_moment, partial(_load_moment, time)),
@@ -82,4 +82,3 @@ SINGLE: dict[Any, tuple[int, Dump, Load]] = {
         PATHS, (22, lambda path: [type(path).__name__, str(path)], lambda plain: _PATHS[plain[0]](plain[1]))
     ),
 }
-"""The extension code of each class, and its values to what the bytes have and back."""
