@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, Generic, TypeVar, cast
 
 from ..errors import ValueNotStorableError, ValueUnreadableError
 from ..type_names import type_name
-from ._bytes import MarkFoundError, msgpack, read, read_plain, write
+from ._bytes import Reader, msgpack, write
 from ._checks import ANY, READ, Check
 from ._errors import ConversionError
 from ._types import TypeReader
@@ -55,27 +56,21 @@ class Codec(Generic[T]):
         try:
             self._check.takes(value)
             return write(value)
-        except ConversionError as error:
+        except (ConversionError, RecursionError) as error:
             raise _not_storable(self.name, error) from error.__cause__
 
     def decode(self, data: bytes) -> T:
         """The value of these bytes. Raises `ValueUnreadableError` with the path."""
         try:
-            value, check = self._read(data)
-            if type(value) is list and tuple in check.kinds and list not in check.kinds:  # joined items
+            reader = Reader(self._classes)
+            value = reader.read(data)
+            check = self._check if reader.has_objects else self._check_plain
+            if type(value) is list and tuple in check.tests and list not in check.tests:  # joined items
                 value = tuple(cast("list[Any]", value))
             check.takes(value)
             return cast("T", value)
-        except ConversionError as error:
+        except (ConversionError, RecursionError) as error:
             raise _unreadable(self.name, error) from error.__cause__
-
-    def _read(self, data: bytes) -> tuple[Any, Check]:
-        if self._classes:
-            return read(data, self._classes), self._check
-        try:
-            return read_plain(data), self._check_plain
-        except MarkFoundError:
-            return read(data, self._classes), self._check
 
     @cached_property
     def _check_plain(self) -> Check:
@@ -84,6 +79,9 @@ class Codec(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<Codec {self.name}>"
+
+
+_cached = lru_cache(maxsize=_TYPES)(Codec[Any])
 
 
 def codec_for(tp: object) -> Codec[Any]:
@@ -95,17 +93,12 @@ def codec_for(tp: object) -> Codec[Any]:
     return _cached(tp)
 
 
-@lru_cache(maxsize=_TYPES)
-def _cached(tp: object) -> Codec[Any]:
-    return Codec(tp)
-
-
 def pack(value: object) -> bytes:
     """The bytes of plain data. Raises `ValueNotStorableError` with the path."""
     try:
         ANY.takes(value)
         return write(value)
-    except ConversionError as error:
+    except (ConversionError, RecursionError) as error:
         raise _not_storable("plain data", error) from error.__cause__
 
 
@@ -115,11 +108,8 @@ def unpack(data: bytes) -> Any:
     Objects come back as dicts of their fields, members of Enums as their names: no class is needed, and none is made.
     """
     try:
-        try:
-            return read_plain(data)
-        except MarkFoundError:
-            return read(data, None)
-    except ConversionError as error:
+        return Reader().read(data)
+    except (ConversionError, RecursionError) as error:
         raise _unreadable("plain data", error) from error.__cause__
 
 
@@ -128,21 +118,16 @@ def split(data: bytes) -> list[bytes]:
     unpacker = msgpack.Unpacker(max_buffer_size=max(len(data), 1), strict_map_key=False)
     unpacker.feed(data)
     try:
-        count = unpacker.read_array_header()
-        start = unpacker.tell()
-        items: list[bytes] = []
+        count, ends = unpacker.read_array_header(), [unpacker.tell()]
         for _ in range(count):
             unpacker.skip()
-            end = unpacker.tell()
-            items.append(data[start:end])
-            start = end
+            ends.append(unpacker.tell())
     except (ValueError, msgpack.OutOfData, MemoryError) as error:
-        raise _unreadable(
-            "a list", ConversionError("the bytes are damaged, or not those of a list")
-        ) from error
-    if start != len(data):
+        problem = "the bytes are damaged, or not those of a list"
+        raise _unreadable("a list", ConversionError(problem)) from error
+    if ends[-1] != len(data):
         raise _unreadable("a list", ConversionError("more bytes follow the end of the list"))
-    return items
+    return [data[start:end] for start, end in pairwise(ends)]
 
 
 def join(items: Sequence[bytes]) -> bytes:
@@ -151,15 +136,22 @@ def join(items: Sequence[bytes]) -> bytes:
     return b"".join((header, *items))
 
 
-def _not_storable(name: str, error: ConversionError) -> ValueNotStorableError:
+def _not_storable(name: str, error: ConversionError | RecursionError) -> ValueNotStorableError:
+    error = _conversion_error(error)
     return ValueNotStorableError(
         f"can't be stored as {name}: at {error.path} {error.problem}. {error.fix}", error.path
     )
 
 
-def _unreadable(name: str, error: ConversionError) -> ValueUnreadableError:
+def _unreadable(name: str, error: ConversionError | RecursionError) -> ValueUnreadableError:
+    error = _conversion_error(error)
     return ValueUnreadableError(
         f"the stored bytes can't be read as {name}: at {error.path} {error.problem}. "
         "They were written by another type, or the database is damaged",
         error.path,
     )
+
+
+def _conversion_error(error: ConversionError | RecursionError) -> ConversionError:
+    deep = isinstance(error, RecursionError)  # the stack was deep already
+    return ConversionError("it is nested too deeply", "Flatten it") if deep else error

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
-from itertools import chain, count, repeat
+from datetime import datetime, time
+from functools import partial
+from itertools import count
+from pathlib import Path, PurePath
 from types import NoneType
 from typing import Any, NoReturn, TypeAlias
-from uuid import UUID
 
-from ._bytes import PATHS, Unknown, dump_zone
+from ..type_names import type_name
+from ._bytes import Unknown
 from ._errors import ConversionError, kind_of, step
-from ._objects import layout_of
+from ._single import PATHS, SINGLE, dump_zone
 
 MAX_DEPTH = 128
 """How deep containers and objects may lie in one another, so that what was written can be read on any stack."""
 
-Inside: TypeAlias = Callable[[Any, int], None]
+Test: TypeAlias = Callable[[Any, int], object]
+"""Raises `ConversionError` with the path unless a value fits that may be nested that deep."""
 Part: TypeAlias = "tuple[Check, object, Any]"
 """An item with its check and its step of the path."""
 
@@ -33,90 +35,118 @@ class Check:
     """The type as the schema has it."""
     exact: frozenset[type]
     """The types of which every value fits."""
-    kinds: frozenset[type]
-    """The other types of which a value may fit."""
-    inside: Inside
-    """Raises `ConversionError` with the path unless a value fits that may be nested that deep."""
+    tests: Mapping[type, Test]
+    """The other types of which a value may fit, and what decides it."""
+    due: str = ""
+    """What an error says is due, if not the text."""
 
     def takes(self, value: Any) -> None:
         """Raise `ConversionError` with the path unless the value fits."""
-        if type(value) not in self.exact:
-            try:
-                self.inside(value, MAX_DEPTH)
-            except RecursionError:  # the stack was deep already
-                raise ConversionError("it is nested too deeply", "Flatten it") from None
+        kind = kind_of(value)
+        if kind not in self.exact:
+            (self.tests.get(kind) or self.refuse)(value, MAX_DEPTH)
 
+    def become(self, other: Check) -> None:
+        """Take what the other takes. A type that mentions itself is made so."""
+        self.exact, self.tests = other.exact, other.tests
 
-def refuse(value: Any, due: str) -> NoReturn:
-    """Raise `ConversionError`. It shows types alone, so that no content leaks into an error."""
-    kind = kind_of(value)
-    if kind is Unknown:
-        raise value.error
-    fix = "Convert it, or annotate the place with its type"
-    if kind in (bytearray, memoryview):
-        fix = "Convert it with bytes(...)"
-    elif hasattr(kind, "__await__"):
-        fix = "Await it before it is returned"
-    elif base := next((base for base in kind.__mro__[1:] if base in _BASES), None):
-        fix = f"It could only come back as {base.__name__}: convert it, or annotate the place with its type"
-    there = "None" if value is None else f"a value of type {kind.__name__}"
-    raise ConversionError(f"there is {there}, where {due} is due", fix)
+    def refuse(self, value: Any, _: int = 0) -> NoReturn:
+        """Raise `ConversionError`. It shows types alone, so that no content leaks into an error."""
+        kind = kind_of(value)
+        if kind is Unknown:
+            raise value.error
+        fix = "Convert it, or annotate the place with its type"
+        if kind in (bytearray, memoryview):
+            fix = "Convert it with bytes(...)"
+        elif hasattr(kind, "__await__"):
+            fix = "Await it before it is returned"
+        elif base := next((base for base in kind.__mro__[1:] if base in _BASES), None):
+            fix = (
+                f"It could only come back as {base.__name__}: convert it, or annotate the place with its type"
+            )
+        there = "None" if value is None else f"a value of type {kind.__name__}"
+        raise ConversionError(f"there is {there}, where {self.due or self.text} is due", fix)
 
 
 def leaf(text: str, *exact: type) -> Check:
     """Values of these exact types."""
-    return Check(text, frozenset(exact), frozenset(), lambda value, _: refuse(value, text))
+    return Check(text, frozenset(exact), {})
 
 
-def test(text: str, kinds: Iterable[type], fits: Callable[[Any], object]) -> Check:
+def tested(text: str, kinds: Iterable[type], fits: Callable[[Any], object]) -> Check:
     """Values of these exact types that pass a test, which may also raise `ConversionError`."""
-    kinds = frozenset(kinds)
+    check = Check(text, frozenset(), {})
 
-    def inside(value: Any, _: int) -> None:
-        if type(value) not in kinds or not fits(value):
-            refuse(value, text)
+    def test(value: Any, _: int) -> None:
+        if not fits(value):
+            check.refuse(value)
 
-    return Check(text, frozenset(), kinds, inside)
+    check.tests = dict.fromkeys(kinds, test)
+    return check
 
 
-def container(text: str, kinds: Iterable[type], parts: Callable[[Any], Iterable[Part]]) -> Check:
-    """Values of these exact types whose parts pass their checks."""
-    kinds = frozenset(kinds)
+def items(text: str, item: Check, kinds: Iterable[type]) -> Check:
+    """Lists, tuples and sets."""
+    ordered, sets = _all(item, enumerate), _all(item, _with_itself)
+    return Check(text, frozenset(), {kind: ordered if kind in (list, tuple) else sets for kind in kinds})
 
-    def inside(value: Any, depth: int) -> None:
-        if type(value) not in kinds:
-            refuse(value, text)
+
+def mapping(text: str, key: Check, item: Check) -> Check:
+    """Dicts."""
+    return Check(text, frozenset(), {dict: _all(item, dict[Any, Any].items, key)})
+
+
+def _with_itself(value: Iterable[Any]) -> Iterable[tuple[object, Any]]:
+    return ((item, item) for item in value)
+
+
+def _all(item: Check, pairs: Callable[[Any], Iterable[tuple[object, Any]]], key: Check | None = None) -> Test:
+    """Whether all items fit, each paired with its step of the path, and all keys of a dict."""
+
+    def test(value: Any, depth: int) -> None:
         if depth == 0:
-            problem = f"it is nested more than {MAX_DEPTH} deep, or contains itself"
-            raise ConversionError(problem, "Flatten it")
-        key = _NO_KEY
+            raise ConversionError(*_TOO_DEEP)
+        if key and not key.exact.issuperset(map(type, value)):
+            as_key = Check(key.text, key.exact, key.tests, f"a key of type {key.text}")
+            _all(as_key, _with_itself)(value, depth)
+        at, exact, tests = None, item.exact, item.tests
+        # Plain data is mixed, so that the fast way is seldom one for it.
+        if item is not ANY and exact.issuperset(map(type, value.values() if key else value)):
+            return
         try:
-            for check, key, item in parts(value):  # noqa: B007 - the path needs it
-                if type(item) not in check.exact:
-                    check.inside(item, depth - 1)
+            for at, part in pairs(value):  # noqa: B007 - the path needs it
+                kind = kind_of(part)
+                if kind not in exact:
+                    (tests.get(kind) or item.refuse)(part, depth - 1)
         except ConversionError as error:
-            if key is not _NO_KEY:
-                error.steps.append(step(key))
+            error.steps.append(step(at))
             raise
 
-    return Check(text, frozenset(), kinds, inside)
+    return test
 
 
-_NO_KEY = object()
+_TOO_DEEP = (f"it is nested more than {MAX_DEPTH} deep, or contains itself", "Flatten it")
 
 
-def items(text: str, item: Check, *kinds: type) -> Check:
-    """Lists, tuples and sets."""
+def container(text: str, kind: type, parts: Callable[[Any], Iterable[Part]]) -> Check:
+    """Values of one type whose parts have each a check."""
 
-    def parts(value: Any) -> Iterable[Part]:
-        if item.exact.issuperset(map(type, value)):
-            return ()
-        return zip(repeat(item), value if type(value) in (set, frozenset) else count(), value)
+    def test(value: Any, depth: int) -> None:
+        if depth == 0:
+            raise ConversionError(*_TOO_DEEP)
+        for check, key, part in parts(value):
+            kind = kind_of(part)
+            if kind not in check.exact:
+                try:
+                    (check.tests.get(kind) or check.refuse)(part, depth - 1)
+                except ConversionError as error:
+                    error.steps.append(step(key))
+                    raise
 
-    return container(text, kinds, parts)
+    return Check(text, frozenset(), {kind: test})
 
 
-def row(text: str, checks: list[Check]) -> Check:
+def row(checks: list[Check]) -> Check:
     """Tuples with a type for each position."""
 
     def parts(value: Any) -> Iterable[Part]:
@@ -124,140 +154,68 @@ def row(text: str, checks: list[Check]) -> Check:
             raise ConversionError(f"there are {len(value)} items, not {len(checks)}")
         return zip(checks, count(), value)
 
-    return container(text, [tuple], parts)
+    return container(f"tuple[{', '.join(check.text for check in checks) or '()'}]", tuple, parts)
 
 
-def mapping(text: str, key: Check, item: Check) -> Check:
-    """Dicts."""
-
-    def inside_key(value: Any, depth: int) -> None:
-        if type(value) not in key.exact | key.kinds:
-            refuse(value, f"a key of type {key.text}")
-        if type(value) not in key.exact:
-            key.inside(value, depth)
-
-    as_key = Check(key.text, frozenset(), frozenset(), inside_key)
-
-    def parts(value: Any) -> Iterable[Part]:
-        if not key.exact.issuperset(map(type, value)):
-            return chain(zip(repeat(as_key), value, value), zip(repeat(item), value, value.values()))
-        if not item.exact.issuperset(map(type, value.values())):
-            return zip(repeat(item), value, value.values())
-        return ()
-
-    return container(text, [dict], parts)
-
-
-def typed_dict(text: str, checks: Mapping[str, Check], optional: Iterable[str]) -> Check:
-    """Dicts as a TypedDict has them. `checks` may be filled later."""
-
-    def parts(value: Any) -> Iterable[Part]:
-        for name in checks.keys() - value.keys() - optional or value.keys() - checks.keys():
-            raise ConversionError(f"the key is missing, or {text} does not have it", at=name)
-        return ((checks[name], name, item) for name, item in value.items())
-
-    return container(text, [dict], parts)
-
-
-def objects(text: str, cls: type, checks: Mapping[str, Check]) -> Check:
-    """Objects of a class with fields. `checks` may be filled later."""
-    state = layout_of(cls).state
-
-    def parts(value: Any) -> Iterable[Part]:
-        fields, rest = state(value)
-        parts = [(checks.get(name, ANY), name, item) for name, item in fields.items()]
-        return (
-            parts + [(ANY, name, item) for name, item in rest["private"].items()]
-            if "private" in rest
-            else parts
-        )
-
-    return container(text, [cls], parts)
+def fields(
+    text: str, kind: type, held: Callable[[Any], dict[str, Any]], checks: Mapping[str, Check]
+) -> Check:
+    """What holds fields by name. `checks` may be filled later; what has none is plain data."""
+    return container(
+        text,
+        kind,
+        lambda value: [(checks.get(name, ANY), name, item) for name, item in held(value).items()],
+    )
 
 
 def one_of(text: str, values: Iterable[Any]) -> Check:
     """Certain values, told from others that are equal: 1 is not True."""
     table: set[tuple[type, Any]] = {(type(value), value) for value in values}
-    return test(text, [kind for kind, _ in table], lambda value: (type(value), value) in table)
+    return tested(text, [kind for kind, _ in table], lambda value: (type(value), value) in table)
 
 
-def union(text: str, branches: Iterable[Check]) -> Check:
+def union(branches: list[Check]) -> Check:
     """Values that any of these takes."""
-    exact = frozenset[type]().union(*(branch.exact for branch in branches))
-    by_kind: dict[type, list[Inside]] = {}
+    texts = sorted({branch.text for branch in branches}, key=lambda text: (text == "None", text))
+    tests: dict[type, list[Test]] = {}
     for branch in branches:
-        for kind in branch.kinds - exact:
-            by_kind.setdefault(kind, []).append(branch.inside)
+        for kind, test in branch.tests.items():
+            tests.setdefault(kind, []).append(test)
+    return Check(
+        " | ".join(texts),
+        frozenset[type]().union(*(branch.exact for branch in branches)),
+        {kind: found[0] if len(found) == 1 else partial(_any_of, found) for kind, found in tests.items()},
+    )
 
-    def inside(value: Any, depth: int) -> None:
-        kind = kind_of(value)
-        if kind in exact:
+
+def _any_of(tests: list[Test], value: Any, depth: int) -> None:
+    errors: list[ConversionError] = []
+    for test in tests:
+        try:
+            test(value, depth)
             return
-        branches = by_kind.get(kind) or [lambda value, _: refuse(value, text)]
-        if len(branches) == 1:
-            branches[0](value, depth)
-            return
-        errors: list[ConversionError] = []
-        for branch in branches:
-            try:
-                branch(value, depth)
-                return
-            except ConversionError as error:
-                errors.append(error)
-        raise max(errors, key=lambda error: len(error.steps))  # most likely the branch that was meant
-
-    return Check(text, exact, frozenset(by_kind), inside)
+        except ConversionError as error:
+            errors.append(error)
+    raise max(errors, key=lambda error: len(error.steps))  # most likely the branch that was meant
 
 
-_ZONES = (NoneType, timezone)  # which can always be made again
-
-
-def _moment(kind: type) -> Check:
-    return test(kind.__name__, [kind], lambda value: type(value.tzinfo) in _ZONES or dump_zone(value))
-
-
-SINGLE: dict[Any, Check] = {
-    NoneType: leaf("None", NoneType),
-    **{kind: leaf(kind.__name__, kind) for kind in (str, bytes, bool, date, timedelta, Decimal, UUID)},
-    **{kind: _moment(kind) for kind in (datetime, time)},
+TYPES: dict[Any, Check] = {
+    **{kind: leaf(type_name(kind), kind) for kind in (NoneType, str, bytes, bool, *SINGLE)},
+    **{kind: tested(kind.__name__, [kind], lambda value: [dump_zone(value)]) for kind in (datetime, time)},
+    **{
+        tp: leaf(tp.__name__, *(kind for kind in PATHS if issubclass(kind, tp)))
+        for tp in (PurePath, Path, *PATHS)
+    },
     # As type checkers have it: a bool is an int, and an int a float. Each comes back as what it is.
     int: leaf("int", int, bool),
     float: leaf("float", float, int),
 }
 """The checks of types without parts."""
 
-ANY = leaf("object")
+ANY = Check("object", frozenset(), {}, "plain data")
 """Takes plain data: what needs no annotation."""
+_LISTS = items("", ANY, [list, tuple, set, frozenset])
+ANY.become(union([*TYPES.values(), _LISTS, mapping("", ANY, ANY)]))
 
-_PLAIN = union(
-    "plain data",
-    [
-        *SINGLE.values(),
-        leaf("a path", *PATHS),
-        items("a list", ANY, list, tuple, set, frozenset),
-        mapping("a dict", ANY, ANY),
-    ],
-)
-
-
-def _plain(value: Any, depth: int) -> None:
-    """As `_PLAIN`, faster: most of what is stored is dicts and lists in one another."""
-    kind = kind_of(value)
-    if depth == 0 or not (kind is list or (kind is dict and _STRINGS.issuperset(map(type, value)))):
-        _PLAIN.inside(value, depth)
-        return
-    exact, key = ANY.exact, None
-    try:
-        for key, item in enumerate(value) if kind is list else value.items():  # noqa: B007 - the path needs it
-            if type(item) not in exact:
-                _plain(item, depth - 1)
-    except ConversionError as error:
-        error.steps.append(step(key))
-        raise
-
-
-_STRINGS = frozenset({str})
-ANY.exact, ANY.kinds, ANY.inside = _PLAIN.exact, _PLAIN.kinds, _plain
-
-READ = leaf("object", *ANY.exact, *ANY.kinds)
+READ = leaf("object", *ANY.exact, *ANY.tests)
 """Takes what was read and is plain data for that reason."""

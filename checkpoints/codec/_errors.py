@@ -14,7 +14,10 @@ _SHORT = 40  # characters of a key that a path shows
 
 
 class ConversionError(PerdureError):
-    """A value or bytes that can't be converted; gathers the path while it climbs. Never leaves the codec."""
+    """A value or bytes that can't be converted, or a type of which none can; gathers the path while it climbs.
+
+    Never leaves the codec.
+    """
 
     def __init__(self, problem: str, fix: str = "", at: object = None) -> None:
         super().__init__(problem)

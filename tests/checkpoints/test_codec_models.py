@@ -403,8 +403,8 @@ DAMAGED: list[tuple[Any, dict[Any, Any], object, str]] = [
 )
 def test_damage_is_found(tp: Any, fields: dict[Any, Any], rest: object, path: str) -> None:
     label = "Cat" if tp == Cat | Dog else codec_for(tp).name
-    mark = bytes([0x80 + len(fields) + 1, 0xC7, len(label), 6]) + label.encode()
-    data = mark + pack(rest) + b"".join(pack(key) + pack(item) for key, item in fields.items())
+    payload = pack([label, fields, rest])
+    data = bytes([0xC7, len(payload), 2]) + payload
     with pytest.raises(ValueUnreadableError) as caught:
         codec_for(tp).decode(data)
     assert caught.value.path == path

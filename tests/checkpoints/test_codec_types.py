@@ -2,6 +2,7 @@
 
 import collections
 import enum
+import inspect
 import os
 import re
 import subprocess
@@ -481,6 +482,8 @@ UNREADABLE: list[tuple[Any, bytes, str]] = [
     (set[int], pack([1, 1]), "$"),
     (set[int], pack({1})[:-2] + b"\x92\x01\x01", "$"),
     (set[object], pack({1})[:-2] + b"\x91\x90", "$"),
+    (set[int], extension(4, [1, 1]), "$"),
+    (set[object], extension(4, "ab"), "$"),
     (set[object], pack({1})[:-2] + b"\x01", "$"),
     (tuple[int, int], pack((1,)), "$"),
     (tuple[int, ...], pack("a"), "$"),
@@ -488,6 +491,7 @@ UNREADABLE: list[tuple[Any, bytes, str]] = [
     (Point, pack({"x": 1}), "$"),
     (Row, pack({"id": 1}), "$.when"),
     (Row, pack({"id": 1, "when": date(2026, 1, 1), "x": 1}), "$.x"),
+    (Row, extension(2, ["Row", {"id": 1, "name": "a", "when": date(2026, 1, 1)}]), "$"),
     (Colour, pack("RED"), "$"),
     (Colour, pack("red"), "$"),
     (Colour, extension(2, ["Colour", "BLUE"]), "$"),
@@ -551,10 +555,31 @@ def test_what_mentions_itself_may_be_deep_but_not_endless() -> None:
     endless.next = endless
     with pytest.raises(ValueNotStorableError, match="contains itself"):
         codec.encode(endless)
-    damaged = codec.encode(Chain())[:-1] * 1000 + b"\xc0"
+    damaged = pack(None)
+    for _ in range(140):
+        payload = pack("Chain") + b"\x81" + pack("next") + damaged
+        damaged = b"\xc9" + (len(payload) + 1).to_bytes(4, "big") + b"\x02\x92" + payload
     assert unpack(damaged)
     with pytest.raises(ValueUnreadableError, match="deep"):
         codec.decode(damaged)
+
+
+def test_a_stack_that_is_deep_already_is_no_crash() -> None:
+    codec, value = codec_for(tuple[object]), ()
+    for _ in range(100):
+        value = (value,)
+    data = codec.encode(value)
+
+    def deep_down(frames: int, work: Callable[[], object]) -> object:
+        return deep_down(frames - 1, work) if frames else work()
+
+    free = sys.getrecursionlimit() - len(inspect.stack())
+    assert deep_down(free - 300, lambda: codec.decode(codec.encode(value))) == value
+    for left in (20, 50, 90, 150):
+        with pytest.raises(ValueNotStorableError, match="deep"):
+            deep_down(free - left, lambda: codec.encode(value))
+        with pytest.raises(ValueUnreadableError, match="deep"):
+            deep_down(free - left, lambda: codec.decode(data))
 
 
 @dataclass
