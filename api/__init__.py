@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from perdure.nodes.prompts import Item, Prompt
     from perdure.nodes.responses import AgentResponse, Citation, Usage
     from perdure.nodes.retry import Retry
-    from perdure.nodes.timer import timer
+    from perdure.nodes.timer_node import timer
     from perdure.nodes.tool import ToolCall, tool
 else:
     _MODULES = {
@@ -50,7 +50,7 @@ else:
         "nodes.prompts": "Item Prompt",
         "nodes.responses": "AgentResponse Citation Usage",
         "nodes.retry": "Retry",
-        "nodes.timer": "timer",
+        "nodes.timer_node": "timer",
         "nodes.tool": "ToolCall tool",
     }
     _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -1,12 +1,18 @@
-"""Which texts can be a run's id."""
+"""Which texts can be a run's id, and a new one."""
 
 from __future__ import annotations
 
+import os
 import re
 
 from .errors import RunIdError
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,199}")
+
+
+def new_run_id() -> str:
+    """A random one, 16 hexadecimal digits."""
+    return os.urandom(8).hex()
 
 
 def check_run_id(run_id: str) -> str:

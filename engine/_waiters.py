@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..checkpoints.records import RunStatus, Value
 from .failures import FailureData
@@ -14,8 +13,7 @@ from .failures import FailureData
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunOutcome:
+class RunOutcome(NamedTuple):
     """How a run ended in this process. `cause` is the node's own exception where it was raised here."""
 
     status: RunStatus

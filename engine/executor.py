@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from ..nodes.durations import Duration, seconds
 from ..nodes.errors import NotBuiltError, ProviderUnavailableError
 from ..nodes.node import Node, Source
 from ..nodes.operation_node import OperationNode
-from ._run_ids import check_run_id
+from ._run_ids import check_run_id, new_run_id
 from .client import Client, Database, open_database, require_same_process, require_whole
 from .core import events
 from .core.addresses import Address
@@ -112,7 +111,7 @@ class Executor(Client):
         take_over: bool = True,
         grace: Duration = GRACE,
         gc_threshold: int | None = GC_THRESHOLD,
-        new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        new_id: Callable[[], str] = new_run_id,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(open_database(db, create=True))
@@ -314,7 +313,7 @@ class Executor(Client):
     ) -> RunRecord | None:
         """Insert the run with its first transition; None when there is one with that id."""
         now = self._runtime.shared.clock()
-        nonce = secrets.token_hex(8)
+        nonce = new_run_id()  # as random as an id
         owned = self._runtime.new_run(run_id, workflow, labels)
         driver = Driver(self._runtime, owned, RunState(plan=plan), nonce=nonce)
         transition, effects = driver.step([Change(events.RunStarted(now, owned.policies))])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sys
 from typing import TypeVar
 
 from ..nodes.node import Node
+from ._run_ids import new_run_id
 from .client import Database
 from .errors import LoopRunningError
 from .executor import Executor
@@ -41,7 +41,7 @@ def run_sync(workflow: Node[I, O], value: I, /, *, run_id: str | None = None, db
             "An event loop runs here already (as in a notebook), and run_sync would block it. Write "
             "`await perdure.run(...)`."
         )
-    run_id = secrets.token_hex(8) if run_id is None else run_id
+    run_id = new_run_id() if run_id is None else run_id
     try:
         return asyncio.run(run(workflow, value, run_id=run_id, db=db))
     except KeyboardInterrupt:

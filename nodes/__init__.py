@@ -1,12 +1,12 @@
 """Nodes: what a workflow is made of, and the protocol of operations that outlive the process.
 
 - `node`, `function`, `context`: functions as nodes, and what they may ask of their run.
-- `agent`: a model as a node or alone; `timer`: a node that waits.
+- `agent`: a model as a node or alone; `timer_node`: a node that waits.
 - `operation_node`, `operations`: whatever lives outside and is held by a token.
 - `conformance`: checks of adapters, with pytest.
 
-Submodules are imported lazily, except those of decorators: `node` is the name of a module as well, and would be that
-module as soon as it was imported.
+Submodules are imported lazily, except that of `node`: it is the name of a module as well, and would be that module as
+soon as it was imported.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 # Node is not imported from .node, which would make type checkers read `node` as that module.
 from .context import Context, Node
 from .function import FunctionNode, node
-from .timer import TimerNode, timer
 
 if TYPE_CHECKING:
     from ._agent_run import AgentUpdate
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from .responses import AgentResponse, Citation, Usage
     from .retry import Retry
     from .thread import AgentThread
+    from .timer_node import TimerNode, timer
 else:
     _MODULES = {
         "Agent": "agent",
@@ -67,7 +67,9 @@ else:
         "Retry": "retry",
         "SubmissionRejectedError": "errors",
         "SubmissionUnknownError": "errors",
+        "TimerNode": "timer_node",
         "Usage": "responses",
+        "timer": "timer_node",
     }
 
     def __getattr__(name):

@@ -7,10 +7,10 @@ decode a result, or `Again`: nothing to commit, ask again later. None: the opera
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ...checkpoints.records import State
+from ._distinct import distinct
 from .addresses import OperationAddress
 from .commands import Decode
 from .events import (
@@ -43,8 +43,8 @@ _ENDINGS: dict[Kind, Ending] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+@distinct
+class Reply(NamedTuple):
     """A provider's reply about an operation."""
 
     kind: Kind
@@ -59,8 +59,8 @@ class Reply:
     """Whether it has another token now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+@distinct
+class Again(NamedTuple):
     """Nothing is to be committed: ask again after so many seconds."""
 
     after: float

@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ...checkpoints.records import ActivationKey, State
+from ._distinct import distinct
 from ._flow import fires
 from .addresses import Address
 from .plan import EdgeKind, PlanEdge
 from .state import RunState
 
 
-@dataclass(frozen=True, slots=True)
-class RunInput:
+@distinct
+class RunInput(NamedTuple):
     """The input of the run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+@distinct
+class Whole(NamedTuple):
     """The output of one activation of the node `source`."""
 
     source: str
     key: ActivationKey
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+@distinct
+class Item(NamedTuple):
     """One item of an output that is a list."""
 
     source: str
     key: ActivationKey
-    index: int
+    place: int
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+@distinct
+class Collected(NamedTuple):
     """The outputs of all activations of a node in one scope instance that succeeded, in item order."""
 
     source: str
     scope: int
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+@distinct
+class Joined(NamedTuple):
     """One output per position; None where the source was skipped."""
 
     positions: tuple[Whole | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
+@distinct
+class Ambiguous(NamedTuple):
     """Alternatives that were taken together, so nobody can say which value is the input."""
 
     sources: tuple[str, ...]
@@ -60,15 +60,15 @@ Given: TypeAlias = RunInput | Whole | Item | Collected | Joined | Ambiguous
 """How the input of an activation is made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
+@distinct
+class Hidden(NamedTuple):
     """An output that an activation may not ask for, and the reason as it follows «asks for the output of X»."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+@distinct
+class Absent(NamedTuple):
     """An output that is not there: the source was skipped."""
 
     address: Address

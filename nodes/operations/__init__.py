@@ -3,7 +3,7 @@
 - `tokens`: `ContinuationToken`, what we hold of an operation.
 - `outcomes`: what a provider can say of it.
 - `protocol`: `Operation`, what every adapter can do; `capabilities`: what only some can.
-- `openai`: background responses; `timers`: waiting for a time. `openai` is imported lazily.
+- `openai`: background responses; `timers`: waiting for a time. Both are imported lazily.
 """
 
 from typing import TYPE_CHECKING
@@ -46,19 +46,25 @@ from .outcomes import (
     Usage,
 )
 from .protocol import Operation
-from .timers import TimerOperation
 from .tokens import ContinuationToken, Json
 
 if TYPE_CHECKING:
     from .openai import ResponsesOperation
+    from .timers import TimerOperation
 else:
 
     def __getattr__(name):
-        if name != "ResponsesOperation":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from .openai import ResponsesOperation
+        match name:
+            case "ResponsesOperation":
+                from .openai import ResponsesOperation
 
-        return ResponsesOperation
+                return ResponsesOperation
+            case "TimerOperation":
+                from .timers import TimerOperation
+
+                return TimerOperation
+            case _:
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [

@@ -212,7 +212,7 @@ def is_sent_until_it_is_acknowledged(stage: Stage) -> None:
 
 @ACTS.act
 def of_what_has_completed_meanwhile_is_still_a_cancel(stage: Stage) -> None:
-    stage.script(answer_takes(0.01), Rule(match=ANSWER, on="retrieve", fault=HttpError(status=503), times=0))
+    stage.script(answer_takes(0.0), Rule(match=ANSWER, on="retrieve", fault=HttpError(status=503), times=0))
     child = stage.child(then="cancel", after="submitted")
     assert child.wait() == 1
     assert stage.error("RunCancelledError")

@@ -65,7 +65,7 @@ assert not hasattr(package, "no_such_name")
 
 def test_a_decorator_is_never_mistaken_for_the_module_of_its_name() -> None:
     code = """
-import perdure.nodes.node, perdure.nodes.timer
+import perdure.nodes.node, perdure.nodes.timer_node
 from perdure.nodes import *
 import perdure.nodes as nodes
 assert callable(node) and callable(timer) and callable(nodes.node) and callable(nodes.timer)

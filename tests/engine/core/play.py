@@ -335,7 +335,7 @@ class Play:
                 return ()
             case Whole(key=key):
                 return (self.stored.address(key),)
-            case Item(key=key, index=index):
+            case Item(key=key, place=index):
                 return (self.stored.address(key), index)
             case Joined(positions):
                 return tuple(None if one is None else self.stored.address(one.key) for one in positions)

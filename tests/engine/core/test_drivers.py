@@ -28,7 +28,7 @@ from perdure.nodes import Context, node
 from perdure.nodes.operation_node import OperationNode
 from perdure.nodes.operations.timers import TimerOperation
 from perdure.nodes.operations.tokens import Json
-from perdure.nodes.timer import TimerNode
+from perdure.nodes.timer_node import TimerNode
 
 from .driver import Driver
 from .play import Play

@@ -10,7 +10,7 @@ import pytest
 from perdure.checkpoints.records import ActivationKey, ScopeRecord, State
 from perdure.engine.core._flow import Step
 from perdure.engine.core.addresses import Address
-from perdure.engine.core.events import Event, RunStarted, Succeeded
+from perdure.engine.core.events import CoreEvent, RunStarted, Succeeded
 from perdure.engine.core.machine import advance
 from perdure.engine.core.plan import EdgeKind, Plan, PlanEdge, PlanNode, PlanScope, ScopeKind, encloses
 from perdure.engine.core.policy import NO_POLICIES
@@ -247,7 +247,7 @@ class Course:
         step.activate(child, Address("child/in"))
         self.rows.write(step.commands, status=self.state.status, outcome=None)
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: CoreEvent) -> None:
         commands = advance(self.state, event)
         self.rows.write(commands, status=self.state.status, outcome=self.state.outcome)
         assert restore(WITH_CHILD, NO_POLICIES, self.rows.loaded()) == self.state
