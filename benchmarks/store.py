@@ -24,7 +24,7 @@ from perdure.checkpoints.conformance.examples import (
     make_step,
     make_submission,
 )
-from perdure.checkpoints.sqlite import _database as database
+from perdure.checkpoints.sqlite import _database as database  # pyright: ignore[reportPrivateUsage]
 
 ROUNDS = 7
 RESULT = Value(os.urandom(200))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from perdure.engine.core import policy
-from perdure.engine.runtime import _runtime
+from perdure.engine.runtime import _runtime  # pyright: ignore[reportPrivateUsage]
 from perdure.engine.runtime._driver_cache import DriverCache
 
 from .batches import Works

@@ -13,7 +13,7 @@ import pytest
 from perdure.checkpoints import RunStatus, SQLiteView, State, StoreError
 from perdure.engine import Executor, RunFailedError, Workflow
 from perdure.engine.core.policy import Policy, poll_interval
-from perdure.engine.runtime import _recovery, _signal_watch
+from perdure.engine.runtime import _recovery, _signal_watch  # pyright: ignore[reportPrivateUsage]
 from perdure.nodes import ProviderUnavailableError, SubmissionUnknownError, node
 from perdure.nodes.polling import Polling
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from perdure.checkpoints import Signal, pack
 from perdure.engine import Executor, RunCancelledError, RunFailedError
-from perdure.engine.runtime import _signal_watch
+from perdure.engine.runtime import _signal_watch  # pyright: ignore[reportPrivateUsage]
 from perdure.nodes import ContinuationToken, SubmissionUnknownError, node
 from perdure.nodes.operations import Outcome
 

@@ -10,7 +10,7 @@ import pytest
 from perdure.checkpoints import MemoryStore, RunStatus, Signal, State, StoreError, pack
 from perdure.engine import Executor, Workflow
 from perdure.engine.errors import HandleNotCommittedError
-from perdure.engine.runtime import _signal_watch
+from perdure.engine.runtime import _signal_watch  # pyright: ignore[reportPrivateUsage]
 from perdure.nodes import ContinuationToken, ProviderUnavailableError, SubmissionUnknownError
 from perdure.nodes.operations import Json, Outcome
 
