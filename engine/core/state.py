@@ -7,6 +7,7 @@ that memory and recovery cost what is open, not what happened.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -24,8 +25,6 @@ from .plan import NodePlace, Plan
 from .policy import NO_POLICIES, Policies, Policy
 
 S = State
-NONE = dict.fromkeys(State, 0)
-"""No activation in any state."""
 
 
 @dataclass(slots=True)
@@ -63,11 +62,11 @@ _URGENCY = {
 def _moving(counts: Mapping[State, int]) -> int:
     """How many of these move by themselves."""
     return (
-        counts[S.RUNNING]
-        + counts[S.SUBMITTING]
-        + counts[S.WAITING]
-        + counts[S.BACKOFF]
-        + counts[S.CANCELLING]
+        counts.get(S.RUNNING, 0)
+        + counts.get(S.SUBMITTING, 0)
+        + counts.get(S.WAITING, 0)
+        + counts.get(S.BACKOFF, 0)
+        + counts.get(S.CANCELLING, 0)
     )
 
 
@@ -166,7 +165,7 @@ class Scope:
     collecting: dict[int, int] = field(default_factory=dict[int, int])  # collect edge -> items not decided
     activations: dict[tuple[str, int], Activation] = field(default_factory=dict[tuple[str, int], Activation])
     gates: dict[tuple[str, int], Gate] = field(default_factory=dict[tuple[str, int], Gate])
-    inner: set[tuple[int, tuple[int, ...]]] = field(default_factory=set[tuple[int, tuple[int, ...]]])
+    inner: list[tuple[int, tuple[int, ...]]] = field(default_factory=list[tuple[int, tuple[int, ...]]])
 
 
 @dataclass(slots=True)
@@ -182,8 +181,8 @@ class RunState:
     )  # (scope, path) -> number, of open instances and of those closed inside open ones
     next_number: int = 1
     undecided: int = 0  # activations that succeeded and whose edges could not be evaluated
-    counts: dict[State, int] = field(default_factory=NONE.copy)  # of activations
-    remaining: dict[State, int] = field(default_factory=NONE.copy)
+    counts: Counter[State] = field(default_factory=Counter[State])  # of activations
+    remaining: Counter[State] = field(default_factory=Counter[State])
     """Of open operations whose activation has ended: these end by themselves, and the run waits for them."""
     waiters: dict[Address, set[Address]] = field(default_factory=dict[Address, set[Address]])
     # joins inside a scope that wait for a source outside of it
@@ -203,7 +202,7 @@ class RunState:
         A run that fails waits neither for submissions of unknown fate nor for edges that can't be evaluated.
         """
         live = _moving(self.counts)
-        if self.remaining != NONE:
+        if self.remaining:
             live += _moving(self.remaining)
         if self.outcome is RunStatus.FAILED:
             return live
@@ -220,8 +219,8 @@ class RunState:
         """The run's status, derived: it waits where nothing is left for this process to do but to wait."""
         if self.outcome is None:
             counts = self.counts
-            submitting = counts[S.SUBMITTING] or self.remaining[S.SUBMITTING]
-            busy = counts[S.RUNNING] or submitting or self.undecided or self.strays
+            submitting = counts.get(S.SUBMITTING) or self.remaining.get(S.SUBMITTING)
+            busy = counts.get(S.RUNNING) or submitting or self.undecided or self.strays
             return RunStatus.RUNNING if busy else RunStatus.WAITING
         if not self.live:
             return self.outcome
@@ -257,9 +256,9 @@ class RunState:
 
     def remember(self, scope: Scope) -> None:
         """The number of this instance, open or closed, can be asked for as long as the one around it is open."""
-        self.numbers[scope.scope, scope.path] = scope.number
-        if scope.parent is not None:
-            self.scopes[scope.parent].inner.add((scope.scope, scope.path))
+        if scope.parent is not None:  # the root's is 0
+            self.numbers[scope.scope, scope.path] = scope.number
+            self.scopes[scope.parent].inner.append((scope.scope, scope.path))
 
     def close(self, scope: Scope) -> None:
         """Forget what lies in the instance; its own number is remembered."""

@@ -12,7 +12,6 @@ import contextvars
 import logging
 from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Protocol
 
 from ...checkpoints.codec import pack, unpack
@@ -81,6 +80,22 @@ class Keeper(Protocol):
 class Driver:
     """One run in memory."""
 
+    __slots__ = (
+        "_broken",
+        "_error",
+        "_keeper",
+        "_packed_error",
+        "_pins",
+        "_tasks",
+        "book",
+        "owned",
+        "shared",
+        "signals",
+        "state",
+        "stopped",
+        "work",
+    )
+
     def __init__(
         self,
         keeper: Keeper,
@@ -113,7 +128,7 @@ class Driver:
         )
         self.stopped: BaseException | None = None  # why it is not driven here any more
         self._broken: Exception | None = None  # why the state in memory is not what is committed
-        self.signals: set[int] = set()  # those that were acted on since it is in memory
+        self.signals: list[int] = []  # those that were acted on since it is in memory
         self._tasks: set[asyncio.Task[None]] = set()
         self._pins = 0
 
@@ -229,37 +244,36 @@ class Driver:
                     case commands.Hold():
                         self._say_held(effect.operation)
                     case _:
-                        self.spawn(self.carry_out(effect))
+                        self._begin(self.carry_out(effect))
 
     async def carry_out(self, then: Effect | Change | None) -> None:
-        """Perform a command, or commit what a performer found out, and go on while one thing follows from another."""
-        while then is not None and self.stopped is None:
-            if isinstance(then, Change):
+        """Perform a command, or commit what a performer found out, and go on while one thing follows from another.
+
+        An error that is not recorded itself stops the driving, and is logged.
+        """
+        self._pins += 1
+        try:
+            while then is not None and self.stopped is None:
+                if isinstance(then, Change):
+                    then = self._next(await self.commit((then,)))
+                    continue
+                called, variables = isinstance(then, commands.Call), contextvars.copy_context()
                 try:
-                    effects = await self.commit((then,))
-                except IllegalEventError as stale:  # it came too late: the first end has won
-                    log.debug("run %s: %s", self.run_id, stale)
-                    return
-                then = self._next(effects)
-            elif isinstance(then, commands.Call):
-                variables = contextvars.copy_context()
-                change = await self._perform_command(then)
-                if change is not None and contextvars.copy_context() != variables:
-                    # Context variables that a function set are its own: after a crash its successors would not see
-                    # them.
-                    self.spawn(self.carry_out(change), variables)
+                    change = await TABLE[type(then)](self.owned, then, self.commit_on_the_way)
+                except Exception as error:  # told with the place
+                    self.abort(error, getattr(then, "operation", None) or getattr(then, "address", None))
+                    raise
+                if called and change is not None and contextvars.copy_context() != variables:
+                    # Those that a function set are its own: after a crash its successors would not see them.
+                    self._begin(self.carry_out(change), variables)
                     return
                 then = change
-            else:
-                then = await self._perform_command(then)
-
-    async def _perform_command(self, command: Effect) -> Change | None:
-        """What its performer found out. An error of it stops the driving, and is told with the place."""
-        try:
-            return await TABLE[type(command)](self.owned, command, self.commit_on_the_way)
-        except Exception as error:
-            self.abort(error, getattr(command, "operation", None) or getattr(command, "address", None))
-            raise
+        except IllegalEventError as stale:  # it came too late: the first end has won
+            log.debug("run %s: %s", self.run_id, stale)
+        except BaseException as error:  # noqa: BLE001  # the boundary of this run
+            self._broke_off(error)
+        finally:
+            self._unpin()
 
     async def commit_on_the_way(
         self, *changes: Change, then: Effect | None = None, tell: bool = True
@@ -318,33 +332,34 @@ class Driver:
 
     # -- tasks -------------------------------------------------------------------------------------------
 
-    def spawn(
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do this as a task of the run; an error that it does not record itself stops the driving, and is logged."""
+        task = self._begin(self._watched(work))
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
+        return task
+
+    def _begin(
         self, work: Coroutine[Any, Any, None], variables: contextvars.Context | None = None
     ) -> asyncio.Task[None]:
-        """Run this as a task of the run, with these context variables (default: those of the caller)."""
+        """Run it as a task, with these context variables (default: those of the caller)."""
         self._pins += 1  # from now on, not from when the task begins
-        task = self._keeper.create_task(self._abort_on_error(work), partial(self._done, work), variables)
+        task = self._keeper.create_task(work, self._done, variables)
         self._tasks.add(task)
         return task
 
-    async def abort_on_error(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this for the run; an error that it does not record itself stops the driving, and is logged."""
-        self._pins += 1
-        try:
-            await self._abort_on_error(work)
-        finally:
-            self._unpin()
-
-    async def _abort_on_error(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except BaseException as error:  # the boundary of this run: abort records and reports it
-            if ends_the_task(error):
-                raise
-            self.abort(error if isinstance(error, Exception) else interrupted(self.run_id, error))
+        except BaseException as error:  # noqa: BLE001  # the boundary of this run
+            self._broke_off(error)
 
-    def _done(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
-        work.close()  # where the task was cancelled before it began; no more than a look at it otherwise
+    def _broke_off(self, error: BaseException) -> None:
+        """The boundary of this run: stop its driving for this error, or raise it where it ends the task."""
+        if ends_the_task(error):
+            raise error
+        self.abort(error if isinstance(error, Exception) else interrupted(self.run_id, error))
+
+    def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if task.cancelled() and not self.shared.stopping:  # if it was abort that did it, this does nothing
             self.abort(interrupted(self.run_id, asyncio.CancelledError()))

@@ -20,21 +20,16 @@ class Places:
         self._free = number
         self._line: deque[asyncio.Future[None]] = deque()
 
-    async def acquire(self) -> None:
-        """Take a place, waiting for one if need be."""
+    def take(self) -> asyncio.Future[None] | None:
+        """Take a place. Where none is free a future is returned, and the place is taken when that is done."""
         if self._free:
             self._free -= 1
-            return
+            return None
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # the place was given meanwhile
-                self.release()
-            raise
+        return turn
 
-    def release(self) -> None:
+    def give_back(self) -> None:
         """Give a place back, to whoever waits for one."""
         while self._line:
             turn = self._line.popleft()
@@ -54,7 +49,14 @@ class Place:
         self._held = False
 
     async def __aenter__(self) -> Self:
-        await self._places.acquire()
+        turn = self._places.take()
+        if turn is not None:
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():  # the place was given meanwhile
+                    self._places.give_back()
+                raise
         self._held = True
         return self
 
@@ -65,4 +67,4 @@ class Place:
         """Give the place to the next one. Safe to call twice."""
         if self._held:
             self._held = False
-            self._places.release()
+            self._places.give_back()

@@ -69,6 +69,7 @@ class Runtime:
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, list[asyncio.Future[None]]] = {}  # those who wait for runs to be loaded
         self._wanted: list[int] = []  # those of them whose load has not begun
+        self._work = self.work  # one for all runs
         self.acting = Exclusive[int]()
         """Runs of which somebody acts on the signals now: they are acted on in order, each once."""
         self._leaving: dict[int, asyncio.Task[None]] = {}  # runs that are about to be given back
@@ -116,13 +117,9 @@ class Runtime:
             )
         task = self.tasks.create_task(work, context=variables)
         self.working.add(task)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            self.working.discard(task)
-            if done is not None:
-                done(task)
-
-        task.add_done_callback(ended)
+        task.add_done_callback(self.working.discard)
+        if done is not None:
+            task.add_done_callback(done)
         return task
 
     def busy(self) -> set[asyncio.Task[Any]]:
@@ -146,7 +143,7 @@ class Runtime:
             workflow=workflow,
             plan=workflow.plan,
             policies=self.policies(workflow),
-            load=self.work,
+            load=self._work,
             labels=labels,
         )
 
@@ -167,7 +164,7 @@ class Runtime:
             workflow=workflow,
             plan=self.plans[record.signature],
             policies=stored_policies(record) if workflow is None else self.policies(workflow),
-            load=self.work,
+            load=self._work,
             labels=record.labels,
         )
 

@@ -48,7 +48,7 @@ async def act(driver: Driver, signal: Signal) -> list[Effect] | Left:
     """
     if signal.id in driver.signals:
         return []
-    driver.signals.add(signal.id)
+    driver.signals.append(signal.id)
     try:
         return await _act(driver, signal)
     except StoreError:  # the run itself can't go on
@@ -161,7 +161,7 @@ async def _late_handle(
     packed = pack(data)
     match meaning(driver.state, found):
         case None:
-            driver.signals.discard(signal)
+            driver.signals.remove(signal)
             return Left.FOR_NOW
         case "adopt":
             change = Change(found, operation={"token": packed}, note={"token": data})

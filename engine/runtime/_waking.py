@@ -111,7 +111,7 @@ class Waking:
                 case _:
                     driver = await self._keeper.driver(owned.run)
                     if driver is not None and _same(driver, record):
-                        await driver.abort_on_error(driver.carry_out(effect))
+                        await driver.carry_out(effect)
         except BaseException as error:  # the boundary: whoever waits for the run gets the error
             if ends_the_task(error):
                 raise
@@ -128,7 +128,7 @@ class Waking:
     async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
         driver = await self._keeper.driver(owned.run)
         if driver is not None:
-            await driver.abort_on_error(driver.carry_out(change))
+            await driver.carry_out(change)
 
     async def _cancel_stray(self, run: int, key: SubmissionKey) -> None:
         try:
@@ -139,14 +139,14 @@ class Waking:
         strays = {} if driver is None else driver.state.strays
         stray = next((stray for stray, known in strays.items() if known == key), None)
         if driver is not None and stray is not None:
-            await driver.abort_on_error(driver.carry_out(CancelStray(*stray)))
+            await driver.carry_out(CancelStray(*stray))
 
     async def _end_backoff(self, run: int, key: ActivationKey) -> None:
         try:
             driver = await self._keeper.driver(run)
             event = None if driver is None else backoff_due(driver.state, key, self._keeper.shared.clock())
             if driver is not None and event is not None:  # else an old entry
-                await driver.abort_on_error(driver.carry_out(Change(event)))
+                await driver.carry_out(Change(event))
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
             self._keeper.stop_driving(run, error)
 

@@ -331,7 +331,7 @@ def test_a_result_that_only_waits_to_be_fetched_is_not_lost(stores: Stores, tmp_
     async def test() -> None:
         async with Executor(stores(), grace=0.05) as executor:
             for _ in range(POLLS):
-                await runtime(executor).shared.polls.acquire()
+                runtime(executor).shared.polls.take()
             await executor.start(workflow, "x", run_id="r")
             await until(state_is(executor, "print", S.WAITING))
             await asyncio.sleep(0.1)  # longer than until its first poll
@@ -355,7 +355,7 @@ def test_a_fetch_that_follows_from_any_transition_is_carried_out(stores: Stores,
             await until(state_is(executor, "print", S.WAITING))
             shared = runtime(executor).shared
             for _ in range(POLLS):
-                await shared.polls.acquire()
+                shared.polls.take()
             driver = await runtime(executor).driver((await record(executor)).key)
             assert driver is not None
             operation = OperationAddress(Address("print"), 1)
@@ -363,10 +363,9 @@ def test_a_fetch_that_follows_from_any_transition_is_carried_out(stores: Stores,
             await asyncio.sleep(0.05)
             assert small.ledger.fetched(small.one.handle) == 0
             for _ in range(POLLS):
-                shared.polls.release()
+                shared.polls.give_back()
             assert await run.result() == "Answer: x1"
-            for _ in range(POLLS):  # all places are free again
-                await shared.polls.acquire()
+            assert all(shared.polls.take() is None for _ in range(POLLS)), "all places are free again"
 
     perform(test())
     assert small.ledger.fetched(small.one.handle) == 1

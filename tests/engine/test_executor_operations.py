@@ -271,13 +271,15 @@ async def refused_and_intended(executor: Executor, works: Works) -> tuple[Run[st
 def free(executor: Executor) -> None:
     """Have all places for submissions free."""
     for _ in range(SUBMISSIONS):
-        runtime(executor).shared.submissions.release()
+        runtime(executor).shared.submissions.give_back()
 
 
 async def occupy(executor: Executor) -> None:
     """Take all places for submissions, none of which is held any more."""
     for _ in range(SUBMISSIONS):
-        await runtime(executor).shared.submissions.acquire()
+        turn = runtime(executor).shared.submissions.take()
+        if turn is not None:
+            await turn
 
 
 def test_a_submission_that_follows_from_any_transition_is_sent_once_there_is_a_place(

@@ -37,7 +37,15 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
     if isinstance(node, EachNode):
         return await _items(owned, work, address, node)
     if isinstance(node, OperationNode):
-        return await _request(owned, work, address, node, commit)
+        built = await _request(
+            owned, work, address, node
+        )  # what it was made of is let go before the wait for a place
+        if not isinstance(built, Value):
+            return built
+        activation = work.state.find(address)
+        if activation is not None and activation.state is State.RUNNING:
+            await submit(owned, work, OperationAddress(address, activation.attempt), commit, built)
+        return None
     raise OperationUnknownError(
         f"Run {owned.run_id}: {address} is a {node.kind}, which this version can't run.", run_id=owned.run_id
     )
@@ -180,9 +188,9 @@ async def _in_thread(
 
 
 async def _request(
-    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any], commit: Commit
-) -> Change | None:
-    """Build the request. A local operation is opened at once; another one is submitted."""
+    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any]
+) -> Value | Change | None:
+    """Build the request, to be submitted. A local operation is opened with it at once."""
     adapter = owned.adapter(address.node)
     await adapter.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
     try:
@@ -195,24 +203,23 @@ async def _request(
         if ends_the_task(error):
             raise
         return attempt_failed(owned, address, error, retryable=False)
+    if not has_capability(adapter, Local):
+        return request
     activation = work.state.find(address)
     if activation is None or activation.state is not State.RUNNING:
         return None
     operation = OperationAddress(address, activation.attempt)
-    if has_capability(adapter, Local):
-        at = owned.shared.clock()
-        try:
-            token = adapter.open(plain, submission_key(work.nonce, operation), at)
-        except BaseException as error:  # the boundary, as above
-            if ends_the_task(error):
-                raise
-            return attempt_failed(owned, address, error, retryable=False)
-        poll_after = adapter.poll_after(token) if has_capability(adapter, Paced) else 0.0
-        data = token.to_dict()
-        return Change(
-            events.Opened(at, operation, poll_after),
-            operation={"request": request, "token": pack(data)},
-            note={"token": data},
-        )
-    await submit(owned, work, operation, commit, request)
-    return None
+    at = owned.shared.clock()
+    try:
+        token = adapter.open(plain, submission_key(work.nonce, operation), at)
+    except BaseException as error:  # the boundary, as above
+        if ends_the_task(error):
+            raise
+        return attempt_failed(owned, address, error, retryable=False)
+    poll_after = adapter.poll_after(token) if has_capability(adapter, Paced) else 0.0
+    data = token.to_dict()
+    return Change(
+        events.Opened(at, operation, poll_after),
+        operation={"request": request, "token": pack(data)},
+        note={"token": data},
+    )

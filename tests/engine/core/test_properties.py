@@ -65,7 +65,7 @@ def check_end(course: Course) -> None:
     state = play.state
     assert list(state.scopes) == [0]
     assert (state.scopes[0].gates, state.scopes[0].unresolved, state.waiters) == ({}, 0, {})
-    assert {len(path) for _, path in state.numbers} == {0}
+    assert {len(path) for _, path in state.numbers} <= {0}
     open_ = [row for row in play.stored.operations.values() if not row.state.terminal]
     assert (open_, state.strays) == ([], {})
 
