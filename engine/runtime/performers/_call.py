@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 from typing import Any
 
-from ....checkpoints.codec import pack
+from ....checkpoints.codec import pack, unpack
 from ....checkpoints.errors import StoreError
 from ....checkpoints.records import State, Value
 from ....nodes.context import Context
@@ -21,6 +21,7 @@ from ...core.commands import Call
 from ...errors import NodeTimeoutError, OperationUnknownError
 from ...graph.each import EachNode
 from .._changes import attempt_failed, encode, succeeded
+from .._places import Place
 from .._shared import Commit, OwnedRun, Work, ends_the_task
 from ._submission import submit
 
@@ -37,15 +38,11 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
     if isinstance(node, EachNode):
         return await _items(owned, work, address, node)
     if isinstance(node, OperationNode):
-        built = await _request(
-            owned, work, address, node
-        )  # what it was made of is let go before the wait for a place
-        if not isinstance(built, Value):
-            return built
-        activation = work.state.find(address)
-        if activation is not None and activation.state is State.RUNNING:
-            await submit(owned, work, OperationAddress(address, activation.attempt), commit, built)
-        return None
+        if has_capability(owned.adapter(address.node), Local):
+            return await _open(owned, work, address, node)
+        # Its place comes first: nothing is built for those that wait for one.
+        async with Place(owned.shared.submissions) as place:
+            return await _submit(owned, work, address, node, place, commit)
     raise OperationUnknownError(
         f"Run {owned.run_id}: {address} is a {node.kind}, which this version can't run.", run_id=owned.run_id
     )
@@ -187,32 +184,36 @@ async def _in_thread(
 # -- operations --------------------------------------------------------------------------------------------
 
 
-async def _request(
-    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any]
-) -> Value | Change | None:
-    """Build the request, to be submitted. A local operation is opened with it at once."""
-    adapter = owned.adapter(address.node)
-    await adapter.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
-    try:
-        value, _ = await work.values.input(address)
-        plain = dict(node.request(value, _context(owned, work, address)))
-        request = Value(pack(plain))
-    except StoreError:  # its input could not be read: no fault of the node's
-        raise
-    except BaseException as error:  # the boundary: every error of a node is committed
-        if ends_the_task(error):
-            raise
-        return attempt_failed(owned, address, error, retryable=False)
-    if not has_capability(adapter, Local):
-        return request
-    activation = work.state.find(address)
-    if activation is None or activation.state is not State.RUNNING:
+async def _submit(
+    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any], place: Place, commit: Commit
+) -> Change | None:
+    """Build the request, and submit it."""
+    if not _running(work, address):  # cancelled while it waited for its place
         return None
-    operation = OperationAddress(address, activation.attempt)
-    at = owned.shared.clock()
+    request = await _request(owned, work, address, node)
+    if isinstance(request, Change):
+        return request
+    operation = _next_operation(work, address)
+    if operation is not None:
+        await submit(owned, work, operation, place, commit, Value(request))
+    return None
+
+
+async def _open(
+    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any]
+) -> Change | None:
+    """Build the request, and open with it an operation that never leaves the process."""
+    request = await _request(owned, work, address, node)
+    if isinstance(request, Change):
+        return request
+    operation = _next_operation(work, address)
+    if operation is None:
+        return None
+    adapter, at = owned.adapter(address.node), owned.shared.clock()
+    assert has_capability(adapter, Local)
     try:
-        token = adapter.open(plain, submission_key(work.nonce, operation), at)
-    except BaseException as error:  # the boundary, as above
+        token = adapter.open(unpack(request), submission_key(work.nonce, operation), at)
+    except BaseException as error:  # the boundary: every error of a node is committed
         if ends_the_task(error):
             raise
         return attempt_failed(owned, address, error, retryable=False)
@@ -220,6 +221,32 @@ async def _request(
     data = token.to_dict()
     return Change(
         events.Opened(at, operation, poll_after),
-        operation={"request": request, "token": pack(data)},
+        operation={"request": Value(request), "token": pack(data)},
         note={"token": data},
     )
+
+
+async def _request(
+    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any]
+) -> bytes | Change:
+    """The request, as it is committed; or that it could not be built."""
+    await owned.adapter(
+        address.node
+    ).prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
+    try:
+        value, _ = await work.values.input(address)
+        return pack(dict(node.request(value, _context(owned, work, address))))
+    except StoreError:  # its input could not be read: no fault of the node's
+        raise
+    except BaseException as error:  # the boundary, as above
+        if ends_the_task(error):
+            raise
+        return attempt_failed(owned, address, error, retryable=False)
+
+
+def _next_operation(work: Work, address: Address) -> OperationAddress | None:
+    """The operation that the activation's attempt begins with; None where it is not at work any more."""
+    activation = work.state.find(address)
+    if activation is None or activation.state is not State.RUNNING:
+        return None
+    return OperationAddress(address, activation.attempt)

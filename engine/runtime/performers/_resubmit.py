@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...core.commands import Resubmit
+from .._places import Place
 from .._shared import Commit, OwnedRun
 from ._submission import submit
 
@@ -13,4 +14,5 @@ async def perform(owned: OwnedRun, command: Resubmit, commit: Commit) -> None:
     await owned.adapter(operation.address.node).prepare()
     work = await owned.work()
     if work is not None:
-        await submit(owned, work, operation, commit)
+        async with Place(owned.shared.submissions) as place:
+            await submit(owned, work, operation, place, commit)

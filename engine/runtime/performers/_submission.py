@@ -1,6 +1,6 @@
 """`Submit`: send a request whose intent is committed, and commit the token. `Call` and `Resubmit` end in it.
 
-They do that in one block (`submit`), which holds a place and the shield from before the intent's commit, so that both are
+They do that in one block (`submit`), with a place and behind the shield from before the intent's commit, so that both are
 given back wherever it breaks off. A `Submit` that follows from another transition gets them for itself (`perform`).
 
 The order is the promise: the intent (the complete request and its key) is committed before, the token right after. When
@@ -36,23 +36,26 @@ log = logging.getLogger("perdure")
 
 
 async def submit(
-    owned: OwnedRun, work: Work, operation: OperationAddress, commit: Commit, request: Value | None = None
+    owned: OwnedRun,
+    work: Work,
+    operation: OperationAddress,
+    place: Place,
+    commit: Commit,
+    request: Value | None = None,
 ) -> None:
     """Commit the intent, send the request, commit the token: not interrupted by cancellation.
 
-    Without a `request` the one that is stored is sent again. Holds one of the executor's places until the provider has
-    replied.
+    Without a `request` the one that is stored is sent again. The place is left when the provider has replied.
     """
-    async with Place(owned.shared.submissions) as place:
-        key = submission_key(work.nonce, operation)
-        intent = Change(
-            events.SubmissionIntended(owned.shared.clock(), operation),
-            operation=None if request is None else {"request": request},
-            note={"key": key},
-        )
-        with owned.shared.shield():  # from before the intent's commit, so that nobody cancels in between
-            if await commit(intent, then=Submit(operation)):
-                await _submit(owned, work, operation, key, place, commit, request)
+    key = submission_key(work.nonce, operation)
+    intent = Change(
+        events.SubmissionIntended(owned.shared.clock(), operation),
+        operation=None if request is None else {"request": request},
+        note={"key": key},
+    )
+    with owned.shared.shield():  # from before the intent's commit, so that nobody cancels in between
+        if await commit(intent, then=Submit(operation)):
+            await _submit(owned, work, operation, key, place, commit, request)
 
 
 async def perform(owned: OwnedRun, command: Submit, commit: Commit) -> None:
