@@ -27,7 +27,7 @@ OLDEST_SQLITE = (3, 37, 0)
 AUTOCHECKPOINT = 1_000
 """Pages in the WAL after which a commit moves them into the database. More did not make commits faster."""
 
-CACHE_KIB = 16_384
+CACHE_KIB = 8_192
 """Of pages that SQLite keeps in memory, so that a large group is not written out before its COMMIT."""
 
 STATEMENTS = 512

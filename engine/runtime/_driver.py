@@ -257,13 +257,13 @@ class Driver:
                 if isinstance(then, Change):
                     then = self._next(await self.commit((then,)))
                     continue
-                called, variables = isinstance(then, commands.Call), contextvars.copy_context()
+                variables = contextvars.copy_context() if isinstance(then, commands.Call) else None
                 try:
                     change = await TABLE[type(then)](self.owned, then, self.commit_on_the_way)
                 except Exception as error:  # told with the place
                     self.abort(error, getattr(then, "operation", None) or getattr(then, "address", None))
                     raise
-                if called and change is not None and contextvars.copy_context() != variables:
+                if change is not None and variables is not None and contextvars.copy_context() != variables:
                     # Those that a function set are its own: after a crash its successors would not see them.
                     self._begin(self.carry_out(change), variables)
                     return

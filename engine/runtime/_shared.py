@@ -35,7 +35,7 @@ from ._wake_queue import Waiting, WakeQueue
 T = TypeVar("T")
 AnyWorkflow: TypeAlias = Workflow[Any, Any]
 
-SUBMISSIONS = 64
+SUBMISSIONS = 80
 """How many submissions an executor has under way at once."""
 POLLS = 64
 """How many polls and look-ups an executor has under way at once."""

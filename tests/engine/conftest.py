@@ -29,7 +29,7 @@ def driver_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     call = getattr(request.node, "callspec", None)
     kept = call is not None and call.params.get("stores") == "memory"
     if not kept or "evicted" in request.fixturenames:
-        monkeypatch.setattr(_runtime, "DriverCache", partial(DriverCache, 0))
+        monkeypatch.setattr(_runtime, "DriverCache", partial(DriverCache, runs=0))
 
 
 @pytest.fixture

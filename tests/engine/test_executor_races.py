@@ -394,7 +394,10 @@ def test_an_input_that_can_not_be_read_stops_the_driving_and_fails_no_node(
     assert len(works.asked) == 2
 
 
-def test_waiting_runs_stay_in_memory_within_a_bound(stores: Stores, works: Works) -> None:
+@pytest.mark.parametrize("bound", [{"activations": 25}, {"runs": 2}], ids=str)
+def test_waiting_runs_stay_in_memory_within_bounds(
+    bound: dict[str, int], stores: Stores, works: Works
+) -> None:
     """Three runs of ten items wait, and there is room for two: the one that was busy longest ago has left."""
 
     @node
@@ -414,7 +417,7 @@ def test_waiting_runs_stay_in_memory_within_a_bound(stores: Stores, works: Works
     async def main() -> list[str]:
         async with Executor(stores()) as executor:
             memory = runtime(executor)
-            memory._cache = DriverCache(most=60)  # pyright: ignore[reportPrivateUsage]
+            memory._cache = DriverCache(**bound)  # pyright: ignore[reportPrivateUsage]
             runs: list[Run[str]] = []
             for name in "abc":
                 runs.append(await executor.start(workflow, name, run_id=name))
