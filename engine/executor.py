@@ -15,19 +15,15 @@ from types import TracebackType
 from typing import Any, Concatenate, Never, ParamSpec, Self, TypeVar, overload
 
 from ..checkpoints.codec import pack
-from ..checkpoints.errors import RunExistsError, RunNotFoundError, StoreError, ValueNotStorableError
-from ..checkpoints.records import NO_LABELS, NewRun, RunRecord, RunStatus, Value
+from ..checkpoints.errors import RunNotFoundError, StoreError, ValueNotStorableError
+from ..checkpoints.records import NO_LABELS, RunRecord, RunStatus, Value
 from ..nodes.durations import Duration, seconds
-from ..nodes.errors import NotBuiltError, ProviderUnavailableError
+from ..nodes.errors import NotBuiltError
 from ..nodes.node import Node, Source
-from ..nodes.operation_node import OperationNode
 from ._run_ids import check_run_id, new_run_id
+from ._starts import Starts
 from .client import Client, Database, open_database, require_same_process, require_whole
-from .core import events
 from .core.addresses import Address
-from .core.book import Change
-from .core.plan import Plan
-from .core.state import RunState
 from .errors import ExecutorStoppedError, RunNotRetryableError
 from .fates import require_possible, undecided_operation
 from .graph import Workflow, as_workflow
@@ -35,11 +31,9 @@ from .graph.code import code_hash
 from .run import Followed, Run
 from .runtime import (
     Claims,
-    Driver,
     Runtime,
     SignalWatch,
     TermSignal,
-    ends_the_task,
     raise_threshold,
     require_granted,
     require_same_input,
@@ -130,8 +124,8 @@ class Executor(Client):
         self._runtime = Runtime(self._store, clock=self._clock, resources=self._resources)
         self._signals = SignalWatch(self._runtime)
         self._claims = Claims(self._runtime)
+        self._starts = Starts(self._runtime, self._claims)
         self._term = TermSignal()
-        self._prepared: set[str] = set()  # workflows whose adapters can be used, by their signatures
         for workflow in workflows:
             self._runtime.know(workflow)
 
@@ -249,10 +243,9 @@ class Executor(Client):
                 f"The input of run {run_id} of workflow {plan.workflow} can't be stored: {error}", error.path
             ) from error
         record = None
-        unprepared = self._unprepared(workflow)
-        if not unprepared or given is None or not await self._is_there(given):
-            await self._prepare(workflow, unprepared)
-            record = await self._create(workflow, plan, run_id, encoded, labels or NO_LABELS)
+        if self._starts.usable(workflow) or given is None or not await self._is_there(given):
+            await self._starts.prepare(workflow)
+            record = await self._starts.create(workflow, run_id, encoded, labels or NO_LABELS)
         if record is None:
             record = await self._find(run_id)
             require_same_input(record, plan, encoded)
@@ -267,19 +260,6 @@ class Executor(Client):
         except RunNotFoundError:
             return False
         return True
-
-    def _unprepared(self, workflow: Workflow[Any, Any]) -> list[OperationNode[Any, Any]]:
-        """Its nodes whose adapters have not been asked yet whether they can be used."""
-        if workflow.signature in self._prepared:
-            return []
-        nodes = map(workflow.node, workflow.plan.node)
-        return [node for node in nodes if isinstance(node, OperationNode)]
-
-    async def _prepare(self, workflow: Workflow[Any, Any], nodes: Sequence[OperationNode[Any, Any]]) -> None:
-        """Find out before anything is committed whether these adapters can be used. Raises what they raise."""
-        for node in nodes:
-            await _require_usable(node, workflow)
-        self._prepared.add(workflow.signature)
 
     def _say_ended(self, record: RunRecord, workflow: Workflow[Any, Any]) -> None:
         """Whoever starts a run that has ended may have expected another one."""
@@ -302,59 +282,6 @@ class Executor(Client):
         """Drive a run on, if it has not ended and nobody drives it."""
         if not record.status.finished:
             await self._claims.take(record)
-
-    async def _create(
-        self,
-        workflow: Workflow[Any, Any],
-        plan: Plan,
-        run_id: str,
-        value: Value,
-        labels: Mapping[str, str],
-    ) -> RunRecord | None:
-        """Insert the run with its first transition; None when there is one with that id."""
-        now = self._runtime.shared.clock()
-        nonce = new_run_id()  # as random as an id
-        owned = self._runtime.new_run(run_id, workflow, labels)
-        driver = Driver(self._runtime, owned, RunState(plan=plan), nonce=nonce)
-        transition, effects = driver.step([Change(events.RunStarted(now, owned.policies))])
-        new = NewRun(
-            id=run_id,
-            workflow=plan.workflow,
-            signature=workflow.signature,
-            nonce=nonce,
-            input=value,
-            labels=labels,
-            code=code_hash(workflow),
-        )
-        with self._claims.starting(run_id):
-            try:
-                record = await self._store.create(new, workflow.plan_record, transition)
-            except RunExistsError:
-                return None
-            except asyncio.CancelledError:  # the insert is queued and goes on without its caller
-                if not self._runtime.shared.stopping:
-                    self._runtime.create_task(self._create_after_all(workflow, plan, run_id, value, labels))
-                raise
-            driver.created(record, value)
-            self._runtime.keep(owned)
-            self._runtime.adopt(driver)
-        driver.perform(effects)
-        return record
-
-    async def _create_after_all(
-        self,
-        workflow: Workflow[Any, Any],
-        plan: Plan,
-        run_id: str,
-        value: Value,
-        labels: Mapping[str, str],
-    ) -> None:
-        """Drive the run whose start lost its caller. Inserting it again waits in line behind the first insert."""
-        try:
-            if await self._create(workflow, plan, run_id, value, labels) is None:
-                await self._take_up(await self._find(run_id))
-        except Exception as error:  # noqa: BLE001  # the boundary: nobody waits for this start any more
-            log.error("run %s was started and is not driven: %s. Resume it.", run_id, error)
 
     @overload
     async def resume(self, run_id: str, /) -> Run[object]: ...
@@ -538,22 +465,6 @@ class Executor(Client):
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."
             )
-
-
-async def _require_usable(node: OperationNode[Any, Any], workflow: Workflow[Any, Any]) -> None:
-    """Prepare the node's adapter. Raises what it raises; what would end the caller or the process as a sentence."""
-    try:
-        await node.operation.prepare()
-    except Exception:  # an error in its own words: whoever starts the run gets it as it is
-        raise
-    except BaseException as error:
-        if ends_the_task(error):
-            raise
-        raise ProviderUnavailableError(
-            f"Workflow {workflow.name}: the adapter of {node.name} can't be used: its prepare() raised "
-            f"{type(error).__name__}. Nothing was started.",
-            code="prepare_failed",
-        ) from error
 
 
 async def _tell(verb: str, work: Coroutine[Any, Any, T], told: asyncio.Future[T]) -> None:

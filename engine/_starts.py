@@ -1,0 +1,109 @@
+"""`Starts`: new runs. Nothing is inserted before the workflow's adapters can be used."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..checkpoints.errors import RunExistsError
+from ..checkpoints.records import NewRun, RunRecord, Value
+from ..nodes.errors import ProviderUnavailableError
+from ..nodes.operation_node import OperationNode
+from ._run_ids import new_run_id
+from .core import events
+from .core.book import Change
+from .core.state import RunState
+from .graph import Workflow
+from .graph.code import code_hash
+from .runtime import Claims, Driver, Runtime, ends_the_task
+
+log = logging.getLogger("perdure")
+
+
+class Starts:
+    """The starts of one executor."""
+
+    def __init__(self, runtime: Runtime, claims: Claims) -> None:
+        self._runtime = runtime
+        self._claims = claims
+        self._usable: set[str] = set()  # workflows whose adapters can be used, by their signatures
+
+    def usable(self, workflow: Workflow[Any, Any]) -> bool:
+        """Whether its adapters have been asked already whether they can be used."""
+        return workflow.signature in self._usable
+
+    async def prepare(self, workflow: Workflow[Any, Any]) -> None:
+        """Find out once whether its adapters can be used. Raises what they raise."""
+        if self.usable(workflow):
+            return
+        for node in map(workflow.node, workflow.plan.node):
+            if isinstance(node, OperationNode):
+                await _require_usable(node, workflow)  # pyright: ignore[reportUnknownArgumentType]
+        self._usable.add(workflow.signature)
+
+    async def create(
+        self, workflow: Workflow[Any, Any], run_id: str, value: Value, labels: Mapping[str, str]
+    ) -> RunRecord | None:
+        """Insert a run with its first transition, and drive it; None when there is one with that id.
+
+        The workflow is known to the runtime.
+        """
+        runtime, plan = self._runtime, workflow.plan
+        nonce = new_run_id()  # as random as an id
+        owned = runtime.new_run(run_id, workflow, labels)
+        driver = Driver(runtime, owned, RunState(plan=plan), nonce=nonce)
+        started = Change(events.RunStarted(runtime.shared.clock(), owned.policies))
+        transition, effects = driver.step([started])
+        new = NewRun(
+            id=run_id,
+            workflow=plan.workflow,
+            signature=workflow.signature,
+            nonce=nonce,
+            input=value,
+            labels=labels,
+            code=code_hash(workflow),
+        )
+        with self._claims.starting(run_id):
+            try:
+                record = await runtime.shared.store.create(new, workflow.plan_record, transition)
+            except RunExistsError:
+                return None
+            except asyncio.CancelledError:  # the insert is queued and goes on without its caller
+                if not runtime.shared.stopping:
+                    runtime.create_task(self._create_after_all(workflow, run_id, value, labels))
+                raise
+            driver.created(record, value)
+            runtime.keep(owned)
+            runtime.adopt(driver)
+        driver.perform(effects)
+        return record
+
+    async def _create_after_all(
+        self, workflow: Workflow[Any, Any], run_id: str, value: Value, labels: Mapping[str, str]
+    ) -> None:
+        """Drive the run whose start lost its caller. Inserting it again waits in line behind the first insert."""
+        try:
+            if await self.create(workflow, run_id, value, labels) is None:
+                record = await self._runtime.shared.store.read(lambda view: view.run(run_id))
+                if not record.status.finished:
+                    await self._claims.take(record)
+        except Exception as error:  # noqa: BLE001  # the boundary: nobody waits for this start any more
+            log.error("run %s was started and is not driven: %s. Resume it.", run_id, error)
+
+
+async def _require_usable(node: OperationNode[Any, Any], workflow: Workflow[Any, Any]) -> None:
+    """Prepare the node's adapter. Raises what it raises; what would end the caller or the process as a sentence."""
+    try:
+        await node.operation.prepare()
+    except Exception:  # an error in its own words: whoever starts the run gets it as it is
+        raise
+    except BaseException as error:
+        if ends_the_task(error):
+            raise
+        raise ProviderUnavailableError(
+            f"Workflow {workflow.name}: the adapter of {node.name} can't be used: its prepare() raised "
+            f"{type(error).__name__}. Nothing was started.",
+            code="prepare_failed",
+        ) from error
