@@ -38,7 +38,7 @@ async def refuses_what_builds_on_a_refused_transition(factory: StoreFactory) -> 
         steps = [
             make_step(run.key, position=run.position),
             make_step(other.key, position=other.position),
-            make_step(run.key, position=run.position + 1, fence=0),
+            make_step(run.key, position=run.position + 7),  # it was made for another
             make_step(
                 run.key, position=run.position + 1, events=()
             ),  # it would fit, were it not for the one before
@@ -60,6 +60,20 @@ async def refuses_what_builds_on_a_refused_transition(factory: StoreFactory) -> 
         await store.commit(make_step(run.key, position=run.position + 1))
 
 
+async def a_former_owner_harms_not_the_new_one(factory: StoreFactory) -> None:
+    """What both write in one moment is in one group."""
+    async with factory() as store:
+        await store.register()
+        run = await make_run(store, "one")
+        owned = (await store.claim("one")).run
+        outcomes = await asyncio.gather(
+            store.commit(make_step(run.key, position=run.position, fence=run.fence)),
+            store.commit(make_step(run.key, position=owned.position, fence=owned.fence)),
+            return_exceptions=True,
+        )
+        same([type(outcome) for outcome in outcomes], [StaleFenceError, _NONE], "the owner's is written")
+
+
 async def refuses_what_waits_behind_a_refused_transition(factory: StoreFactory) -> None:
     """They are called while the refused one is under way, so they are in another group."""
     async with factory() as store:
@@ -68,7 +82,7 @@ async def refuses_what_waits_behind_a_refused_transition(factory: StoreFactory) 
         free = threading.Event()
         busy = asyncio.ensure_future(store.read(lambda view: free.wait(10)))  # nothing is written meanwhile
         await asyncio.sleep(0)
-        refused = asyncio.ensure_future(store.commit(make_step(run.key, position=run.position, fence=0)))
+        refused = asyncio.ensure_future(store.commit(make_step(run.key, position=run.position + 7)))
         await asyncio.sleep(0.01)  # it is under way
         behind = [
             asyncio.ensure_future(store.commit(make_step(run.key, position=run.position, events=()))),
@@ -183,6 +197,7 @@ async def refuses_a_change_without_a_state(factory: StoreFactory) -> None:
 CHECKS = (
     refuses_a_stale_fence_and_a_wrong_position,
     refuses_what_builds_on_a_refused_transition,
+    a_former_owner_harms_not_the_new_one,
     refuses_what_waits_behind_a_refused_transition,
     one_bad_transition_harms_no_other,
     takes_a_commit_that_is_tried_again_for_done,

@@ -89,11 +89,11 @@ class Committer:
             self._answer(jobs, waiters, [failed] * len(waiters))
 
     def _answer(self, jobs: list[Job], waiters: list[_Waiter], outcomes: list[JobResult]) -> None:
-        refused: dict[int, Exception] = {}
+        refused: dict[tuple[int, int], Exception] = {}
         for job, waiter, outcome in zip(jobs, waiters, outcomes, strict=True):
             _tell(waiter, outcome)
             if isinstance(outcome, Exception) and isinstance(job, Transition):
-                refused.setdefault(job.run, outcome)
+                refused.setdefault((job.run, job.fence), outcome)
         if refused and self._jobs:
             self._refuse(refused)
         if self._jobs:
@@ -106,12 +106,12 @@ class Committer:
             if not future.done():
                 future.set_result(None)
 
-    def _refuse(self, refused: dict[int, Exception]) -> None:
+    def _refuse(self, refused: dict[tuple[int, int], Exception]) -> None:
         """Take what waits behind a refused transition of its run out of the queue: it builds on it."""
         queue, self._jobs, self._waiters = list(zip(self._jobs, self._waiters, strict=True)), [], []
         for job, waiter in queue:
-            if isinstance(job, Transition) and job.run in refused:
-                _tell(waiter, refused_with(refused[job.run]))
+            if isinstance(job, Transition) and (job.run, job.fence) in refused:
+                _tell(waiter, refused_with(refused[job.run, job.fence]))
             else:
                 self._jobs.append(job)
                 self._waiters.append(waiter)

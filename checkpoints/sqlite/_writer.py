@@ -32,8 +32,8 @@ class Creation:
 Job: TypeAlias = Transition | Creation
 JobResult: TypeAlias = RunRecord | Exception | None
 """What came of a job: the run that was created, why it was refused, or None for a transition that was written."""
-_Refused: TypeAlias = "dict[int, Exception]"
-"""The runs of which a transition of this group was refused, and why."""
+_Refused: TypeAlias = "dict[tuple[int, int], Exception]"
+"""The runs, with the fence, of which a transition of this group was refused, and why."""
 
 
 class Writer:
@@ -66,7 +66,7 @@ class Writer:
                 outcome = _refusal(job, error, self._explain)
                 outcomes.append(outcome)
                 if isinstance(job, Transition):
-                    refused[job.run] = outcome
+                    refused[job.run, job.fence] = outcome
         return outcomes
 
     def _commit(
@@ -82,12 +82,12 @@ class Writer:
             for job in jobs:
                 if not isinstance(job, Transition):
                     outcomes.append(_create(cursor, job, events, plans))
-                elif job.run in refused:
-                    outcomes.append(refused_with(refused[job.run]))
+                elif (job.run, job.fence) in refused:
+                    outcomes.append(refused_with(refused[job.run, job.fence]))
                 else:
                     outcome = _step(cursor, job, events)
                     if outcome is not None:
-                        refused[job.run] = outcome
+                        refused[job.run, job.fence] = outcome
                     outcomes.append(outcome)
             if events:
                 cursor.executemany(queries.INSERT_EVENT, events)

@@ -83,4 +83,9 @@ def idempotency_key(nonce: str, address: Address) -> str:
 def submission_key(nonce: str, operation: OperationAddress) -> str:
     """The key that all submissions of an operation carry: a provider that honours keys makes one run of them."""
     key = f"{idempotency_key(nonce, operation.address)}-{operation.attempt}"
-    return f"{key}-{operation.chain}-{operation.number}" if operation.chain or operation.number else key
+    if not operation.chain and not operation.number:
+        return key
+    chain = hashlib.sha256(operation.chain.encode("utf-8", "surrogatepass")).hexdigest()[
+        :16
+    ]  # a user's own text
+    return f"{key}-{chain}-{operation.number}"

@@ -168,8 +168,7 @@ class Book:
         known = None if operation is None else self.state.operation(operation)
         if known is None or not known.submission:
             return None
-        adopted = bool(known.handles) and known.submission not in known.handles
-        return SubmissionKey(known.key, next(iter(known.handles)) if adopted else known.submission)
+        return SubmissionKey(known.key, next(iter(known.handles), known.submission))
 
     def _entry(self, change: Change, waits: float | None) -> Entry:
         kind, node, path, data = to_journal(change.event)

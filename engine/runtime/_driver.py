@@ -1,8 +1,8 @@
 """`Driver`: one run that is moving in this process. It commits what the core decides, then performs its commands.
 
 `apply` is the only way in which a run moves: it advances the state, writes one transition, and begins what follows only
-when that transition's COMMIT has returned. A driver exists while something of its run is busy in this process; a run
-that only waits is evicted and loaded again when something of it moves.
+when that transition's COMMIT has returned. All work for the run is begun with `begin` or `spawn`, as tasks that end with
+the driving. A driver exists while something of its run is busy in this process, and for a while after that.
 """
 
 from __future__ import annotations
@@ -50,6 +50,14 @@ def interrupted(run_id: str, error: BaseException) -> DrivingInterruptedError:
     )
     told.__cause__ = error
     return told
+
+
+def _same(variables: contextvars.Context, others: contextvars.Context) -> bool:
+    """Whether these are the very same values; how values compare is their own affair."""
+    nothing = object()
+    return len(variables) == len(others) and all(
+        others.get(variable, nothing) is value for variable, value in variables.items()
+    )
 
 
 class Keeper(Protocol):
@@ -244,36 +252,40 @@ class Driver:
                     case commands.Hold():
                         self._say_held(effect.operation)
                     case _:
-                        self._begin(self.carry_out(effect))
+                        self.begin(effect)
 
-    async def carry_out(self, then: Effect | Change | None) -> None:
-        """Perform a command, or commit what a performer found out, and go on while one thing follows from another.
+    def begin(
+        self, first: Effect | Change, variables: contextvars.Context | None = None
+    ) -> asyncio.Task[None]:
+        """Perform a command, or commit what a performer found out, as a task of the run, and go on with what follows.
 
-        An error that is not recorded itself stops the driving, and is logged.
+        An error that is not recorded itself stops the driving, and is logged. `variables` are the context variables to
+        begin with (default: those of the caller).
         """
-        self._pins += 1
+        return self._create_task(self._carry_out(first), variables)
+
+    async def _carry_out(self, then: Effect | Change | None) -> None:
+        """Go on while one thing follows from another."""
         try:
             while then is not None and self.stopped is None:
                 if isinstance(then, Change):
                     then = self._next(await self.commit((then,)))
                     continue
-                variables = contextvars.copy_context() if isinstance(then, commands.Call) else None
+                variables = contextvars.copy_context()
                 try:
                     change = await TABLE[type(then)](self.owned, then, self.commit_on_the_way)
                 except Exception as error:  # told with the place
                     self.abort(error, getattr(then, "operation", None) or getattr(then, "address", None))
                     raise
-                if change is not None and variables is not None and contextvars.copy_context() != variables:
+                if change is not None and not _same(contextvars.copy_context(), variables):
                     # Those that a function set are its own: after a crash its successors would not see them.
-                    self._begin(self.carry_out(change), variables)
+                    self.begin(change, variables)
                     return
                 then = change
         except IllegalEventError as stale:  # it came too late: the first end has won
             log.debug("run %s: %s", self.run_id, stale)
         except BaseException as error:  # noqa: BLE001  # the boundary of this run
             self._broke_off(error)
-        finally:
-            self._unpin()
 
     async def commit_on_the_way(
         self, *changes: Change, then: Effect | None = None, tell: bool = True
@@ -334,11 +346,11 @@ class Driver:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do this as a task of the run; an error that it does not record itself stops the driving, and is logged."""
-        task = self._begin(self._watched(work))
+        task = self._create_task(self._watched(work))
         task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
         return task
 
-    def _begin(
+    def _create_task(
         self, work: Coroutine[Any, Any, None], variables: contextvars.Context | None = None
     ) -> asyncio.Task[None]:
         """Run it as a task, with these context variables (default: those of the caller)."""

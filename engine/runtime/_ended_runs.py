@@ -110,7 +110,7 @@ class EndedRuns:
             ):
                 if shared.stopping:  # nothing is woken any more
                     for stray in sorted(driver.state.strays):
-                        await driver.carry_out(CancelStray(*stray))
+                        await asyncio.wait([driver.begin(CancelStray(*stray))])
                 await asyncio.sleep(LOOK)
         except Exception as error:  # noqa: BLE001  # the boundary: it is stored, so others can go on with it
             log.info("run number %d, which has ended, is not followed on here: %s", run, error)

@@ -1,7 +1,7 @@
 """`Runtime`: the runs of one executor. It loads and evicts them, and gives up what it may not drive.
 
 It keeps per run that it owns one small entry, per waiting activation or operation one entry of the wake queue's heap,
-and a driver only for runs in which something is busy now.
+and a driver for runs in which something is or was busy lately.
 """
 
 from __future__ import annotations
@@ -234,6 +234,13 @@ class Runtime:
             else:
                 future.set_exception(error)
                 future.exception()  # retrieved: whoever asked may be cancelled in this very turn
+        # After those who asked, who may have wanted no more than a look.
+        asyncio.get_running_loop().call_soon(self._idle_if_unused, run)
+
+    def _idle_if_unused(self, run: int) -> None:
+        driver = self.drivers.get(run)
+        if driver is not None and not driver.busy:
+            self.idle(driver)
 
     def _not_loaded(self, wanted: Iterable[int]) -> None:
         """Whoever still waits after a load waits for nothing: the executor stops."""

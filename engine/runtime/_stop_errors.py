@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...checkpoints.errors import StaleFenceError
-from ..errors import ExecutorStoppedError, HandleNotCommittedError
+from ..errors import DrivingInterruptedError, ExecutorStoppedError, HandleNotCommittedError
 from ..failures import said
 
 
@@ -19,7 +19,7 @@ def not_driven(error: BaseException, run_id: str, place: object = None) -> BaseE
     """The error that stopped the driving, of the same type, with the run, the place and the way to go on in its message.
 
     The error itself is the cause of the new one. One whose type has a text of its own (`KeyError`, `OSError`) stays
-    itself and gets a note.
+    itself and gets a note; one that takes none is the cause of a `DrivingInterruptedError`.
     """
     if isinstance(
         error, StaleFenceError | ExecutorStoppedError | HandleNotCommittedError
@@ -43,8 +43,13 @@ def not_driven(error: BaseException, run_id: str, place: object = None) -> BaseE
     if renewed is not None:
         return renewed
     note = f"{begin.removesuffix(': ')}. {go_on}"
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+    try:
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+    except Exception:  # noqa: BLE001  # of somebody's class; one that takes no note can't be raised everywhere either
+        told = DrivingInterruptedError(f"{begin}{type(error).__name__}: {text}{end} {go_on}")
+        told.__cause__ = error
+        return told
     return error
 
 
@@ -55,8 +60,8 @@ def _renewed(error: BaseException, message: str) -> BaseException | None:
         return None
     try:
         renewed = kind.__new__(kind, message)  # without its __init__, which may want something else
-    except TypeError:
+        renewed.__dict__.update(error.__dict__)
+        renewed.__cause__ = error
+    except Exception:  # noqa: BLE001  # of somebody's class, which makes its objects as it likes
         return None
-    renewed.__dict__.update(error.__dict__)
-    renewed.__cause__ = error
     return renewed

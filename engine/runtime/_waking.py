@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
@@ -97,6 +98,7 @@ class Waking:
 
     async def _woken(self, owned: OwnedRun, record: OperationRecord) -> None:
         """What is due for an operation, done without its run in memory where that is possible."""
+        variables = contextvars.copy_context()
         try:
             effect = due(operation_of(record), operation_address(record), owned.policy(record.key.node))
             match effect:
@@ -107,11 +109,11 @@ class Waking:
                 case Poll() if not owned.policy(record.key.node).once:
                     change = await ask(owned, record)
                     if change is not None:
-                        await self._carry_out(owned, change)
+                        await self._begin(owned, change, variables)
                 case _:
                     driver = await self._keeper.driver(owned.run)
                     if driver is not None and _same(driver, record):
-                        await driver.carry_out(effect)
+                        driver.begin(effect)
         except BaseException as error:  # the boundary: whoever waits for the run gets the error
             if ends_the_task(error):
                 raise
@@ -125,10 +127,11 @@ class Waking:
                 told.__cause__ = error
             self._keeper.stop_driving(record.run, told, operation_address(record))
 
-    async def _carry_out(self, owned: OwnedRun, change: Change) -> None:
+    async def _begin(self, owned: OwnedRun, change: Change, variables: contextvars.Context) -> None:
+        """Have the run go on, with these context variables: those that an adapter or decoding set are not its successors'."""
         driver = await self._keeper.driver(owned.run)
         if driver is not None:
-            await driver.carry_out(change)
+            driver.begin(change, variables)
 
     async def _cancel_stray(self, run: int, key: SubmissionKey) -> None:
         try:
@@ -139,14 +142,14 @@ class Waking:
         strays = {} if driver is None else driver.state.strays
         stray = next((stray for stray, known in strays.items() if known == key), None)
         if driver is not None and stray is not None:
-            await driver.carry_out(CancelStray(*stray))
+            driver.begin(CancelStray(*stray))
 
     async def _end_backoff(self, run: int, key: ActivationKey) -> None:
         try:
             driver = await self._keeper.driver(run)
             event = None if driver is None else backoff_due(driver.state, key, self._keeper.shared.clock())
             if driver is not None and event is not None:  # else an old entry
-                await driver.carry_out(Change(event))
+                driver.begin(Change(event))
         except Exception as error:  # noqa: BLE001  # the boundary: whoever waits for the run gets the error
             self._keeper.stop_driving(run, error)
 

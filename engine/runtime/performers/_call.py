@@ -38,7 +38,9 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
     if isinstance(node, EachNode):
         return await _items(owned, work, address, node)
     if isinstance(node, OperationNode):
-        if has_capability(owned.adapter(address.node), Local):
+        adapter = owned.adapter(address.node)
+        await adapter.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
+        if has_capability(adapter, Local):
             return await _open(owned, work, address, node)
         # Its place comes first: nothing is built for those that wait for one.
         async with Place(owned.shared.submissions) as place:
@@ -213,15 +215,16 @@ async def _open(
     assert has_capability(adapter, Local)
     try:
         token = adapter.open(unpack(request), submission_key(work.nonce, operation), at)
+        data = token.to_dict()
+        packed = pack(data)  # what can't be kept is no token
+        poll_after = float(adapter.poll_after(token)) if has_capability(adapter, Paced) else 0.0
     except BaseException as error:  # the boundary: every error of a node is committed
         if ends_the_task(error):
             raise
         return attempt_failed(owned, address, error, retryable=False)
-    poll_after = adapter.poll_after(token) if has_capability(adapter, Paced) else 0.0
-    data = token.to_dict()
     return Change(
         events.Opened(at, operation, poll_after),
-        operation={"request": Value(request), "token": pack(data)},
+        operation={"request": Value(request), "token": packed},
         note={"token": data},
     )
 

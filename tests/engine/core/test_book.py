@@ -52,3 +52,34 @@ def test_a_run_whose_end_was_skipped_says_which_edge_decided_it() -> None:
     assert book.error is not None
     assert book.error["type"] == "EndSkipped"
     assert "the edge from a to z was not taken" in book.error["message"]
+
+
+def test_usage_belongs_to_the_submission_that_it_is_of() -> None:
+    """The first one was adopted late, and the second is a stray: what either used up is its own."""
+    sketch = Sketch("a")
+    sketch.chain("a", "z")
+    book = Book(RunState(plan=sketch.plan("z")))
+    book.apply(
+        [
+            Change(events.RunStarted(0.0)),
+            Change(events.SubmissionIntended(0.0, OPERATION)),
+            Change(events.SubmissionUnknown(1.0, OPERATION)),
+            Change(events.SubmissionIntended(10.0, OPERATION)),
+            Change(events.SubmissionUnknown(11.0, OPERATION)),
+            Change(events.HandleFound(12.0, OPERATION, 1, "former_owner", "resp_1")),
+            Change(events.HandleFound(13.0, OPERATION, 2, "former_owner", "resp_2")),
+        ],
+        0.0,
+    )
+    ended = book.apply(
+        [Change(events.Succeeded(14.0, A, (), None, OPERATION), {}, submission={"usage": b"first"})], 0.0
+    )
+    assert {key.submission: row for key, row in ended.submissions.items()} == {
+        1: {"fate": "accepted", "usage": b"first"}
+    }
+    cancelled = book.apply(
+        [Change(events.StrayCancelled(15.0, OPERATION, 2), submission={"usage": b"second"})], 0.0
+    )
+    assert {key.submission: row for key, row in cancelled.submissions.items()} == {
+        2: {"fate": "stray_cancelled", "usage": b"second"}
+    }
