@@ -54,8 +54,8 @@ class Starts:
         nonce = new_run_id()  # as random as an id
         owned = runtime.new_run(run_id, workflow, labels)
         driver = Driver(runtime, owned, RunState(plan=plan), nonce=nonce)
-        started = Change(events.RunStarted(runtime.shared.clock(), owned.policies))
-        transition, effects = driver.step([started])
+        now = runtime.shared.clock()
+        transition, effects = driver.step([Change(events.RunStarted(now, owned.policies))])
         new = NewRun(
             id=run_id,
             workflow=plan.workflow,

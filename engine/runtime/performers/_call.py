@@ -18,6 +18,7 @@ from ...core import events
 from ...core.addresses import Address, OperationAddress, idempotency_key, submission_key
 from ...core.book import Change
 from ...core.commands import Call
+from ...core.state import Activation
 from ...errors import NodeTimeoutError, OperationUnknownError
 from ...graph.each import EachNode
 from .._changes import attempt_failed, encode, succeeded
@@ -30,7 +31,8 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
     """One attempt of the activation's node."""
     work = await owned.work()
     address = command.address
-    if work is None or not _running(work, address):
+    activation = None if work is None else work.state.find(address)
+    if work is None or activation is None or activation.state is not State.RUNNING:
         return None
     node = owned.node(address.node)
     if isinstance(node, FunctionNode):
@@ -41,10 +43,10 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
         adapter = owned.adapter(address.node)
         await adapter.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
         if has_capability(adapter, Local):
-            return await _open(owned, work, address, node)
+            return await _open(owned, work, address, activation, node)
         # Its place comes first: nothing is built for those that wait for one.
         async with Place(owned.shared.submissions) as place:
-            return await _submit(owned, work, address, node, place, commit)
+            return await _submit(owned, work, address, activation, node, place, commit)
     raise OperationUnknownError(
         f"Run {owned.run_id}: {address} is a {node.kind}, which this version can't run.", run_id=owned.run_id
     )
@@ -55,10 +57,8 @@ def _running(work: Work, address: Address) -> bool:
     return activation is not None and activation.state is State.RUNNING
 
 
-def _context(owned: OwnedRun, work: Work, address: Address) -> Context:
+def _context(owned: OwnedRun, work: Work, address: Address, attempt: int) -> Context:
     """What the activation's function may ask of its run."""
-    activation = work.state.find(address)
-    assert activation is not None
 
     def load(node: Node[Any, Any], default: object, /) -> object:
         return work.values.output_now(address, node, default)
@@ -67,7 +67,7 @@ def _context(owned: OwnedRun, work: Work, address: Address) -> Context:
         run_id=owned.run_id,
         node=address.node,
         path=address.path,
-        attempt=activation.attempt,
+        attempt=attempt,
         idempotency_key=idempotency_key(work.nonce, address),
         load=load,
         load_input=lambda workflow: work.values.run_input_now(address, workflow),
@@ -142,7 +142,11 @@ def _cancelled(owned: OwnedRun, work: Work, address: Address) -> Change | None:
 async def _invoke(
     owned: OwnedRun, work: Work, address: Address, node: FunctionNode[Any, ..., Any, Any], value: Any
 ) -> object:
-    about = _context(owned, work, address) if node.wants_context else None
+    about = None
+    if node.wants_context:
+        activation = work.state.find(address)
+        assert activation is not None
+        about = _context(owned, work, address, activation.attempt)
     if not node.is_async:
         return await _in_thread(owned, address, node, value, about)
     coroutine: Any = node.invoke(value, about)
@@ -187,30 +191,36 @@ async def _in_thread(
 
 
 async def _submit(
-    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any], place: Place, commit: Commit
+    owned: OwnedRun,
+    work: Work,
+    address: Address,
+    activation: Activation,
+    node: OperationNode[Any, Any],
+    place: Place,
+    commit: Commit,
 ) -> Change | None:
     """Build the request, and submit it."""
-    if not _running(work, address):  # cancelled while it waited for its place
+    if activation.state is not State.RUNNING:  # cancelled while it waited for its place
         return None
-    request = await _request(owned, work, address, node)
+    request = await _request(owned, work, address, activation, node)
     if isinstance(request, Change):
         return request
-    operation = _next_operation(work, address)
-    if operation is not None:
+    if activation.state is State.RUNNING:
+        operation = OperationAddress(address, activation.attempt)
         await submit(owned, work, operation, place, commit, Value(request))
     return None
 
 
 async def _open(
-    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any]
+    owned: OwnedRun, work: Work, address: Address, activation: Activation, node: OperationNode[Any, Any]
 ) -> Change | None:
     """Build the request, and open with it an operation that never leaves the process."""
-    request = await _request(owned, work, address, node)
+    request = await _request(owned, work, address, activation, node)
     if isinstance(request, Change):
         return request
-    operation = _next_operation(work, address)
-    if operation is None:
+    if activation.state is not State.RUNNING:
         return None
+    operation = OperationAddress(address, activation.attempt)
     adapter, at = owned.adapter(address.node), owned.shared.clock()
     assert has_capability(adapter, Local)
     try:
@@ -230,7 +240,7 @@ async def _open(
 
 
 async def _request(
-    owned: OwnedRun, work: Work, address: Address, node: OperationNode[Any, Any]
+    owned: OwnedRun, work: Work, address: Address, activation: Activation, node: OperationNode[Any, Any]
 ) -> bytes | Change:
     """The request, as it is committed; or that it could not be built."""
     await owned.adapter(
@@ -238,18 +248,10 @@ async def _request(
     ).prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
     try:
         value, _ = await work.values.input(address)
-        return pack(dict(node.request(value, _context(owned, work, address))))
+        return pack(dict(node.request(value, _context(owned, work, address, activation.attempt))))
     except StoreError:  # its input could not be read: no fault of the node's
         raise
     except BaseException as error:  # the boundary, as above
         if ends_the_task(error):
             raise
         return attempt_failed(owned, address, error, retryable=False)
-
-
-def _next_operation(work: Work, address: Address) -> OperationAddress | None:
-    """The operation that the activation's attempt begins with; None where it is not at work any more."""
-    activation = work.state.find(address)
-    if activation is None or activation.state is not State.RUNNING:
-        return None
-    return OperationAddress(address, activation.attempt)

@@ -72,12 +72,12 @@ async def ask(owned: OwnedRun, record: OperationRecord) -> Change | None:
     if isinstance(outcome, Running):
         return await _running(owned, record, token, outcome)
     work = await owned.work()
-    known = None if work is None else work.state.operation(operation_address(record))
+    operation = operation_address(record)
+    known = None if work is None else work.state.operation(operation)
     if work is None or known is None:
         return None
     at, jitter = owned.shared.clock(), owned.shared.random.random()
-    policy = owned.policy(record.key.node)
-    meaning = after_poll(policy, operation_address(record), known, reply_of(outcome), at, jitter)
+    meaning = after_poll(owned.policy(record.key.node), operation, known, reply_of(outcome), at, jitter)
     return await change_of(owned, work, meaning, outcome)
 
 
