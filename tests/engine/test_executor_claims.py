@@ -192,8 +192,10 @@ def test_a_start_whose_caller_is_cancelled_is_driven_all_the_same(stores: Stores
             async def over() -> bool:
                 return not await read(executor, lambda view: view.unfinished())
 
-            for attempt in range(10):  # an insert takes few turns on a busy machine, and may be missed
-                for turns in range(60):
+            for attempt in range(
+                10
+            ):  # how many turns pass before and during an insert depends on the machine
+                for turns in range(0, 60 << attempt, 1 << attempt):
                     run_id = f"r{attempt}-{turns}"
                     start = asyncio.ensure_future(executor.start(workflow, "x", run_id=run_id))
                     for _ in range(turns):
@@ -205,7 +207,7 @@ def test_a_start_whose_caller_is_cancelled_is_driven_all_the_same(stores: Stores
                 await executor.settled()
                 await until(over)
                 stored = await read(executor, lambda view: view.runs())
-                assert {run.status for run in stored} == {RunStatus.SUCCEEDED}
+                assert {run.status for run in stored} <= {RunStatus.SUCCEEDED}
                 if gave_up & {run.id for run in stored}:  # a caller was cancelled after the insert had begun
                     return
             raise AssertionError("no caller was cancelled after the insert had begun")
