@@ -7,7 +7,7 @@ FILES := $(shell find api checkpoints nodes engine inspector simulator -name '*.
 STAMP := .installed
 CODE := api checkpoints nodes engine inspector simulator tests examples benchmarks
 
-.PHONY: help install demo test check format docs bench soak clean
+.PHONY: help install demo test check format docs readme bench soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ format: install ## format, and fix what lint can fix
 
 docs: install ## write docs/cli.md from the command line's own help
 	$(BIN)/python -m perdure.inspector.reference > docs/cli.md
+
+readme: install ## write the README's console output from a demo on the simulator
+	@env -u OPENAI_API_KEY $(BIN)/python -m examples.demo --write README.md
 
 bench: install ## the work W1 to W6, the figures beside the goals
 	$(BIN)/python -m benchmarks

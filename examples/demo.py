@@ -1,26 +1,33 @@
 """The main job, for `make demo`: start a pipeline, kill -9 it in the middle, look, resume, count the submissions.
 
-Asks the simulator, and the real API when OPENAI_API_KEY is set. Exits with 1 if anything was submitted twice.
+Asks the simulator, and the real API when OPENAI_API_KEY is set. Exits with 1 if anything was submitted twice. With
+`--write README.md` what it prints becomes that file's block of console output.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from examples.provider import provider
 
-TOPIC = "sea otters"
 RUN = "otters-1"
-QUESTIONS = 3
-EXPECTED = QUESTIONS + 2
-"""Submissions of the whole pipeline: one per question, the review, the edit."""
-PERDURE = [sys.executable, "-m", "perdure.inspector"]
+STEPS = (
+    ("start a pipeline of background agents, and kill -9 it", "python pipeline.py & sleep 7; kill -9 $!"),
+    ("where it stands, and what is out at the provider and paid for", f"perdure show {RUN}"),
+    ("", "perdure tokens"),
+    ("resume", f"perdure resume {RUN} --app pipeline:briefing"),
+    ("the whole of it", f"perdure show {RUN}"),
+)
+BLOCK = re.compile(r"(?<=^```console\n)\$ python pipeline\.py.*?(?=^```$)", re.DOTALL | re.MULTILINE)
+"""The README's block."""
 
 
 def say(text: str) -> None:
@@ -28,70 +35,77 @@ def say(text: str) -> None:
     print(f"\n\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"\n== {text}", flush=True)
 
 
-def shell(command: list[str], *, shown: str) -> int:
-    """Run a command as a user would, in sight."""
-    print(f"$ {shown}", flush=True)
-    return subprocess.run(command, check=False).returncode
+def play(folder: Path, environment: dict[str, str], *, record: bool) -> tuple[int, str]:
+    """Run the steps as a user would, in sight: the exit code of the last one, and what was printed, if it is recorded."""
+    code, printed = 0, ""
+    for heading, command in STEPS:
+        if heading:
+            say(heading)
+        print(f"$ {command}", flush=True)
+        shell = subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE if record else None,
+            text=True,
+        )
+        output = "" if shell.stdout is None else shell.stdout.read()
+        code = shell.wait()
+        print(output, end="", flush=True)
+        printed += f"$ {command}\n{output}"
+    return code, printed
 
 
-def in_flight(db: Path) -> int:
-    """How many continuation tokens are out at the provider."""
-    command = [*PERDURE, "--db", str(db), "-o", "json", "tokens"]
-    told = subprocess.run(command, check=False, capture_output=True, text=True)
-    return len(json.loads(told.stdout)) if told.returncode == 0 else 0
+def asked(environment: dict[str, str], folder: Path) -> tuple[int, int]:
+    """How many agent runs the finished run has, and how many submissions were made for them, by the checkpoint log."""
+
+    def told(*command: str) -> list[dict[str, object]]:
+        perdure = ["perdure", "-o", "json", *command]
+        done = subprocess.run(
+            perdure, cwd=folder, env=environment, check=True, capture_output=True, text=True
+        )
+        return json.loads(done.stdout)
+
+    intended = [event for event in told("events", RUN) if event["type"] == "submission_intended"]
+    return len({(event["node"], str(event["path"])) for event in intended}), len(intended)
 
 
-def submissions(db: Path) -> int:
-    """How many submissions the checkpoint log knows of."""
-    command = [*PERDURE, "--db", str(db), "-o", "json", "events", RUN]
-    told = subprocess.run(command, check=True, capture_output=True, text=True)
-    return sum(event["type"] == "submission_intended" for event in json.loads(told.stdout))
-
-
-def demo(folder: Path) -> int:
+def demo(folder: Path, write: Path | None) -> int:
     """The whole show; the exit code."""
-    db = folder / "perdure.db"
-    os.environ["PERDURE_DB"] = str(db)
-    with provider(duration=6.0) as simulator:
-        say("start a pipeline of background agents")
-        print(f'$ python -m examples.briefing "{TOPIC}" --run-id {RUN}', flush=True)
-        start = [sys.executable, "-m", "examples.briefing", TOPIC, "--run-id", RUN, "--db", str(db)]
-        child = subprocess.Popen(start)
-        deadline = time.monotonic() + 120
-        while in_flight(db) < 2:
-            if child.poll() is not None or time.monotonic() > deadline:
-                print("The pipeline ended before two runs were in flight; nothing to kill.", file=sys.stderr)
-                child.kill()
-                return 1
-            time.sleep(0.1)
-
-        say("kill -9, while its runs are in flight at the provider")
-        child.kill()
-        print(f"$ kill -9 {child.pid}        # exit code {child.wait()}", flush=True)
-
-        say("what is left: every continuation token, in SQLite")
-        shell([*PERDURE, "show", RUN], shown=f"perdure show {RUN}")
-        shell([*PERDURE, "tokens"], shown="perdure tokens")
-
-        say("resume")
-        app = "examples.briefing:briefing"
-        code = shell([*PERDURE, "resume", RUN, "--app", app], shown=f"perdure resume {RUN} --app {app}")
-        shell([*PERDURE, "show", RUN], shown=f"perdure show {RUN}")
-
+    shutil.copy(Path(__file__).with_name("pipeline.py"), folder)
+    with provider(duration=4.0) as simulator:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "PERDURE_DB": str(folder / "perdure.db")}
+        if write is not None:
+            environment["COLUMNS"] = "100"
+        code, printed = play(folder, environment, record=write is not None)
+        if code:
+            return code
         say("the bill")
-        made = submissions(db) if simulator is None else simulator.ledger().summary["submissions_received"]
-        whose = "the checkpoint log" if simulator is None else "the provider's ledger"
-        print(f"submissions by {whose}: {made}, expected: {EXPECTED}")
-        if code == 0 and made == EXPECTED:
-            print("Nothing was lost, nothing was paid for twice.")
-            return 0
-        print("This should not happen.", file=sys.stderr)
-        return 1
+        agents, submissions = asked(environment, folder)
+        whose = "the checkpoint log"
+        if simulator is not None:
+            submissions, whose = simulator.ledger().summary["submissions_received"], "the provider's ledger"
+        print(f"agent runs: {agents}, submissions by {whose}: {submissions}")
+        if submissions != agents:
+            print("This should not happen.", file=sys.stderr)
+            return 1
+        print("Nothing was lost, nothing was paid for twice.")
+    if write is not None:
+        page, found = BLOCK.subn(lambda _: printed, write.read_text(encoding="utf-8"), count=1)
+        assert found, f"{write} has no block of console output that begins with the pipeline's start"
+        write.write_text(page, encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="put what is printed into this file's block"
+    )
+    options = parser.parse_args()
     try:
-        with tempfile.TemporaryDirectory(prefix="perdure-demo-") as folder:
-            sys.exit(demo(Path(folder)))
+        with tempfile.TemporaryDirectory(prefix="perdure-demo-") as temporary:
+            sys.exit(demo(Path(temporary), options.write))
     except KeyboardInterrupt:
         sys.exit(130)

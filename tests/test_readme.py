@@ -41,6 +41,31 @@ def test_the_pipeline_runs_as_it_stands_and_runs_nothing_again(simulator: Simula
     assert simulator.ledger().summary["submissions_received"] == 4
 
 
+def console(page: str) -> list[str]:
+    """The lines of its console output, without what differs from one time to the next."""
+    (block,) = re.findall(r"^```console\n(\$ python pipeline\.py.*?)^```", page, re.DOTALL | re.MULTILINE)
+    varying = re.compile(r"(?:resp_\w+…?|\d+|openai\S*|\s)+")
+    return [varying.sub(" ", line).strip() for line in block.splitlines()]
+
+
+@pytest.mark.timeout(180)
+def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(README, encoding="utf-8")
+    alone = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
+    demo = [sys.executable, "-m", "examples.demo", "--write", str(page)]
+    done = subprocess.run(demo, cwd=ROOT, env=alone, check=True, capture_output=True, text=True)
+    assert "agent runs: 4, submissions by the provider's ledger: 4\n" in done.stdout
+    shown, made = console(README), console(page.read_text(encoding="utf-8"))
+    assert [line for line in made if line.startswith("$")] == [line for line in shown if line.startswith("$")]
+    resumed = shown.index("$ perdure resume otters- --app pipeline:briefing")
+    assert made[made.index(shown[resumed]) :] == shown[resumed:]  # what is killed when depends on the machine
+
+
+def test_the_demo_plays_the_pipeline_of_the_readme() -> None:
+    assert (ROOT / "examples" / "pipeline.py").read_text(encoding="utf-8") in python_blocks()
+
+
 def test_one_agent_runs_as_it_stands(simulator: Simulator, tmp_path: Path) -> None:
     (alone,) = (block for block in python_blocks() if "Write about sea otters." in block)
     (tmp_path / "writer.py").write_text(alone, encoding="utf-8")
