@@ -27,6 +27,7 @@ from examples.patterns import (
     spam_gate,
     spam_switch,
     story,
+    translation_desk,
     uppercase_reverse,
     word_count,
 )
@@ -224,6 +225,21 @@ def test_the_agent_of_the_language_answers(provider: Provider, language: str) ->
     provider.answers(language, f"In {language}.")
     assert provider.run(language_routing.flow, "Hello") == f"In {language}."
     assert provider.prompts == {"triage": ["Hello"], language: ["Hello"]}
+
+
+@pytest.mark.parametrize("languages", [[], ["Spanish"], ["Spanish", "French"]])
+def test_only_the_translators_that_are_wanted_are_asked(provider: Provider, languages: list[str]) -> None:
+    provider.answers("clerk", {"text": "Hello", "languages": languages})
+    for translator in ("french", "italian", "spanish"):
+        provider.answers(translator, f"In {translator}.")
+    provider.answers("editor", "Edited.")
+    edited, declined = "Edited.", "We translate to French, Italian and Spanish."
+    assert provider.run(translation_desk.flow, "Please") == (edited if languages else declined)
+    wanted = sorted(language.lower() for language in languages)
+    translated = "\n\n".join(f"In {language}." for language in wanted)
+    assert provider.prompts == {"clerk": ["Please"]} | {language: ["Hello"] for language in wanted} | (
+        {"editor": [translated]} if languages else {}
+    )
 
 
 def report_answers(provider: Provider, *verified: bool) -> None:
