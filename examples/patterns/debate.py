@@ -1,11 +1,11 @@
-"""Two agents open a debate at once, answer each other at once, and a moderator concludes.
+"""Two sides open a debate in parallel, answer each other in parallel, and a moderator concludes.
 
     python -m examples.patterns.debate
 
 The pattern is "Philosophical Debate with Agent-Based Manager" of the Agent Framework:
 https://github.com/microsoft/agent-framework/blob/main/python/samples/03-workflows/orchestrations/group_chat_philosophical_debate.py
-Left out: there, the moderator gives the floor for as many rounds as it likes. Loops are not built yet: here two rounds
-are wired, and two joins of the same sources hand both openings to both sides.
+Left out: the moderator picks the speakers, for as many rounds as it likes. Loops are not built yet; here two rounds are
+wired. Two joins of the same sources give both openings to both sides.
 """
 
 from perdure import Agent, Context, Workflow, node, run_sync

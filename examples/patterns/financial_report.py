@@ -2,7 +2,11 @@
 
     python -m examples.patterns.financial_report
 
-The second round is the same node under another name: `verify.named("verify_again")`.
+The second round is the same node under another name: `verify.named("verify_again")`. The pattern is the "financial
+research agent" of the OpenAI Agents SDK:
+https://github.com/openai/openai-agents-python/tree/main/examples/financial_research_agent
+Left out: the writer consults analysts as tools, and searches that fail are skipped. Function tools and `allow_failure`
+are not built yet; here the writer works from the evidence alone, and a failed search fails the run.
 """
 
 from typing import Literal

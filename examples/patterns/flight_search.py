@@ -1,11 +1,11 @@
-"""One agent reads flights from a page while another reads a wish for a seat; plain code chooses between the flights.
+"""One agent extracts flights from a page while another picks a seat, and plain Python chooses the flight.
 
     python -m examples.patterns.flight_search
 
 The pattern is "Flight booking" of Pydantic AI:
 https://github.com/pydantic/pydantic-ai/blob/main/examples/pydantic_ai_examples/flight_booking.py
-Left out: there, a person is offered one flight after the other. People and loops are not built yet: here the wishes come
-with the input, and the cheapest flight that fits is taken.
+Left out: a person is offered one flight after another. People and loops are not built yet; here the wishes come with
+the input, and the cheapest flight that fits is booked.
 """
 
 from datetime import date

@@ -1,11 +1,11 @@
-"""A guardrail and an assistant read a message at the same time; the guardrail can hold the answer back.
+"""A guardrail and an assistant read a message at the same time, and the guardrail can withhold the answer.
 
     python -m examples.patterns.homework_guardrail
 
 The pattern is "input guardrails" of the OpenAI Agents SDK:
 https://github.com/openai/openai-agents-python/blob/main/examples/agent_patterns/input_guardrails.py
-Left out: there, the assistant is stopped as soon as the guardrail trips. Races are not built yet: here a join waits for
-both, and the answer is discarded.
+Left out: the assistant is stopped as soon as the guardrail trips. Races are not built yet; here a join waits for both,
+and the answer is thrown away.
 """
 
 from perdure import Agent, Workflow, node, run_sync

@@ -1,10 +1,10 @@
-"""A judge reads the outline of a story; what it does not pass is improved by its advice.
+"""A judge reads the outline of a story, and its advice improves one that does not pass.
 
     python -m examples.patterns.judged_outline
 
 The pattern is "LLM as a judge" of the OpenAI Agents SDK:
 https://github.com/openai/openai-agents-python/blob/main/examples/agent_patterns/llm_as_a_judge.py
-Left out: there, the judge is asked until it is content. Loops are not built yet: here the outline is improved once.
+Left out: the judge is asked again until the outline passes. Loops are not built yet; here it is improved once.
 """
 
 from typing import Literal

@@ -1,6 +1,11 @@
 """A triage agent picks who answers, by the language of the message.
 
-python -m examples.patterns.language_routing
+    python -m examples.patterns.language_routing
+
+The pattern is "handoffs/routing" of the OpenAI Agents SDK:
+https://github.com/openai/openai-agents-python/blob/main/examples/agent_patterns/routing.py
+Left out: the answer is streamed, and the conversation goes on. Text from inside a run is not built yet; here the answer
+is printed when it is complete, and a run answers one message.
 """
 
 from typing import Literal

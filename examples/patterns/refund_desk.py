@@ -1,11 +1,11 @@
-"""Small refunds are made at once, large ones are left to a person, and the customer hears of either.
+"""Small refunds are paid at once, large ones are left to a person, and the customer is told.
 
     python -m examples.patterns.refund_desk
 
 The pattern is the "Reliable Customer Service Agent" of the DBOS demo apps:
 https://github.com/dbos-inc/dbos-demo-apps/tree/main/python/reliable-refunds-langchain
-Left out: there, the model calls tools, and the run waits a week for a reviewer. Function tools and people are not built
-yet: here functions between two agents look up and decide, and a large refund ends the run as a request for review.
+Left out: the model calls tools, and the run waits a week for a reviewer. Function tools and people are not built yet;
+here functions between two agents look up the order and decide, and a run with a large refund ends without paying it.
 """
 
 from typing import Literal

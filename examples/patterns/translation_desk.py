@@ -4,8 +4,8 @@
 
 The pattern is "agents as tools" of the OpenAI Agents SDK:
 https://github.com/openai/openai-agents-python/blob/main/examples/agent_patterns/agents_as_tools.py
-Left out: there, the workers are tools that the model calls. Function tools are not built yet: here the model names the
-languages, and an edge with a condition leads to each worker. The join gets None from those that were not asked.
+Left out: the workers are tools that the model calls. Function tools are not built yet; here the model names languages,
+and an edge with a condition leads to each worker. The join gets None for those that were not asked.
 """
 
 from typing import Literal

@@ -1,6 +1,6 @@
-"""The patterns that wait for loops, tools, people and races do in memory what their core is about.
+"""Patterns of which only the core can be written today take each of their branches.
 
-The agents are faked, so each branch is reached by the answers that lead to it.
+They run in memory, and the agents are faked.
 """
 
 from __future__ import annotations
