@@ -5,5 +5,5 @@
 Without a key, run `perdure simulate` in another terminal and export what it prints. The runs are kept in `perdure.db`,
 or in the file that `PERDURE_DB` names; after a kill, `perdure resume RUN --app examples.patterns.story:flow` goes on.
 
-Ten are whole. Eight show the core of a pattern that needs more than is built; their docstrings say what is left out.
+Where a pattern needs more than is built, its docstring says what is left out, and what stands in for it today.
 """
