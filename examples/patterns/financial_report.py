@@ -6,8 +6,7 @@ The second round is the same node under another name: `verify.named("verify_agai
 research agent" of the OpenAI Agents SDK:
 https://github.com/openai/openai-agents-python/tree/main/examples/financial_research_agent
 Left out: the writer consults analysts as tools, and searches that fail are skipped. Function tools and `allow_failure`
-are not built yet; here the writer works from the evidence alone, and a search that
-keeps failing fails the run.
+are not built yet; here the writer works from the evidence alone, and a search that keeps failing fails the run.
 """
 
 from typing import Literal
