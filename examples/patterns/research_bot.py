@@ -4,8 +4,8 @@
 
 `each` takes the list out of the plan: no node has to unpack it. The pattern is the "research bot" of the OpenAI Agents
 SDK: https://github.com/openai/openai-agents-python/tree/main/examples/research_bot
-Left out: searches that fail are skipped. `allow_failure` is not built yet; here a failed search is retried, and fails the
-run if that does not help.
+Left out: searches that fail are skipped. `allow_failure` is not built yet; here a failed search is retried, and
+fails the run if that does not help.
 """
 
 from perdure import Agent, Context, Workflow, run_sync
