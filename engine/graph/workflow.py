@@ -56,12 +56,52 @@ class Workflow(Node[In, Out]):
 
     kind: ClassVar[str] = "workflow"
 
+    @overload
+    def __init__(
+        self, name: str, *, start: Node[In, object], end: Source[Out], on_failure: OnFailure = "finish"
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Workflow[S, T1 | T2],
+        name: str,
+        *,
+        start: Node[S, object],
+        end: tuple[Source[T1], Source[T2]],
+        on_failure: OnFailure = "finish",
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Workflow[S, T1 | T2 | T3],
+        name: str,
+        *,
+        start: Node[S, object],
+        end: tuple[Source[T1], Source[T2], Source[T3]],
+        on_failure: OnFailure = "finish",
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Workflow[S, T1 | T2 | T3 | T4],
+        name: str,
+        *,
+        start: Node[S, object],
+        end: tuple[Source[T1], Source[T2], Source[T3], Source[T4]],
+        on_failure: OnFailure = "finish",
+    ) -> None: ...
+    @overload
     def __init__(
         self,
         name: str,
         *,
         start: Node[In, object],
-        end: Source[Out] | tuple[Source[Out], ...],
+        end: tuple[Source[Out], ...],
+        on_failure: OnFailure = "finish",
+    ) -> None: ...
+    def __init__(
+        self,
+        name: str,
+        *,
+        start: Node[In, object],
+        end: Source[Any] | tuple[Source[Any], ...],
         on_failure: OnFailure = "finish",
     ) -> None:
         """`end` is one node or a tuple of alternatives: of those that are reached the first gives the result, and the

@@ -40,7 +40,7 @@ def classify(row: Row) -> str:
 
 @node
 def count(labels: list[Label]) -> dict[str, int]:
-    return dict(Counter(label.label for label in labels))
+    return Counter[str](label.label for label in labels)
 
 
 a = Workflow("window", start=load, end=count)
