@@ -119,11 +119,13 @@ async def w2(path: Path, width: int = 1000, times: int = 3) -> float:
     workflow = Workflow("fan", start=spread, end=gather)
     workflow.map(spread, step)
     workflow.collect(step, gather)
+    few: dict[str, object] = {"width": 10}
+    many: dict[str, object] = {"width": width}
     async with Executor(SQLiteStore(path)) as executor:
-        await (await executor.start(workflow, {"width": 10})).result()
+        await (await executor.start(workflow, few)).result()
         begin = time.perf_counter()
         for _ in range(times):
-            await (await executor.start(workflow, {"width": width})).result()
+            await (await executor.start(workflow, many)).result()
         return (width + 2) * times / (time.perf_counter() - begin)
 
 

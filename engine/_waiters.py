@@ -50,7 +50,7 @@ class Waiters:
     @property
     def waiting(self) -> int:
         """How many wait now."""
-        return sum(map(len, (*self._outcomes.values(), *self._changes.values())))
+        return sum(map(len, self._outcomes.values())) + sum(map(len, self._changes.values()))
 
     def error(self, run: int) -> BaseException | None:
         """What stopped this process from driving the run, None if nothing did."""

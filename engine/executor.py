@@ -72,7 +72,7 @@ def shielded(
     """Let a verb run to its end also when its caller is cancelled: what it has committed must be followed up."""
 
     @wraps(verb)
-    async def shielded_verb(self: Executor, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def shielded_verb(self: Executor, /, *args: P.args, **kwargs: P.kwargs) -> T:
         self._require_running()  # pyright: ignore[reportPrivateUsage]  # its own
         return await self._shielded(verb.__name__.lstrip("_"), verb(self, *args, **kwargs))  # pyright: ignore[reportPrivateUsage]
 

@@ -155,8 +155,9 @@ class Run(Generic[Out]):
     async def _ended(self, outcome: RunOutcome) -> Out:
         match outcome.status:
             case Status.SUCCEEDED:
-                value, end = outcome.value, outcome.end
-                if value is None or end is None:
+                if outcome.value is not None and outcome.end is not None:
+                    end, value = outcome.end, outcome.value
+                else:
                     ends = (await self._plan()).ends
                     end, value = await self._followed.store.read(lambda view: self._read_result(view, ends))
                 try:

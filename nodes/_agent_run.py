@@ -66,7 +66,7 @@ def response_of(
                 status=outcome.status or "in_progress",
                 retry_after=wait(outcome),
             )
-        case Succeeded(value={"text": str()} as value):
+        case Succeeded(value=dict() as value) if isinstance(value.get("text"), str):
             return completed_response(value, read(value))
         case Failed() | Incomplete() | Cancelled() | Expired():
             raise outcome.error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol, cast, get_args, get_origin
 
 from ._text_format import TextFormat
@@ -61,12 +61,10 @@ class AgentWork:
 
     def finish(self, value: Json) -> Any:
         """The output of a response that has completed."""
-        match value:
-            case {"text": str() as text}:
-                written = text if self._form is None else self._form.read(text)
-                return completed_response(value, written) if self._whole else written
-            case _:
-                raise NodeDefinitionError(f"{self._where}: {value!r} is no answer of a response.")
+        if isinstance(value, dict) and isinstance(text := value.get("text"), str):
+            written = text if self._form is None else self._form.read(text)
+            return completed_response(value, written) if self._whole else written
+        raise NodeDefinitionError(f"{self._where}: {value!r} is no answer of a response.")
 
 
 def plain_prompt(prompt: object, where: str) -> Json:
@@ -97,12 +95,12 @@ def refuse_unbuilt(where: str, options: Mapping[str, tuple[object, object]]) -> 
 def refuse_functions(agent: str, tools: object, client: object) -> None:
     """Raise `NotBuiltError` for tools that are functions and for a client that is chosen by the context."""
     for tool in cast("tuple[object, ...]", tools):
-        if isinstance(tool, Callable):
+        if callable(tool):
             raise NotBuiltError(
                 f"Agent {agent!r}: tools that are functions are not built yet. Today: use tools that run at the "
                 "provider, such as {'type': 'web_search'}, and call your functions in an `@node` before or after."
             )
-    if isinstance(client, Callable):
+    if callable(client):
         raise NotBuiltError(
             f"Agent {agent!r}: a client that is chosen by the context is not built yet. Today: make an agent for each "
             "client, Agent(..., client=AsyncOpenAI(...))."

@@ -9,7 +9,8 @@ from typing import Any, Final, Never, Protocol, TypeVar, cast, overload
 from typing_extensions import ParamSpec
 
 from .errors import NotBuiltError, OutputUnavailableError, ResourceMissingError
-from .node import Node, Source
+from .node import Node as Node  # explicitly: `perdure.nodes` has it from here
+from .node import Source
 
 I = TypeVar("I")  # noqa: E741  # the input, beside O, as in the documented signatures
 O = TypeVar("O")  # noqa: E741  # the output

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from .operations.tokens import Json
 
 Out = TypeVar("Out", covariant=True)
+T = TypeVar("T")
 
 _ENDED = "completed"
 
@@ -59,8 +60,8 @@ class AgentResponse(Generic[Out]):
 
 
 def completed_response(
-    value: Mapping[str, Any], output: Out, *, usage: Mapping[str, Json] | None = None
-) -> AgentResponse[Out]:
+    value: Mapping[str, Any], output: T, *, usage: Mapping[str, Json] | None = None
+) -> AgentResponse[T]:
     """The response of which `Succeeded.value` is this. `usage` is what the outcome counted, where it is not in there."""
     given: list[dict[str, Any]] = value.get("items") or []
     items = tuple(given)

@@ -66,7 +66,8 @@ class Codec(Generic[T]):
             value = reader.read(data)
             check = self._check if reader.has_objects else self._check_plain
             if type(value) is list and tuple in check.tests and list not in check.tests:  # joined items
-                value = tuple(cast("list[Any]", value))
+                items: list[Any] = value
+                value = tuple(items)
             check.takes(value)
             return cast("T", value)
         except (ConversionError, RecursionError) as error:
@@ -144,14 +145,15 @@ def _not_storable(name: str, error: ConversionError | RecursionError) -> ValueNo
 
 
 def _unreadable(name: str, error: ConversionError | RecursionError) -> ValueUnreadableError:
-    error = _conversion_error(error)
+    problem = _conversion_error(error)
     return ValueUnreadableError(
-        f"the stored bytes can't be read as {name}: at {error.path} {error.problem}. "
+        f"the stored bytes can't be read as {name}: at {problem.path} {problem.problem}. "
         "They were written by another type, or the database is damaged",
-        error.path,
+        problem.path,
     )
 
 
 def _conversion_error(error: ConversionError | RecursionError) -> ConversionError:
-    deep = isinstance(error, RecursionError)  # the stack was deep already
-    return ConversionError("it is nested too deeply", "Flatten it") if deep else error
+    if isinstance(error, RecursionError):  # the stack was deep already
+        return ConversionError("it is nested too deeply", "Flatten it")
+    return error

@@ -35,7 +35,7 @@ class Unknown:
 class _Record(dict[str, Any]):
     """The fields of an object. It can be an item of a set, or a key, if the object was."""
 
-    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a dict has none
 
 
 def write(value: object) -> bytes:

@@ -128,7 +128,7 @@ class TypeReader:
             # What only pydantic knows may also be of a class that we know, as an EmailStr is a str.
             kinds = {cls, *TYPES} if form.kind == "foreign" else {cls}
             self._checks[tp] = tested(name, kinds, partial(_comes_back, form, cls))
-            parts = form.members
+            parts = list(form.members)
         if form.kind != "foreign":
             self._texts[name] = f"{form.kind} {name}{{{'; '.join(parts)}}}"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..records import ActivationKey, State, Value
+from collections.abc import Callable, Sequence
+
+from ..records import ActivationKey, ActivationRecord, State, Value, ValueRef
+from ..view import View
 from .examples import LARGE, SMALL, StoreFactory, look, make_change, make_run, make_scope, make_step, same
 
 _A = ActivationKey(scope=0, node="a", item=0)
@@ -102,13 +105,13 @@ async def returns_results_of_any_size_unchanged(factory: StoreFactory) -> None:
             run = await make_run(store, f"run-{number}", input=value)
             change = make_change("a", state=State.SUCCEEDED, result=value)
             await store.commit(make_step(run.key, position=run.position, activations=(change,)))
-            same(await look(store, lambda v, run=run: v.value(run.key, "input")), value, f"input {value}")
-            same(await look(store, lambda v, run=run: v.value(run.key, _A)), value, f"a result of {value}")
-            [found] = await look(store, lambda v, run=run: v.activations(run.key))
+            same(await look(store, _value(run.key, "input")), value, f"input {value}")
+            same(await look(store, _value(run.key, _A)), value, f"a result of {value}")
+            [found] = await look(store, _activations(run.key))
             same(found.has_result, True, "a value is there however small")
             clear = make_change("a", state=State.READY, result=None)
             await store.commit(make_step(run.key, position=run.position + 1, activations=(clear,)))
-            same(await look(store, lambda v, run=run: v.value(run.key, _A)), None, "a cleared one is gone")
+            same(await look(store, _value(run.key, _A)), None, "a cleared one is gone")
         nowhere = ActivationKey(scope=0, node="nowhere", item=0)
         same(await look(store, lambda v: v.value(1, nowhere)), None, "nothing of what is not there")
 
@@ -155,3 +158,11 @@ CHECKS = (
     reads_outputs_of_a_map_in_item_order,
     lists_activations_by_scope_node_and_item,
 )
+
+
+def _value(run: int, ref: ValueRef) -> Callable[[View], Value | None]:
+    return lambda view: view.value(run, ref)
+
+
+def _activations(run: int) -> Callable[[View], Sequence[ActivationRecord]]:
+    return lambda view: view.activations(run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import RunNotDeletableError, RunNotFoundError, StaleFenceError
 from ..records import (
     ActivationKey,
@@ -15,7 +17,7 @@ from ..records import (
     ValueRef,
 )
 from ..store import Store
-from ..view import DatabaseInfo
+from ..view import DatabaseInfo, View
 from .examples import (
     PLAN,
     StoreFactory,
@@ -92,7 +94,7 @@ async def keeps_the_blobs_that_other_runs_need(factory: StoreFactory) -> None:
         )
         for number, (run, ref) in enumerate(users, start=1):
             same(
-                await look(store, lambda view, run=run, ref=ref: view.value(run.key, ref)),
+                await look(store, _value(run.key, ref)),
                 _SHARED,
                 f"the {run.id} is still there",
             )
@@ -189,3 +191,7 @@ CHECKS = (
     uses_no_key_twice,
     deletes_no_run_that_is_not_over,
 )
+
+
+def _value(run: int, ref: ValueRef) -> Callable[[View], Value | None]:
+    return lambda view: view.value(run, ref)

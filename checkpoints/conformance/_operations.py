@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..records import OperationKey, OutcomeRef, RequestRef, State, SubmissionKey, Value
+from collections.abc import Callable, Sequence
+
+from ..records import Fate, OperationKey, OperationRecord, OutcomeRef, RequestRef, State, SubmissionKey, Value
 from ..view import View
 from .examples import (
     LARGE,
@@ -149,7 +151,7 @@ async def inserts_operations_in_any_state(factory: StoreFactory) -> None:
         same({one.key for one in live}, keys.keys() - ended, "the live ones are those that have not ended")
         unended = await look(store, lambda view: view.open_operations())
         same({one.key for one in unended}, keys.keys() - ended, "so are the open ones")
-        fates = ("sent", "accepted", "refused", "unknown", "stray", "stray_cancelled")
+        fates: tuple[Fate, ...] = ("sent", "accepted", "refused", "unknown", "stray", "stray_cancelled")
         sendings = [make_submission(_OPERATION, number, fate=fate) for number, fate in enumerate(fates, 1)]
         await store.commit(make_step(run.key, position=run.position + 2, submissions=sendings))
         await store.commit(make_step(run.key, position=run.position + 3, submissions=sendings))
@@ -171,7 +173,7 @@ async def keeps_requests_and_outcomes_of_any_size(factory: StoreFactory) -> None
                 return view.value(run, RequestRef(_OPERATION)), view.value(run, OutcomeRef(_OPERATION))
 
             same(await look(store, values), (value, value), f"{value}")
-            [found] = await look(store, lambda v, run=run: v.operations(run.key))
+            [found] = await look(store, _operations(run.key))
             same(found.has_outcome, True, "an outcome is there however small")
             clear = make_operation(_OPERATION, state=State.READY, request=None, outcome=None)
             await store.commit(make_step(run.key, position=run.position + 1, operations=(clear,)))
@@ -340,3 +342,7 @@ CHECKS = (
     finds_submissions_by_handle,
     loads_the_operations_that_a_recovery_needs,
 )
+
+
+def _operations(run: int) -> Callable[[View], Sequence[OperationRecord]]:
+    return lambda view: view.operations(run)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from ..errors import AmbiguousRunError, RunExistsError, RunNotFoundError, StoreError
-from ..records import NO_LABELS, NewRun, RunStatus, State
+from ..records import NO_LABELS, NewRun, RunRecord, RunStatus, State
+from ..view import View
 from .examples import (
     LARGE,
     PLAN,
@@ -144,12 +146,12 @@ async def finds_runs_by_prefix(factory: StoreFactory) -> None:
             ("%", "%", "a letter is a letter, no pattern"),
             ("@latest", "\U0010ffff", "the newest"),
         ):
-            same((await look(store, lambda view, prefix=prefix: view.find(prefix))).id, run_id, what)
+            same((await look(store, _find(prefix))).id, run_id, what)
         for nothing in ("seal", "_", "", "OTTERS"):
             await look_raises(
                 RunNotFoundError,
                 store,
-                lambda view, nothing=nothing: view.find(nothing),
+                _find(nothing),
                 f"no id begins with {nothing!r}",
             )
         error = await look_raises(AmbiguousRunError, store, lambda v: v.find("otters"), "several begin so")
@@ -246,3 +248,7 @@ CHECKS = (
     keeps_labels_and_finds_runs_by_them,
     says_what_is_not_there,
 )
+
+
+def _find(prefix: str) -> Callable[[View], RunRecord]:
+    return lambda view: view.find(prefix)

@@ -73,7 +73,8 @@ async def finds_live_activations_of_many_runs(factory: StoreFactory) -> None:
             "what has not ended, of exactly these runs, by run",
         )
         same(operations, [], "there are no operations")
-        same([*map(len, await look(store, lambda view: view.live([])))], [0, 0], "of no runs: none")
+        live, operations = await look(store, lambda view: view.live([]))
+        same((len(live), len(operations)), (0, 0), "of no runs: none")
 
 
 async def loads_many_runs_in_the_order_of_their_keys(factory: StoreFactory) -> None:

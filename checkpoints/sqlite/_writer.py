@@ -230,12 +230,12 @@ def _write_parts(
         (run, event.position, event.at, event.type, event.node, rows.path_text(event.path), event.data)
         for event in transition.events
     ]
-    for key, columns in transition.activations.items():
-        put(cursor, ACTIVATIONS, (run, *key), columns, at)
-    for key, columns in transition.operations.items():
-        put(cursor, OPERATIONS, (run, *key), columns, at)
-    for key, columns in transition.submissions.items():
-        put(cursor, SUBMISSIONS, (run, *key.operation, key.submission), columns, at)
+    for activation, state in transition.activations.items():
+        put(cursor, ACTIVATIONS, (run, *activation), state, at)
+    for operation, progress in transition.operations.items():
+        put(cursor, OPERATIONS, (run, *operation), progress, at)
+    for (sent, number), fate in transition.submissions.items():
+        put(cursor, SUBMISSIONS, (run, *sent, number), fate, at)
     for scope in transition.scopes:
         cursor.execute(
             queries.PUT_SCOPE,

@@ -22,7 +22,6 @@ def distinct(kind: type[T]) -> type[T]:
     def unequal(self: T, other: object) -> bool:
         return not equal(self, other)
 
-    kind.__eq__ = equal
-    kind.__ne__ = unequal
-    kind.__hash__ = _hash
+    for name, method in (("__eq__", equal), ("__ne__", unequal), ("__hash__", _hash)):
+        setattr(kind, name, method)
     return kind

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from ...checkpoints.records import ActivationColumns, ActivationKey, OperationKey, RunStatus, State
 from ._table import ACTIVATIONS, OPERATIONS, Move
@@ -412,8 +412,8 @@ class Step:
         for name, value in changed.items():
             setattr(operation, name, value)
         changed.pop("has_outcome", None)
-        columns = {"state": to, "wake_at": None, "detail": None, **changed}
-        self.commands.append(SaveOperation(operation.key, columns))  # pyright: ignore[reportArgumentType]  # names are the record's
+        columns: Any = {"state": to, "wake_at": None, "detail": None, **changed}  # names are the record's
+        self.commands.append(SaveOperation(operation.key, columns))
 
     def _let_go(self, activation: Activation, address: OperationAddress) -> None:
         """An operation has ended: what waited for that alone goes on."""

@@ -356,7 +356,8 @@ def _save_handle(
             operation.handles[number] = handle
     else:
         assert scope is not None, f"{address} is gone, and nobody said where its row is"
-        key = OperationKey(scope, *step.state.plan.place(address.address), *address[1:])
+        node, item = step.state.plan.place(address.address)
+        key = OperationKey(scope, node, item, address.attempt, address.chain, address.number)
     saved = SubmissionKey(key, number)
     if fate == "stray":
         step.state.strays[address, number] = saved

@@ -142,13 +142,17 @@ def idle_wakes(
     wakes: list[Moment] = []
     waiting: set[ActivationKey] = set()  # of which the own chain waits
     working: set[ActivationKey] = set()  # of which any does
-    for record in operations:
-        if record.state not in (S.WAITING, S.BACKOFF) or record.detail == "fetching" or record.has_outcome:
+    for operation in operations:
+        if (
+            operation.state not in (S.WAITING, S.BACKOFF)
+            or operation.detail == "fetching"
+            or operation.has_outcome
+        ):
             return None
-        wakes.append((record.wake_at or 0.0, record.key))
-        working.add(record.key.activation)
-        if not record.key.chain:
-            waiting.add(record.key.activation)
+        wakes.append((operation.wake_at or 0.0, operation.key))
+        working.add(operation.key.activation)
+        if not operation.key.chain:
+            waiting.add(operation.key.activation)
     for record in activations:
         if record.state is S.BACKOFF:
             if record.key not in working:  # else when these have ended

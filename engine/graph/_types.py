@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import GenericAlias
 
 from ...checkpoints.errors import TypeNotStorableError
 from ...checkpoints.type_names import type_name
@@ -88,10 +89,11 @@ def _along(draft: Draft, types: NodeTypes, edge: PlanEdge) -> Iterator[str]:
                     f"{type_name(wanted)}. {_annotate(edge.target, item_type(given))}"
                 )
         case EdgeKind.COLLECT:
-            if not assignable(list[given], wanted):  # pyright: ignore[reportInvalidTypeForm]  # made at run time
+            collected = GenericAlias(list, given)
+            if not assignable(collected, wanted):
                 yield (
                     f"{label}: {edge.target} gets a list of what {edge.source} returns, list[{type_name(given)}], but takes "
-                    f"{type_name(wanted)}. {_annotate(edge.target, list[given])}"  # pyright: ignore[reportInvalidTypeForm]
+                    f"{type_name(wanted)}. {_annotate(edge.target, collected)}"
                 )
         case EdgeKind.JOIN:
             positions = tuple_items(wanted, edge.position + 1)
@@ -107,7 +109,7 @@ def _along(draft: Draft, types: NodeTypes, edge: PlanEdge) -> Iterator[str]:
 def _plain_fix(given: object, wanted: object, edge: PlanEdge) -> str:
     if assignable(given, list) and assignable(item_type(given), wanted):
         return f"Use `map({edge.source}, {edge.target})` to run it once per item."
-    if assignable(list[given], wanted):  # pyright: ignore[reportInvalidTypeForm]  # made at run time
+    if assignable(GenericAlias(list, given), wanted):
         return f"Use `collect({edge.source}, {edge.target})` if {edge.source} lies in a map."
     return _annotate(edge.target, given)
 

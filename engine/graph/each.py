@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import GenericAlias
 from typing import Any, ClassVar
 
 from ...nodes.node import Node
@@ -41,7 +42,7 @@ class EachNode(Node[Any, Any]):
     @property
     def output(self) -> object:
         """A list of what the target takes."""
-        return list[self._to.input]  # pyright: ignore[reportInvalidTypeForm]  # made at run time
+        return GenericAlias(list, self._to.input)
 
     def items(self, value: object, run_id: str) -> list[object]:
         """What `each` makes of the value. Raises `ItemsError` where it raises or gives no list."""

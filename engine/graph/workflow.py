@@ -100,7 +100,7 @@ class Workflow(Node[In, Out]):
         self,
         name: str,
         *,
-        start: Node[In, object],
+        start: Node[Any, object],
         end: Source[Any] | tuple[Source[Any], ...],
         on_failure: OnFailure = "finish",
     ) -> None:
@@ -178,9 +178,9 @@ class Workflow(Node[In, Out]):
             values.setdefault(self._known(target), []).append(value)
             nodes[target.name] = target
         cases: dict[Hashable, int] = {}
-        for target, those in values.items():
+        for chosen, those in values.items():
             cases.update(dict.fromkeys(those, len(self._edges)))
-            self._add(EdgeKind.PLAIN, source, nodes[target], case=", ".join(map(shown, those)))
+            self._add(EdgeKind.PLAIN, source, nodes[chosen], case=", ".join(map(shown, those)))
         self._switches[name] = Switch(key=key, cases={value: cases[value] for value in targets})
 
     def discard(self, source: Source[object], /) -> None:

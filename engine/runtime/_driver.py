@@ -12,7 +12,7 @@ import contextvars
 import logging
 from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ...checkpoints.codec import pack, unpack
 from ...checkpoints.records import (
@@ -335,7 +335,7 @@ class Driver:
             status=status,
             value=None if end is None else self.work.values.kept(ActivationKey(scope=0, node=end, item=0)),
             end=end,
-            failure=None if self.book.error is None else FailureData(**self.book.error),
+            failure=None if self.book.error is None else cast("FailureData", dict(self.book.error)),
             cause=self.book.cause,
         )
         self.work.values.forget()

@@ -64,9 +64,9 @@ async def recover(runtime: Runtime, records: Sequence[RunRecord]) -> None:
         begun = await asyncio.gather(
             *(_begin(runtime, key, live[key].signals, acted) for key in busy), return_exceptions=True
         )
-        for key, error in zip(busy, begun, strict=True):
-            if error is not None:
-                runtime.stop_driving(key, error)  # this run alone; the others go on
+        for key, failure in zip(busy, begun, strict=True):
+            if failure is not None:
+                runtime.stop_driving(key, failure)  # this run alone; the others go on
     finally:
         for end in acted.values():
             end()

@@ -64,7 +64,7 @@ class Runtime:
         self._policies: WeakKeyDictionary[AnyWorkflow, Policies] = WeakKeyDictionary()
         self.drivers: dict[int, Driver] = {}
         self.owned: dict[int, OwnedRun] = {}
-        self.ended_runs = EndedRuns(self)
+        self.ended_runs: EndedRuns = EndedRuns(self)
         self.tasks: asyncio.TaskGroup | None = None
         self.working: set[asyncio.Task[None]] = set()
         self._loading: dict[int, list[asyncio.Future[None]]] = {}  # those who wait for runs to be loaded

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from ...checkpoints.errors import DatabaseCorruptError, StoreError
 from ...checkpoints.records import RunRecord, Signal
@@ -47,7 +48,7 @@ class SignalWatch:
                 for run in await self._look(executor):
                     if run in runtime.owned and runtime.acting.under_way(run) is None:
                         ended = runtime.acting.begin(run)
-                        runtime.create_task(self._act_aside(run), lambda _, ended=ended: ended())
+                        runtime.create_task(self._act_aside(run), _saying(ended))
                 await self._look_at_ended_runs()
             except StoreError as error:
                 log.warning("the signals could not be read: %s", error)
@@ -108,8 +109,8 @@ class SignalWatch:
             return False
         with driver.pinned():
             parts, errors = await read_runs([driver.owned], lambda view, keys: view.signals(keys))
-            for error in errors.values():
-                raise error
+            for problem in errors.values():
+                raise problem
             for signal in (signal for part in parts for signal in part):
                 if signal.id in self._left:
                     continue
@@ -125,3 +126,8 @@ class SignalWatch:
                 elif effects is not Left.FOR_NOW:
                     driver.perform(effects)
         return True
+
+
+def _saying(ended: Callable[[], None]) -> Callable[[asyncio.Task[None]], None]:
+    """For when a task is done: it says that what it did has ended."""
+    return lambda _: ended()

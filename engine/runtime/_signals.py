@@ -112,13 +112,13 @@ async def decide_fate(
         )
     at = driver.shared.clock()
     if reply == "resubmit":
-        return await driver.commit([Change(events.FateDecided(at, operation, reply))], signals=signals)
+        return await driver.commit([Change(events.FateDecided(at, operation, "resubmit"))], signals=signals)
     if reply == "fail":
         error = SubmissionUnknownError(_FAILED.format(known.unknown), code="decided")
         failure = describe(error)
         packed = pack(failure)
         change = Change(
-            events.FateDecided(at, operation, reply),
+            events.FateDecided(at, operation, "fail"),
             {"error": packed},
             {"error": packed},
             failure=failure,

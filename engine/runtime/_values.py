@@ -151,10 +151,10 @@ class Values:
             case Joined(positions):
                 return tuple([await self._position(position) for position in positions]), None
             case RunInput():
-                value = self._input or await self.stored("input")
-                assert value is not None, "the run has no input"
+                stored = self._input or await self.stored("input")
+                assert stored is not None, "the run has no input"
                 self._input = None
-                return self._node(address.node).input_codec.decode(value.data), value
+                return self._node(address.node).input_codec.decode(stored.data), stored
             case Ambiguous(sources):
                 together = ", ".join(sources)
                 raise AmbiguousInputError(

@@ -151,7 +151,8 @@ class _Driving:
         standstill = asyncio.create_task(self._standstill(runs, results, once=once))
         everything = asyncio.gather(*results.values(), return_exceptions=True)
         try:
-            await asyncio.wait([everything, standstill], return_when=asyncio.FIRST_COMPLETED)
+            waited: list[asyncio.Future[Any]] = [everything, standstill]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if standstill.done():
                 standstill.result()  # raises what it raised
             else:

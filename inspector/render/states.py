@@ -51,6 +51,6 @@ def words(states: Iterable[State]) -> Cell:
     if len(counts) == 1 and counts[0][1] == 1:
         return cell(counts[0][0])
     text = ", ".join(f"{count:,} {state.value}" for state, count in counts)
-    telling = [state for state, _ in counts if state is not S.SUCCEEDED] or [S.SUCCEEDED]
+    telling: list[State] = [state for state, _ in counts if state is not S.SUCCEEDED] or [S.SUCCEEDED]
     first = next((state for state in URGENT if state in telling), telling[0])
     return Cell(text, _STYLES.get(first, ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from ..errors import OperationError
 
@@ -63,7 +63,7 @@ class ContinuationToken:
             )
         return cls(
             provider=provider,
-            handle=handle,  # pyright: ignore[reportUnknownArgumentType]  # JSON, as to_dict wrote it
-            cursor=data.get("cursor"),  # pyright: ignore[reportArgumentType]  # the same
+            handle=cast("dict[str, Json]", handle),  # as to_dict wrote it
+            cursor=cast("Json", data.get("cursor")),  # the same
             created_at=float(created_at),
         )

@@ -125,9 +125,11 @@ async def stray(owned: OwnedRun, command: CancelStray, _: Commit) -> Change | No
     except BaseException as error:  # the boundary of one submission
         if ends_the_task(error):
             raise
-        return _cancel_again(owned, operation, record, None, f"{type(error).__name__}: {error}")
+        _cancel_again(owned, operation, record, None, f"{type(error).__name__}: {error}")
+        return None
     if isinstance(outcome, Running):
-        return _cancel_again(owned, operation, record, outcome.retry_after, outcome.problem)
+        _cancel_again(owned, operation, record, outcome.retry_after, outcome.problem)
+        return None
     match outcome:
         case None:
             what = "can't be cancelled at its provider and runs on there"

@@ -35,7 +35,8 @@ async def perform(owned: OwnedRun, command: Find, commit: Commit) -> Change | No
     async with Place(owned.shared.polls):
         answer = await adapter.find(unpack(request.data), submission_key(work.nonce, operation))
     tokens = answer.tokens if isinstance(answer, Found) else ()
-    handles, retry_after = [token.handle_text for token in tokens], None
+    handles: list[str] | None = [token.handle_text for token in tokens]
+    retry_after: float | None = None
     if isinstance(answer, Unavailable):
         log.warning("run %s: looking for %s was inconclusive: %s", owned.run_id, operation, answer.problem)
         handles, retry_after = None, answer.retry_after

@@ -79,10 +79,10 @@ def ending_of(body: Body) -> Ending | None:
 def _completed(body: Body, usage: Mapping[str, Json]) -> Succeeded | Failed:
     refusals = [str(part.get("refusal")) for part in _parts(body) if part.get("type") == "refusal"]
     if refusals:
-        error = OutputRefusedError(
+        refused = OutputRefusedError(
             f"The model refused to answer ({_name(body)}): {' '.join(refusals)}", code="refusal"
         )
-        return Failed(error=error, usage=usage)
+        return Failed(error=refused, usage=usage)
     text = text_of(body)
     if text:
         value: dict[str, Json] = {

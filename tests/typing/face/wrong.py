@@ -4,7 +4,7 @@ Never run: `test_face.py` shows it to them.
 """
 
 from batch import classify_all, count
-from ends import nested, text, two
+from ends import either, nested, text
 from perdure import Agent, Client, Context, Executor, Run, node, run_sync
 from research import deep, planner, researcher
 from revise import check, draft, revision
@@ -23,7 +23,7 @@ triage.switch(route, lambda routed: routed.kind, {"refund": researcher})  # wron
 triage.switch(route, lambda routed: routed.knd, {"refund": refund})  # wrong: no such field
 triage.join((refund, route), send)  # wrong: a tuple is no Verdict | None
 deep.edge(classify_all, count)  # wrong: the failures are not handled
-nested.edge(two, text)  # wrong: int | str is no int
+nested.edge(either, text)  # wrong: int | str is no int
 run_sync(triage, "x")  # wrong: it takes a Ticket
 other("x")  # wrong: a unit test must call it with a Routed
 bad_agent: Agent[int] = Agent("x", model="m", output=str)  # wrong: its output is str
