@@ -32,6 +32,7 @@ check: install ## format, lint, types
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/pyright --warnings
+	$(BIN)/mypy
 
 format: install ## format, and fix what lint can fix
 	$(BIN)/ruff format $(CODE)
@@ -50,4 +51,4 @@ soak: install ## long randomised crash runs
 	$(BIN)/python -m pytest -m soak
 
 clean: ## remove what was made here
-	rm -rf build dist .venv $(STAMP) *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist .venv $(STAMP) *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -9,7 +9,7 @@ the first class that may be one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Generic, TypeVar, cast
@@ -66,8 +66,7 @@ class Codec(Generic[T]):
             value = reader.read(data)
             check = self._check if reader.has_objects else self._check_plain
             if type(value) is list and tuple in check.tests and list not in check.tests:  # joined items
-                items: list[Any] = value
-                value = tuple(items)
+                value = tuple(cast("Iterable[Any]", value))
             check.takes(value)
             return cast("T", value)
         except (ConversionError, RecursionError) as error:

@@ -245,8 +245,7 @@ def told_end(walked: Walked) -> Mapping[str, Any]:
 def _without_ids(value: Any) -> Any:
     """The value without the provider's ids of its parts, which differ from operation to operation."""
     if isinstance(value, list):
-        items: list[Any] = value
-        return [_without_ids(item) for item in items]
+        return [_without_ids(item) for item in cast("Iterable[Any]", value)]
     if isinstance(value, dict):
         parts = cast("dict[str, Any]", value).items()
         return {name: _without_ids(part) for name, part in parts if name != "id"}

@@ -1,10 +1,11 @@
-"""What must not type-check: pyright and mypy reject each line that is marked, and no other.
+"""What must not type-check: type checkers reject each line that is marked, and no other.
 
 Never run: `test_face.py` shows it to them.
 """
 
 from batch import classify_all, count
 from ends import either, nested, text
+from given import mail
 from perdure import Agent, Client, Context, Executor, Run, node, run_sync
 from research import deep, planner, researcher
 from revise import check, draft, revision
@@ -24,6 +25,7 @@ triage.switch(route, lambda routed: routed.knd, {"refund": refund})  # wrong: no
 triage.join((refund, route), send)  # wrong: a tuple is no Verdict | None
 deep.edge(classify_all, count)  # wrong: the failures are not handled
 nested.edge(either, text)  # wrong: int | str is no int
+run_sync(mail, [{"role": "user", "content": "x"}])  # wrong: it says that it takes text alone
 run_sync(triage, "x")  # wrong: it takes a Ticket
 other("x")  # wrong: a unit test must call it with a Routed
 bad_agent: Agent[int] = Agent("x", model="m", output=str)  # wrong: its output is str
