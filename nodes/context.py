@@ -106,6 +106,8 @@ class Context:
     def input(self, workflow: Node[S, object], /) -> S:
         """The input of the run, loaded now. `workflow` is the run's own, or the node that was started as one.
 
+        Of a workflow that starts with an agent that is a `Prompt`, unless its annotation says that it is given text:
+        `flow: Workflow[str, Reply] = Workflow(...)`. Then type checkers refuse to start it with anything else.
         Raises `OutputUnavailableError` when the run is one of another workflow.
         """
         if self._input is None:
