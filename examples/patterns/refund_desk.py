@@ -24,8 +24,11 @@ class Request(BaseModel):
     reason: str
 
 
+Kind = Literal["refund", "review", "unknown"]
+
+
 class Decision(BaseModel):
-    kind: Literal["refund", "review", "unknown"]
+    kind: Kind
     order: int
     price: int
 
@@ -39,7 +42,7 @@ writer = Agent("writer", model="gpt-5", instructions="Tell the customer in two f
 @node
 def decide(request: Request) -> Decision:
     price = PRICES.get(request.order, 0)
-    kind = "unknown" if not price else "review" if price > REVIEWED else "refund"
+    kind: Kind = "unknown" if not price else "review" if price > REVIEWED else "refund"
     return Decision(kind=kind, order=request.order, price=price)
 
 
