@@ -114,7 +114,7 @@ def environment(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the environment's programs."""
     place = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
-    install = [sys.executable, "-m", "pip", "--python", place / "bin" / "python", "install", "--quiet"]
+    install = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), "install", "--quiet"]
     told = subprocess.run(
         [*install, f"{built.wheel}[simulator]"], capture_output=True, text=True, check=False
     )
@@ -276,7 +276,16 @@ if __name__ == "__main__":
 def provider(installed: Installed) -> Generator[dict[str, str]]:
     """The wheel's own simulator, by its command; what points a program at it."""
     db = installed.folder / "simulator.db"
-    command = [installed.bin / "perdure", "simulate", "--port", "0", "--db", db, "--duration", "1.5"]
+    command = [
+        str(installed.bin / "perdure"),
+        "simulate",
+        "--port",
+        "0",
+        "--db",
+        str(db),
+        "--duration",
+        "1.5",
+    ]
     with subprocess.Popen(
         command, cwd=installed.folder, env=installed.environment, stdout=subprocess.PIPE, text=True
     ) as process:

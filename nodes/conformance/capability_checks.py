@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import aclosing
+from typing import ClassVar
 
 import pytest
 
@@ -45,7 +46,7 @@ from .subject import Subject
 class LocalChecks(Checks):
     """`Local`: nothing leaves the process."""
 
-    capability = Local
+    capability: ClassVar[type | None] = Local
 
     def test_opening_is_pure(self, subject: Subject) -> None:
         async def check() -> None:
@@ -66,7 +67,7 @@ class LocalChecks(Checks):
 class CancellableChecks(Checks):
     """`Cancellable`: asked until acknowledged, by whichever process is there."""
 
-    capability = Cancellable
+    capability: ClassVar[type | None] = Cancellable
 
     def test_a_cancel_is_asked_until_it_is_acknowledged_and_stays(self, subject: Subject) -> None:
         async def check() -> None:
@@ -101,7 +102,7 @@ class CancellableChecks(Checks):
 class FindableChecks(Checks):
     """`Findable`: looked for before anything is submitted again."""
 
-    capability = Findable
+    capability: ClassVar[type | None] = Findable
 
     def test_what_was_accepted_is_found_once_it_is_settled(self, subject: Subject) -> None:
         async def check() -> None:
@@ -141,7 +142,7 @@ class FindableChecks(Checks):
 class IdempotentChecks(Checks):
     """`Idempotent`: the same key is the same operation, for a while. `Subject.sleep` should not take real time."""
 
-    capability = Idempotent
+    capability: ClassVar[type | None] = Idempotent
 
     def test_a_key_that_is_sent_again_is_the_same_operation(self, subject: Subject) -> None:
         async def check() -> None:
@@ -164,7 +165,7 @@ class IdempotentChecks(Checks):
 class OnceChecks(Checks):
     """`Once`: a result that is taken is kept before it is read."""
 
-    capability = Once
+    capability: ClassVar[type | None] = Once
 
     def test_a_result_is_taken_once_and_read_as_often_as_needed(self, subject: Subject) -> None:
         async def check() -> None:
@@ -190,7 +191,7 @@ class OnceChecks(Checks):
 class StreamableChecks(Checks):
     """`Streamable`: every character once, whoever reads on."""
 
-    capability = Streamable
+    capability: ClassVar[type | None] = Streamable
 
     def test_cut_at_any_piece_the_stream_goes_on_right_there(self, subject: Subject) -> None:
         async def check() -> None:
@@ -221,7 +222,7 @@ class StreamableChecks(Checks):
 class ConversationalChecks(Checks):
     """`Conversational`: calls and questions are answered once, and the next operation goes on with that."""
 
-    capability = Conversational
+    capability: ClassVar[type | None] = Conversational
 
     def test_killed_at_any_instant_the_conversation_comes_to_the_same_end(self, subject: Subject) -> None:
         async def check() -> None:
@@ -247,7 +248,7 @@ class ConversationalChecks(Checks):
 class ReceivingChecks(Checks):
     """`Receiving`: a signal names its operation and says no more than a poll would."""
 
-    capability = Receiving
+    capability: ClassVar[type | None] = Receiving
 
     def test_a_signal_says_what_a_poll_says(self, subject: Subject) -> None:
         async def check() -> None:
@@ -279,7 +280,7 @@ class ReceivingChecks(Checks):
 class PacedChecks(Checks):
     """`Paced`: a fresh token is polled when that is worth it."""
 
-    capability = Paced
+    capability: ClassVar[type | None] = Paced
 
     def test_the_first_poll_has_a_time(self, subject: Subject) -> None:
         async def check() -> None:
@@ -294,7 +295,7 @@ class PacedChecks(Checks):
 class AdoptableChecks(Checks):
     """`Adoptable`: a handle that a person copied is as good as the one that was replied."""
 
-    capability = Adoptable
+    capability: ClassVar[type | None] = Adoptable
 
     def test_a_handle_in_one_word_is_enough(self, subject: Subject) -> None:
         async def check() -> None:

@@ -36,7 +36,7 @@ def test_each_name_is_there(name: str) -> None:
 
 def test_a_name_that_is_none_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = perdure.nothing  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        _ = perdure.nothing  # type: ignore[attr-defined]
 
 
 def test_the_import_alone_loads_nothing_of_ours() -> None:

@@ -24,10 +24,12 @@ async def obey(store: SQLiteStore, order: list[Any]) -> object:
         case ["create", str(run_id)]:
             return (await make_run(store, run_id)).key
         case ["commit", int(run), int(position), int(fence)]:
-            return await store.commit(make_step(run, position=position, fence=fence))
+            await store.commit(make_step(run, position=position, fence=fence))
+            return None
         case ["finish", int(run), int(position), int(fence)]:
             step = make_step(run, position=position, fence=fence, status=RunStatus.SUCCEEDED)
-            return await store.commit(step)
+            await store.commit(step)
+            return None
         case ["claim", str(run_id)]:
             claim = await store.claim(run_id)
             return {

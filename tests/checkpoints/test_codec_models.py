@@ -100,7 +100,7 @@ class Odd(BaseModel):
     def around(cls, data: Any, handler: Any) -> Any:
         return handler(data)
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic's documentation says
     @property
     def double(self) -> float:
         return 2 * self.price

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
-import msgpack  # pyright: ignore[reportMissingTypeStubs]
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st

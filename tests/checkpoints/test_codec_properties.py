@@ -6,10 +6,11 @@ import itertools
 import struct
 import typing
 import uuid
+from collections.abc import Mapping
 from dataclasses import make_dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from types import UnionType
+from types import GenericAlias, UnionType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -112,9 +113,11 @@ def hashables(draw: st.DrawFn, depth: int = 2) -> Typed:
                 tuple.__class_getitem__(tuple(p.tp for p in parts)), st.tuples(*(p.values for p in parts))
             )
         case "row":
-            return Typed(tuple[parts[0].tp, ...], st.lists(parts[0].values, max_size=3).map(tuple))
+            return Typed(
+                GenericAlias(tuple, (parts[0].tp, ...)), st.lists(parts[0].values, max_size=3).map(tuple)
+            )
         case "frozenset":
-            return Typed(frozenset[parts[0].tp], st.frozensets(parts[0].values, max_size=3))
+            return Typed(GenericAlias(frozenset, parts[0].tp), st.frozensets(parts[0].values, max_size=3))
         case _:
             return make_class(parts, frozen=True)
 
@@ -132,15 +135,17 @@ def types(draw: st.DrawFn, depth: int = 2) -> Typed:
         return draw(hashables())
     if kind == "set":
         item = draw(hashables())
-        return Typed(set[item.tp], st.sets(item.values, max_size=4))
+        return Typed(GenericAlias(set, item.tp), st.sets(item.values, max_size=4))
     parts = draw(st.lists(types(depth - 1), min_size=1, max_size=3))
     first = parts[0]
     match kind:
         case "list":
-            return Typed(list[first.tp], st.lists(first.values, max_size=4))
+            return Typed(GenericAlias(list, first.tp), st.lists(first.values, max_size=4))
         case "dict":
             key = draw(hashables())
-            return Typed(dict[key.tp, first.tp], st.dictionaries(key.values, first.values, max_size=4))
+            return Typed(
+                GenericAlias(dict, (key.tp, first.tp)), st.dictionaries(key.values, first.values, max_size=4)
+            )
         case "union":
             return Typed(typing.Union[tuple(p.tp for p in parts)], st.one_of(*(p.values for p in parts)))  # noqa: UP007
         case "typed dict":
@@ -206,7 +211,7 @@ def exactly(value: Any) -> object:
         case dict():
             return (
                 "dict",
-                [(exactly(k), exactly(v)) for k, v in typing.cast("dict[Any, Any]", value).items()],
+                [(exactly(k), exactly(v)) for k, v in typing.cast("Mapping[Any, Any]", value).items()],
             )
         case set() | frozenset():
             return (name, sorted(repr(exactly(item)) for item in typing.cast("set[Any]", value)))
@@ -249,7 +254,7 @@ def test_a_value_of_any_type_comes_back_the_same(data: st.DataObject) -> None:
 @given(st.data())
 def test_items_are_encoded_the_same_alone_as_in_a_list(data: st.DataObject) -> None:
     typed = data.draw(types())
-    alone, whole = codec_of(typed), codec_of(Typed(list[typed.tp], st.nothing()))
+    alone, whole = codec_of(typed), codec_of(Typed(GenericAlias(list, typed.tp), st.nothing()))
     items = data.draw(st.lists(typed.values, max_size=4))
     encoded = whole.encode(items)
     assert split(encoded) == [alone.encode(item) for item in items]

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from types import GenericAlias
 from typing import (
     Annotated,
     Any,
@@ -139,8 +140,8 @@ def named(value: object) -> str:
 UserId = NewType("UserId", int)
 Json = TypeAliasType("Json", "dict[str, Json] | list[Json] | str | float | int | bool | None")  # pyright: ignore
 Deep = TypeAliasType("Deep", "list[Deep] | list[str] | date")  # pyright: ignore
-Loop = TypeAliasType("Loop", "Loop | int")  # pyright: ignore
-Itself = TypeAliasType("Itself", "Itself")  # pyright: ignore
+Loop = TypeAliasType("Loop", "Loop | int")  # type: ignore[misc]
+Itself = TypeAliasType("Itself", "Itself")  # type: ignore[misc]
 Names = TypeAliasType("Names", dict[str, T], type_params=(T,))
 
 SAME: Any = object()
@@ -565,7 +566,8 @@ def test_what_mentions_itself_may_be_deep_but_not_endless() -> None:
 
 
 def test_a_stack_that_is_deep_already_is_no_crash() -> None:
-    codec, value = codec_for(tuple[object]), ()
+    codec = codec_for(tuple[object])
+    value: tuple[object, ...] = ()
     for _ in range(100):
         value = (value,)
     data = codec.encode(value)
@@ -615,7 +617,7 @@ class Plain:
 class Doubling:
     value: int  # pyright: ignore[reportRedeclaration]
 
-    @property
+    @property  # type: ignore[no-redef]
     def value(self) -> int:
         return self._value
 
@@ -653,7 +655,7 @@ REFUSED: list[tuple[Any, str]] = [
     (Failing, "the type Failing can't be stored"),
     (Unfindable, "name 'NoSuchName' is not defined"),
     (ONE | OTHER, "could its two Twin be told apart. Rename one"),
-    (tuple[ONE, OTHER], "could its two Twin be told apart. Rename one"),
+    (GenericAlias(tuple, (ONE, OTHER)), "could its two Twin be told apart. Rename one"),
     (Itself, "circular reference to itself"),
     (Growing[int], "unfolds without end"),
     (Doubling, "Doubling.value: a field that is a property can't be stored"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_fault_at_any_instant_leaves_version_and_tables_in_accord() -> None:
     while True:
         connection = sqlite3.connect(":memory:", isolation_level=None)
         calls = iter([*[False] * len(seen), True])
-        connection.set_progress_handler(lambda calls=calls: next(calls, False), 5)
+        connection.set_progress_handler(partial(next, calls, False), 5)
         try:
             schema.migrate(connection, "a.db")
         except sqlite3.OperationalError:

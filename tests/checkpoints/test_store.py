@@ -53,7 +53,7 @@ def factory(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[StoreFa
 
 @pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
 def test_a_store_keeps_its_promises(check: StoreCheck, factory: StoreFactory) -> None:
-    asyncio.run(check(factory))  # pyright: ignore[reportArgumentType] a coroutine function
+    asyncio.run(check(factory))  # type: ignore[arg-type]  # a coroutine function
 
 
 def test_check_store_finds_a_store_that_breaks_a_promise() -> None:

@@ -101,8 +101,8 @@ def test_a_killed_writer_leaves_whole_transactions(tmp_path: Path, seed: int) ->
                         value = view.value(run.key, one.key)
                         assert isinstance(value, Value)
                         assert len(value.data) == 1_500
-                    for one in operations:
-                        assert view.value(run.key, RequestRef(one.key)) == Value(b"r" * 1_500)
+                    for operation in operations:
+                        assert view.value(run.key, RequestRef(operation.key)) == Value(b"r" * 1_500)
 
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True

@@ -128,7 +128,9 @@ def test_a_stale_run_in_a_group_harms_nobody(tmp_path: Path) -> None:
                 "run run-4: another executor took it over (fence 2, ours was 1)"
             )
             with_activation = {
-                run.key for run in runs if await store.read(lambda view, run=run: view.activations(run.key))
+                run.key
+                for run in runs
+                if await store.read(lambda view: view.activations(run.key))  # noqa: B023  # awaited at once
             }
             assert with_activation == {run.key for run in runs} - {runs[4].key}
             assert await store.read(lambda view: view.check()) == []
@@ -195,7 +197,7 @@ def test_a_full_database_fails_what_does_not_fit_and_goes_on_when_there_is_room(
             await store.register()
             small, large = await make_run(store, "small"), await make_run(store, "large")
             pages = (await store.read(lambda view: view.info())).size // 4096
-            await store._call(set_pages(pages + 2))  # pyright: ignore
+            await store._call(set_pages(pages + 2))  # type: ignore[arg-type]
             value = make_change("a", state=State.SUCCEEDED, result=Value(bytes(100_000)))
             too_large = make_step(large.key, position=large.position, activations=(value,))
             outcomes = await asyncio.gather(
@@ -207,7 +209,7 @@ def test_a_full_database_fails_what_does_not_fit_and_goes_on_when_there_is_room(
             assert isinstance(outcomes[1], StoreError)
             assert "the disk is full" in str(outcomes[1])
             assert str(tmp_path / "a.db") in str(outcomes[1])
-            await store._call(set_pages(1_000_000))  # pyright: ignore
+            await store._call(set_pages(1_000_000))  # type: ignore[arg-type]
             await store.commit(too_large)
             assert await store.read(lambda view: view.check()) == []
 

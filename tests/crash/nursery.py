@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
+from typing import Any
 
 from openai import APIConnectionError, AsyncOpenAI
 
@@ -110,7 +111,8 @@ class Nursery:
             else:
                 self._children.pop(message["ended"]).code.set_result(message["code"])
         ended = RuntimeError("The zygote has ended; what it said is on stderr.")
-        for future in [*self._began, *(child.code for child in self._children.values())]:
+        futures: list[Future[Any]] = [*self._began, *(child.code for child in self._children.values())]
+        for future in futures:
             future.set_exception(ended)
 
 

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from perdure.engine import Workflow
 from perdure.nodes import Context, node
@@ -149,7 +150,7 @@ def errand(desk: Desk) -> Workflow[str, str]:
         desk.note(ctx)
         return " / ".join(parts)
 
-    on_failure = "finish" if desk.option("finish") else "cancel"
+    on_failure: Literal["finish", "cancel"] = "finish" if desk.option("finish") else "cancel"
     workflow = Workflow("errand", start=begin, end=report, on_failure=on_failure)
     workflow.edge(begin, dig)
     workflow.edge(begin, search)

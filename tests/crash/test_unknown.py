@@ -22,7 +22,7 @@ KILLED = -signal.SIGKILL
 REFUSALS = 5
 """More than the retries of an agent's node."""
 
-FAULTS = {
+FAULTS: dict[str, ConnectionLost | HttpError | BrokenReply | None] = {
     "reply lost": ConnectionLost(accepted=True),
     "500 after acceptance": HttpError(status=500, accepted=True),
     "bad gateway after acceptance": BrokenReply(form="html", accepted=True),

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import GenericAlias
 from typing import Any
 from zlib import crc32
 
@@ -133,7 +134,7 @@ class Enacted:
         if not edges:
             return str
         if edges[0].kind is EdgeKind.JOIN:
-            return tuple[*(self._output(edge.source) | None for edge in edges)]
+            return GenericAlias(tuple, tuple(self._output(edge.source) | None for edge in edges))
         found = None
         for edge in edges:
             kind: Any = self._output(edge.source)
@@ -224,4 +225,4 @@ class Expected:
         if isinstance(one, Address):
             return False, self.values[one]
         assert isinstance(one, tuple)
-        return False, [self.values[item] for item in one]  # type: ignore[index]
+        return False, [self.values[item] for item in one]  # pyright: ignore

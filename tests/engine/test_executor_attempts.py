@@ -120,7 +120,7 @@ def test_a_wide_traceback_is_cut_by_bytes(lines: int, stores: Stores, tmp_path: 
 
     @node
     async def act(text: str) -> str:
-        import wide_module  # pyright: ignore[reportMissingImports]
+        import wide_module  # type: ignore[import-not-found]
 
         return wide_module.f29()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 

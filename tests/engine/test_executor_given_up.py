@@ -224,7 +224,7 @@ def test_how_values_of_context_variables_compare_is_their_own_affair(stores: Sto
         def __eq__(self, other: object) -> bool:
             raise ValueError("The truth value of an array is ambiguous.")
 
-        __hash__ = None  # pyright: ignore[reportAssignmentType]
+        __hash__ = None  # type: ignore[assignment]
 
     variable: contextvars.ContextVar[Array] = contextvars.ContextVar("variable")
 

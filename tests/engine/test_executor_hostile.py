@@ -249,7 +249,7 @@ def test_a_handle_that_is_none_is_of_unknown_fate(token: Any, files: Stores, wor
         async with Executor(files()) as executor:
             run = await executor.start(chain("w", asked), "x", run_id="r")
             await until(state_is(executor, "asked", State.SUBMIT_UNKNOWN))
-            asked.operation.token = None  # pyright: ignore[reportAttributeAccessIssue]
+            asked.operation.token = None  # type: ignore[attr-defined]
             await executor.decide("r", "asked", "batch-1")
             assert await run.result() == "done: x"
 

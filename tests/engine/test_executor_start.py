@@ -253,7 +253,7 @@ def test_an_input_that_cant_be_stored_starts_nothing(stores: Stores) -> None:
             workflow = Workflow("w", start=total, end=total)
             bad = {"a": [1, 2], "b": [3, object()]}
             with raises(ValueNotStorableError, "input of run r of workflow w", "$") as caught:
-                await executor.start(workflow, bad, run_id="r")  # type: ignore[arg-type, dict-item]
+                await executor.start(workflow, bad, run_id="r")  # type: ignore[misc]
             assert caught.value.path == "$.b[1]"
             with pytest.raises(RunNotFoundError):
                 await executor.resume("r")

@@ -59,9 +59,9 @@ def test_a_timer_that_fell_due_while_nobody_was_there_is_due_at_once(stores: Sto
             assert await until_of(executor) == NOON + HOUR
         clock.now += 2 * HOUR
         async with Executor(stores(), workflows=[workflow], clock=clock) as executor:
-            run = await executor.resume("r")
-            assert await run.result() == "x13"
-            assert [line.split(" ", 1)[1] for line in await journal(run)] == [
+            resumed = await executor.resume("r")
+            assert await resumed.result() == "x13"
+            assert [line.split(" ", 1)[1] for line in await journal(resumed)] == [
                 *("run_started", "succeeded first", "opened wait", "succeeded wait", "succeeded third"),
             ]
 

@@ -165,7 +165,10 @@ def test_what_changed_between_two_plans_is_said_in_words() -> None:
     other.edge(review, publish, when=bool)
     other.edge(review, log, otherwise=True)
     other.edge(log, publish)
-    changed = {"review": {"discarded": True}, "research": {"kind": "agent", "output": "int"}}
+    changed: dict[str, dict[str, Any]] = {
+        "review": {"discarded": True},
+        "research": {"kind": "agent", "output": "int"},
+    }
     new = replace(
         other.plan, nodes=tuple(replace(one, **changed.get(one.name, {})) for one in other.plan.nodes)
     )
@@ -197,13 +200,14 @@ def test_one_node_makes_a_workflow() -> None:
 
 def test_it_is_frozen_at_first_use() -> None:
     workflow = briefing().check()
-    for change in (
+    changes: list[Callable[[], None]] = [
         lambda: workflow.edge(publish, publish),
         lambda: workflow.map(plan, research),
         lambda: workflow.collect(research, review),
         lambda: workflow.join((publish, review), compare),
         lambda: workflow.discard(publish),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(WorkflowFrozenError, match=r"'briefing' was checked or used already.*named"):
             change()
 

@@ -170,7 +170,7 @@ def test_an_edge_between_sibling_maps_is_refused() -> None:
     (meeting,) = steps("meeting")
     workflow.edge(left, meeting, when=long)
     workflow.edge(right, meeting, when=long)
-    workflow.join((meeting, split), both)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    workflow.join((meeting, split), both)  # type: ignore[misc]
     with pytest.raises(WorkflowInvalidError, match="These are different maps"):
         workflow.check()
 
@@ -267,8 +267,8 @@ def test_random_graphs_get_the_scopes_that_they_were_drawn_with(data: st.DataObj
         if edge.scope is not None and here.scope is not None:
             assert opened[edge.scope] == opened_here[here.scope]
     for scope in drawn.scopes:
-        (here,) = [one for one in found.scopes if one.edge == scope.edge]
-        assert here.depth == scope.depth
+        (same,) = [one for one in found.scopes if one.edge == scope.edge]
+        assert same.depth == scope.depth
         assert (None if scope.parent is None else opened[scope.parent]) == (
-            None if here.parent is None else opened_here[here.parent]
+            None if same.parent is None else opened_here[same.parent]
         )

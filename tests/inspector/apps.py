@@ -6,6 +6,7 @@ import asyncio
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from perdure.engine import Workflow
 from perdure.nodes import Agent, Polling, node, timer
@@ -173,7 +174,18 @@ swearing.edge(echo, swear)
 echoing = Workflow("echoing", start=ask, end=echo)
 echoing.edge(ask, echo)
 
-ALL = [briefing, asking, choosing, reading, sections, stumbling, dozing, pausing, swearing, echoing]
+ALL: list[Workflow[Any, Any]] = [
+    briefing,
+    asking,
+    choosing,
+    reading,
+    sections,
+    stumbling,
+    dozing,
+    pausing,
+    swearing,
+    echoing,
+]
 ONE = briefing
 NOTHING: list[Workflow[str, str]] = []
 NUMBER = 42

@@ -176,7 +176,7 @@ def test_an_agent_is_immutable_and_keeps_its_own_copies() -> None:
     extra["prompt_cache_key"] = "other"
     assert operation_node(research).request("x", a_context()) == before
     with pytest.raises(AttributeError):
-        agent.model = "other"  # pyright: ignore[reportAttributeAccessIssue]
+        agent.model = "other"  # type: ignore[misc]
 
 
 def test_an_agent_does_not_show_its_client(simulator: Simulator) -> None:
@@ -220,7 +220,7 @@ def a_generator() -> Callable[..., Any]:
 
 
 def without_annotations() -> Callable[..., Any]:
-    def research(question):  # pyright: ignore  # the point of it
+    def research(question):  # type: ignore[no-untyped-def]  # the point of it
         return question  # pyright: ignore
 
     return research  # pyright: ignore
@@ -266,7 +266,7 @@ def test_wrong_options_of_a_node_are_refused() -> None:
     with pytest.raises(NodeDefinitionError, match="retries=-1"):
         agent.node(retries=-1)(research)
     with pytest.raises(NodeDefinitionError, match="'resubmit', 'fail' or 'hold'"):
-        agent.node(on_unknown_submit="maybe")(research)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        agent.node(on_unknown_submit="maybe")(research)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("said", ["", None, 3])

@@ -56,7 +56,7 @@ def test_it_can_be_used_under_another_name() -> None:
     other = wait.named("other")
     assert (other.name, other.retries, other.timeout, other.is_async) == ("other", 3, 30, True)
     assert wait.name == "waiter"
-    assert asyncio.run(other.invoke("sea", context())) == "r: sea"  # pyright: ignore[reportArgumentType]
+    assert asyncio.run(other.invoke("sea", context())) == "r: sea"  # type: ignore[arg-type]
 
 
 def test_codecs_are_those_of_the_types() -> None:

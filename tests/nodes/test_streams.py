@@ -107,7 +107,7 @@ def test_a_stream_that_breaks_at_any_event_goes_on_by_itself(simulator: Simulato
     positions = range(1, EVENTS)
     for cut in positions:
         prompt = f"story {cut:02}."
-        fault = StreamCut(how=how, after=cut)  # pyright: ignore[reportArgumentType]
+        fault = StreamCut(how=how, after=cut)  # type: ignore[arg-type]
         simulator.script(Rule(match=Match(contains=prompt), on="stream", fault=fault))
     duration = 3.0 if how == "idle" else 2.0  # silence is noticed after the time limit
     simulator.script(Rule(answer=Answer(pieces=PIECES, duration=duration)))
@@ -175,7 +175,7 @@ def test_oddities_of_the_event_log_do_no_harm(
 ) -> None:
     simulator.script(
         Rule(on="stream", fault=StreamCut(how="reset", after=cut)),
-        Rule(answer=Answer(pieces=PIECES, duration=0.3, quirks=quirks)),  # pyright: ignore[reportArgumentType]
+        Rule(answer=Answer(pieces=PIECES, duration=0.3, quirks=quirks)),  # type: ignore[arg-type]
     )
 
     async def main() -> None:

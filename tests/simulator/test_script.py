@@ -77,7 +77,7 @@ def test_rules_that_could_do_nothing_are_refused(simulator: Simulator) -> None:
     with pytest.raises(ValueError, match="a rule of its own"):
         Rule(answer=Answer(), fault=StreamCut(how="eof"))
     with pytest.raises(SimulatorError, match="status"):
-        simulator.script(Rule(answer=Answer(status="lost")))  # pyright: ignore[reportArgumentType]  # the point
+        simulator.script(Rule(answer=Answer(status="lost")))  # type: ignore[arg-type]  # the point
 
 
 def test_a_fault_and_an_answer_in_one_rule_meet_the_same_submission(simulator: Simulator) -> None:

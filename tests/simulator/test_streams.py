@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 from openai import AsyncOpenAI, BadRequestError, omit
@@ -202,7 +203,12 @@ def test_keepalives_and_unknown_events_have_numbers_of_their_own(simulator: Simu
 
 
 def test_comments_duplicates_gaps_and_events_without_a_number(simulator: Simulator) -> None:
-    quirks = ("comments", "duplicates", "gaps", "unnumbered")
+    quirks: tuple[Literal["comments", "duplicates", "gaps", "unnumbered"], ...] = (
+        "comments",
+        "duplicates",
+        "gaps",
+        "unnumbered",
+    )
     simulator.script(
         *(Rule(answer=Answer(duration=0, text="a b c", quirks=(quirk,)), times=1) for quirk in quirks)
     )

@@ -17,7 +17,7 @@ def test_every_name_is_there() -> None:
     for name in testing.__all__:
         assert getattr(testing, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = testing.nothing  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        _ = testing.nothing  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,9 @@ class Course:
 
     def _after_refusal(self, event: CoreEvent) -> None:
         """What asked in a run that fails is told so, and goes on without it."""
-        asked = isinstance(event, events.SubmissionIntended | events.Opened)
-        if asked and event.operation.chain and self.play.state.outcome is not None:
+        if not isinstance(event, events.SubmissionIntended | events.Opened):
+            return
+        if event.operation.chain and self.play.state.outcome is not None:
             self._go_on(event.operation.address)
 
     def _may_ask(self, percent: int) -> bool:

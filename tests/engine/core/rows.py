@@ -98,7 +98,7 @@ class Rows:
             error=None,
             has_result=False,
         )
-        self.activations[key] = known._replace(**columns)
+        self.activations[key] = known._replace(**columns)  # type: ignore[misc]  # the core sets no payloads
 
     def _operation(self, key: OperationKey, columns: OperationColumns) -> None:
         known = self.operations.get(key) or OperationRecord(
@@ -120,7 +120,7 @@ class Rows:
             error=None,
             has_outcome=False,
         )
-        self.operations[key] = known._replace(**columns)  # pyright: ignore[reportArgumentType]  # the core sets no payloads
+        self.operations[key] = known._replace(**columns)  # type: ignore[misc]  # the core sets no payloads
 
     def _submission(self, key: SubmissionKey, columns: SubmissionColumns) -> None:
         known = self.submissions.get(key) or SubmissionRecord(

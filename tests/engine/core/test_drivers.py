@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from perdure.checkpoints import MemoryStore, SQLiteStore, Store
@@ -339,8 +339,9 @@ def _answer(driver: Driver, shop: Workshop, reply: str) -> None:
     operation, now = driver.held.pop(), driver.play.now
     known = driver.play.state.operation(operation)
     assert known is not None
-    if reply == "resubmit" or reply == "fail":
-        driver.apply(events.FateDecided(now, operation, reply))
+    decisions: dict[str, Literal["resubmit", "fail"]] = {"resubmit": "resubmit", "fail": "fail"}
+    if reply in decisions:
+        driver.apply(events.FateDecided(now, operation, decisions[reply]))
         return
     node_ = shop.workflow.node(operation.address.node)
     assert isinstance(node_, OperationNode)

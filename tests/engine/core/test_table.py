@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeAlias, get_args
 
 import pytest
@@ -531,11 +532,12 @@ class Noted(dict[State | None, State]):
 def used(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, Move, State | None]]:
     """The entries that were used since, as (table, move, state)."""
     found: set[tuple[str, Move, State | None]] = set()
+
+    def note(table: str, move: Move, state: State | None) -> None:
+        found.add((table, move, state))
+
     for name, table in (("operations", OPERATIONS), ("activations", ACTIVATIONS)):
-        noted = {
-            move: Noted(entries, lambda state, name=name, move=move: found.add((name, move, state)))
-            for move, entries in table.items()
-        }
+        noted = {move: Noted(entries, partial(note, name, move)) for move, entries in table.items()}
         monkeypatch.setattr(_flow, name.upper(), noted)
     return found
 
