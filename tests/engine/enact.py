@@ -225,4 +225,4 @@ class Expected:
         if isinstance(one, Address):
             return False, self.values[one]
         assert isinstance(one, tuple)
-        return False, [self.values[item] for item in one]  # pyright: ignore
+        return False, [self.values[item] for item in one]  # pyright: ignore[reportUnknownVariableType]

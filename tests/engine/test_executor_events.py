@@ -79,7 +79,7 @@ def test_a_reader_that_leaves_and_comes_back_misses_nothing(stores: Stores, work
             while not seen or not seen[-1].endswith("third"):
                 events = run.events(after=after)
                 event = await anext(events)
-                await events.aclose()  # pyright: ignore
+                await events.aclose()
                 after = event.position
                 seen.append(str(event))
             assert seen == await journal(run)

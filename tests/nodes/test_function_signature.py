@@ -183,7 +183,7 @@ def generic(value: list[T]) -> T:
     return value[0]
 
 
-def gives_generic(value: str) -> list[T]:  # pyright: ignore  # pyright: ignore[reportInvalidTypeVarUse]
+def gives_generic(value: str) -> list[T]:  # pyright: ignore[reportInvalidTypeVarUse]
     return []
 
 
