@@ -230,12 +230,12 @@ def _write_parts(
         (run, event.position, event.at, event.type, event.node, rows.path_text(event.path), event.data)
         for event in transition.events
     ]
-    for activation, state in transition.activations.items():
-        put(cursor, ACTIVATIONS, (run, *activation), state, at)
-    for operation, progress in transition.operations.items():
-        put(cursor, OPERATIONS, (run, *operation), progress, at)
-    for (sent, number), fate in transition.submissions.items():
-        put(cursor, SUBMISSIONS, (run, *sent, number), fate, at)
+    for activation, activation_columns in transition.activations.items():
+        put(cursor, ACTIVATIONS, (run, *activation), activation_columns, at)
+    for operation, operation_columns in transition.operations.items():
+        put(cursor, OPERATIONS, (run, *operation), operation_columns, at)
+    for (sent, number), submission_columns in transition.submissions.items():
+        put(cursor, SUBMISSIONS, (run, *sent, number), submission_columns, at)
     for scope in transition.scopes:
         cursor.execute(
             queries.PUT_SCOPE,

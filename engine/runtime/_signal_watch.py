@@ -129,5 +129,5 @@ class SignalWatch:
 
 
 def _saying(ended: Callable[[], None]) -> Callable[[asyncio.Task[None]], None]:
-    """For when a task is done: it says that what it did has ended."""
+    """A callback for a task that is done: say that what it did has ended."""
     return lambda _: ended()
