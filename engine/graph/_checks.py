@@ -8,6 +8,7 @@ checks fail, the later ones are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from ...checkpoints.type_names import type_name
 from ..core.plan import EdgeKind, Plan, PlanNode
@@ -78,6 +79,7 @@ def _skip_problems(draft: Draft, topology: Topology, scopes: Scopes, types: Node
             yield from _meetings(draft, analysis, name)
         elif incoming and incoming[0].kind is EdgeKind.JOIN:
             yield from _missing_positions(draft, analysis, types, name)
+    yield from _ends_together(draft, analysis)
 
 
 def _meetings(draft: Draft, analysis: SkipAnalysis, name: str) -> Iterator[str]:
@@ -90,6 +92,17 @@ def _meetings(draft: Draft, analysis: SkipAnalysis, name: str) -> Iterator[str]:
                     f"{name} gets a value from {draft.describe(other)} and one from {draft.describe(edge)}, always both. "
                     f"Use `join(({other.source}, {edge.source}), {name})`, or conditions that let one of them through."
                 )
+
+
+def _ends_together(draft: Draft, analysis: SkipAnalysis) -> Iterator[str]:
+    """Two ends that are always reached together, so that the second never gives the result."""
+    for one, other in combinations(draft.ends, 2):
+        if analysis.runs[one] == analysis.runs[other]:
+            yield (
+                f"the ends {one} and {other} are alternatives, but always both reached, and a run has one result. Use "
+                f"`join(({one}, {other}), ...)` and end there, end at {one} alone and `discard({other})`, or set "
+                "conditions that let one of them through."
+            )
 
 
 def _missing_positions(draft: Draft, analysis: SkipAnalysis, types: NodeTypes, name: str) -> Iterator[str]:
