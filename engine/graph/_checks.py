@@ -1,8 +1,8 @@
 """`check`: from a workflow as it was wired to its plan, or to all that is wrong with it.
 
-The checks by subject: `_wiring.py` (shape), `_types.py` (values along the edges), `_scopes.py` (maps),
-`_skip_analysis.py` (what may be skipped). Scopes need an order, and the skip analysis needs scopes: where the earlier
-checks fail, the later ones are left out.
+The checks by subject: `_wiring.py` (shape), `_types.py` (values along the edges), `_cases.py` (switches), `_scopes.py`
+(maps), `_skip_analysis.py` (what may be skipped). Scopes need an order, and the skip analysis needs scopes: where the
+earlier checks fail, the later ones are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ...checkpoints.type_names import type_name
 from ..core.plan import EdgeKind, Plan, PlanNode
 from ..errors import WorkflowInvalidError
 from ._assignability import assignable
+from ._cases import case_problems
 from ._draft import Draft
 from ._scopes import Scopes, assign_scopes
 from ._skip_analysis import SkipAnalysis, TooManyConditionsError
@@ -29,7 +30,7 @@ def check(draft: Draft) -> Plan:
     topology = Topology(list(draft.nodes), draft.edges)
     shape = list(wiring_problems(draft, topology))
     types = read_types(draft)
-    problems = [*shape, *types.problems, *type_problems(draft, types)]
+    problems = [*shape, *types.problems, *type_problems(draft, types), *case_problems(draft)]
     if topology.cycles():  # without an order no node has a scope
         raise WorkflowInvalidError(draft.name, tuple(problems))
     reached = topology.reachable(draft.start)

@@ -121,7 +121,8 @@ class Workflow(Node[In, Out]):
     def switch(self, source: Source[T], key: Callable[[T], K], targets: Mapping[K, Target[T]], /) -> None:
         """The target of the case that `key`, a plain and pure function of the source's output, gives; no other.
 
-        A value that no case has fails the run, unless the source has an `otherwise` edge or is discarded.
+        A value that no case has fails the run, unless the source has an `otherwise` edge or is discarded. A case that
+        a key annotated to return a `Literal`, an enum or a bool can't give is refused by `check`.
         """
         if not callable(key) or inspect.iscoroutinefunction(key):
             self._refuse(
@@ -401,6 +402,7 @@ class Workflow(Node[In, Out]):
                 edges=self._edges,
                 places=self._places,
                 discarded=self._discarded,
+                switches=self._switches,
                 clashes=self._clashes,
                 on_failure=self._on_failure,
             )

@@ -269,6 +269,7 @@ def test_random_graphs_get_the_scopes_that_they_were_drawn_with(data: st.DataObj
             edges=tuple(replace(edge, scope=None) for edge in drawn.edges),
             places=[""] * len(drawn.edges),
             discarded={},
+            switches={},
             clashes=[],
             on_failure="cancel",
         ),
