@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from enum import Enum, Flag
+from enum import Enum, Flag, StrEnum
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,7 +22,7 @@ class Kind(Enum):
     OTHER = "other"
 
 
-class Text(str, Enum):
+class Text(StrEnum):
     REFUND = "refund"
     BUG = "bug"
 
