@@ -83,13 +83,11 @@ def plain_prompt(prompt: object, where: str) -> Json:
     )
 
 
-def refuse_unbuilt(where: str, options: Mapping[str, tuple[object, object]]) -> None:
-    """Raise `NotBuiltError` for an option (value, only value that is built) of which the rest is not there yet."""
-    for name, (value, built) in options.items():
+def refuse_unbuilt(where: str, options: Mapping[str, tuple[object, object, str]]) -> None:
+    """Raise `NotBuiltError` for an option (value, only value that is built, what to do today) that is not there yet."""
+    for name, (value, built, today) in options.items():
         if value != built:
-            raise NotBuiltError(
-                f"{where}: `{name}={value!r}` is not built yet. Today: leave it out, or say {name}={built!r}."
-            )
+            raise NotBuiltError(f"{where}: `{name}={value!r}` is not built yet. Today: leave it out{today}.")
 
 
 def refuse_functions(agent: str, tools: object, client: object) -> None:

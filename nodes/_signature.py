@@ -39,7 +39,7 @@ class Signature:
     takes_input: bool
     """Whether it has a parameter for its input; without one its input's type is `object`."""
     wants_context: bool
-    """Whether the second parameter is annotated `Context`; the function is then called with two values."""
+    """Whether it has a parameter annotated `Context`: the one after its input, or its only one."""
     is_async: bool
     """Whether calling it gives a coroutine."""
 
@@ -67,7 +67,7 @@ def read_signature(fn: Callable[..., Any]) -> Signature:
     for parameter in positional:
         if parameter.annotation is _EMPTY and parameter.default is _EMPTY:
             raise NodeDefinitionError(_unannotated(parameter.name, where))
-    value, context = _roles(positional, annotation, where) if positional else (None, False)
+    value, context = _roles(positional, annotation, where)
     return Signature(
         name=type(fn).__name__ if function.__name__ == "__call__" else function.__name__,
         where=where,
@@ -166,15 +166,15 @@ def _positional(fn: Callable[..., Any], where: str) -> list[inspect.Parameter]:
 
 def _roles(
     positional: list[inspect.Parameter], annotation: Callable[[object, str], DeferredType], where: str
-) -> tuple[inspect.Parameter, bool]:
-    """The input's parameter, and whether the next one takes the context."""
+) -> tuple[inspect.Parameter | None, bool]:
+    """The input's parameter, None without one, and whether the next one takes the context."""
+    if not positional:
+        return None, False
     first, *others = positional
     if _is_context(annotation(first.annotation, first.name)):
-        if not others:
-            raise NodeDefinitionError(
-                f"{where}: it takes a Context but no input. Put the input before it: `(value: str, ctx: Context)`."
-            )
-        raise NodeDefinitionError(f"{where}: put the Context second, after the input.")
+        if others:
+            raise NodeDefinitionError(f"{where}: put the Context second, after the input.")
+        return None, True
     wants_context = bool(others) and _is_context(annotation(others[0].annotation, others[0].name))
     for parameter in others[1:] if wants_context else others:
         if parameter.default is _EMPTY or _is_context(annotation(parameter.annotation, parameter.name)):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from ..checkpoints.type_names import type_name
 from .errors import NodeDefinitionError, OutputInvalidError
 from .operations.tokens import Json
 
@@ -103,7 +104,7 @@ class TextFormat:
         except (PydanticUserError, PydanticSchemaGenerationError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise NodeDefinitionError(
-                f"{self._where}: {_type_text(output)} can't be an output ({reason}). Use a dataclass, a TypedDict "
+                f"{self._where}: {type_name(output)} can't be an output ({reason}). Use a dataclass, a TypedDict "
                 "or a pydantic model."
             ) from error
         return adapter
@@ -115,7 +116,7 @@ class TextFormat:
             schema: dict[str, Any] = self._adapter.json_schema()
         except PydanticInvalidForJsonSchema as error:
             raise NodeDefinitionError(
-                f"{self._where}: {_type_text(output)} can't be said as a JSON schema ({error.message})."
+                f"{self._where}: {type_name(output)} can't be said as a JSON schema ({error.message})."
             ) from error
         definitions: Mapping[str, Any] = schema.pop("$defs", {})
         root = schema
@@ -123,8 +124,9 @@ class TextFormat:
             root = definitions[str(root["$ref"]).rpartition("/")[2]]
         if root.get("type") != "object" or "properties" not in root:
             raise NodeDefinitionError(
-                f"{self._where}: output={_type_text(output)} is no object with named fields, which is what the API "
-                "asks of a structured output. Wrap it: a class with one field. For plain text leave output= away."
+                f"{self._where}: output={type_name(output)} is no object with named fields, which is what the API "
+                "asks of a structured output. Wrap it in a class with one field, `class Answer(BaseModel): value: "
+                f"{type_name(output)}`, and say output=Answer. For plain text leave output= away."
             )
         strict = self._strict(root, "$")
         if definitions:
@@ -184,10 +186,6 @@ class TextFormat:
         return NodeDefinitionError(
             f"{self._where}: the output {self._name} can't be a structured output at {path}: {reason}."
         )
-
-
-def _type_text(tp: object) -> str:
-    return getattr(tp, "__name__", None) or repr(tp)
 
 
 def _shortened(text: str, limit: int = 300) -> str:

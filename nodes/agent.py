@@ -139,7 +139,10 @@ class Agent(OperationNode[Prompt, Out]):
             raise NodeDefinitionError("An agent needs a name and a model.")
         where = f"Agent {name!r}"
         refuse_functions(name, tuple(tools), client)
-        refuse_unbuilt(where, {"max_turns": (max_turns, MAX_TURNS)})
+        refuse_unbuilt(
+            where,
+            {"max_turns": (max_turns, MAX_TURNS, ": no function of yours is called, so there is one turn")},
+        )
         options = {
             "max_output_tokens": max_output_tokens,
             "max_tool_calls": max_tool_calls,
@@ -248,10 +251,26 @@ class Agent(OperationNode[Prompt, Out]):
         refuse_unbuilt(
             f"A node of agent {self.name!r}",
             {
-                "stream": (stream, False),
-                "continues": (continues, None),
-                "completion_window": (completion_window, None),
-                "on_incomplete": (on_incomplete, "fail"),
+                "stream": (
+                    stream,
+                    False,
+                    "; `agent.run(prompt, stream=True)` gives text as it is written, in no workflow",
+                ),
+                "continues": (
+                    continues,
+                    None,
+                    ", and put what was said before into the prompt (`ctx.output(node)`)",
+                ),
+                "completion_window": (
+                    completion_window,
+                    None,
+                    ", and the answer comes at the usual pace and price",
+                ),
+                "on_incomplete": (
+                    on_incomplete,
+                    "fail",
+                    ": an answer that was cut off fails the node. Give the agent a larger `max_output_tokens`",
+                ),
             },
         )
 

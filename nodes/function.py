@@ -84,10 +84,10 @@ class FunctionNode(Node[In, Out], Generic[In, P, Out, Ret]):
     def invoke(self, value: Any, context: Context | None) -> object:
         """Call the function with its input: its result, or its coroutine where `is_async`. Raises what it raises.
 
-        `context` is needed where `wants_context`. A function without parameters is called with nothing.
+        `context` is needed where `wants_context`. A function without a parameter for its input is called without it.
         """
         fn: Callable[..., Any] = self.fn
-        given = () if not self._takes_input else (value, context) if self.wants_context else (value,)
+        given = (*((value,) if self._takes_input else ()), *((context,) if self.wants_context else ()))
         result = fn(*given)
         if not self.is_async and inspect.isawaitable(result):
             if inspect.iscoroutine(result):
@@ -108,11 +108,23 @@ class _NodeDecorator:
         self._timeout = timeout
 
     @overload
+    def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
+        self, fn: Callable[[object], _Async[O]], /
+    ) -> FunctionNode[object, [object], O, _Async[O]]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[Context], _Async[O]], /
+    ) -> FunctionNode[object, [Context], O, _Async[O]]: ...
+    @overload
     def __call__(self, fn: Callable[[I], _Async[O]], /) -> FunctionNode[I, [I], O, _Async[O]]: ...
     @overload
     def __call__(
         self, fn: Callable[[I, Context], _Async[O]], /
     ) -> FunctionNode[I, [I, Context], O, _Async[O]]: ...
+    @overload
+    def __call__(self, fn: Callable[[object], O], /) -> FunctionNode[object, [object], O, O]: ...
+    @overload
+    def __call__(self, fn: Callable[[Context], O], /) -> FunctionNode[object, [Context], O, O]: ...
     @overload
     def __call__(self, fn: Callable[[I], O], /) -> FunctionNode[I, [I], O, O]: ...
     @overload
@@ -128,9 +140,19 @@ class _NodeDecorator:
 
 
 @overload  # async first: the other order infers Coroutine as the output
+def node(  # pyright: ignore[reportOverlappingOverload]  # what takes any value takes a Context too: the first is meant
+    fn: Callable[[object], _Async[O]], /
+) -> FunctionNode[object, [object], O, _Async[O]]: ...
+@overload
+def node(fn: Callable[[Context], _Async[O]], /) -> FunctionNode[object, [Context], O, _Async[O]]: ...
+@overload
 def node(fn: Callable[[I], _Async[O]], /) -> FunctionNode[I, [I], O, _Async[O]]: ...
 @overload
 def node(fn: Callable[[I, Context], _Async[O]], /) -> FunctionNode[I, [I, Context], O, _Async[O]]: ...
+@overload
+def node(fn: Callable[[object], O], /) -> FunctionNode[object, [object], O, O]: ...
+@overload
+def node(fn: Callable[[Context], O], /) -> FunctionNode[object, [Context], O, O]: ...
 @overload
 def node(fn: Callable[[I], O], /) -> FunctionNode[I, [I], O, O]: ...
 @overload
@@ -153,10 +175,10 @@ def node(
 ) -> Any:
     """Make a node of a function, bare (`@node`) or with options (`@node(retries=3, timeout=30)`).
 
-    The function takes one value and, if its second parameter is annotated `Context`, that too, or nothing at all; it
-    may be async or plain (then it runs in a thread). Its annotations are the node's types. `name` is the function's
-    own unless given. `retries` is how many attempts may follow the first when it raises, or a `Retry`; `timeout` how
-    long an attempt may take, for async functions only.
+    The function takes one value and, if its second parameter is annotated `Context`, that too; or the `Context` alone,
+    or nothing at all, and then the node takes anything. It may be async or plain (then it runs in a thread). Its
+    annotations are the node's types. `name` is the function's own unless given. `retries` is how many attempts may
+    follow the first when it raises, or a `Retry`; `timeout` how long an attempt may take, for async functions only.
 
     Raises `NodeDefinitionError` when the function can't be a node as it is written.
     """

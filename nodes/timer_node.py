@@ -49,6 +49,11 @@ class TimerNode(OperationNode[T, T]):
                 f"{where}: it says how long to wait, so it is a plain function: write `def`. What must be awaited "
                 "belongs into an @node before it."
             )
+        if not signature.takes_input:
+            raise NodeDefinitionError(
+                f"{where}: a timer passes its input on, so it takes one as its first parameter. Add it, with the type "
+                "that it passes on."
+            )
         _check_output(signature)
 
         def request(value: T, context: Context) -> dict[str, Json]:

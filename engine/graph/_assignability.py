@@ -35,7 +35,7 @@ _NUMBERS = {float: (int,), complex: (int, float), bytes: (bytearray, memoryview)
 
 def assignable(source: object, target: object) -> bool:
     """False when some value of `source` is certainly no `target`."""
-    source, target = _bare(source), _bare(target)
+    source, target = bare(source), bare(target)
     if source == target or source in _ASSIGNABLE_TO_ALL or target in _TAKES_ALL:
         return True
     if _is_union(source):
@@ -55,22 +55,22 @@ def assignable(source: object, target: object) -> bool:
 
 def item_type(tp: object) -> object:
     """The item type of a list type; Any where it has none."""
-    arguments = get_args(_bare(tp))
-    return arguments[0] if get_origin(_bare(tp)) is list and arguments else Any
+    arguments = get_args(bare(tp))
+    return arguments[0] if get_origin(bare(tp)) is list and arguments else Any
 
 
 def tuple_items(tp: object, length: int) -> Sequence[object] | None:
     """The types at the positions of a tuple type, `length` of them where it is open-ended; None for other types."""
-    bare = _bare(tp)
-    arguments = get_args(bare)
-    if get_origin(bare) is not tuple:
+    plain = bare(tp)
+    arguments = get_args(plain)
+    if get_origin(plain) is not tuple:
         return None
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return (arguments[0],) * length
     return arguments
 
 
-def _bare(tp: object) -> object:
+def bare(tp: object) -> object:
     """The type without what changes nothing at run time: Annotated, aliases, NewType."""
     while True:
         if tp is None:
@@ -89,7 +89,7 @@ def _is_union(tp: object) -> bool:
 
 def _literal_assignable(value: object, target: object) -> bool:
     if _is_union(target):
-        return any(_literal_assignable(value, member) for member in map(_bare, get_args(target)))
+        return any(_literal_assignable(value, member) for member in map(bare, get_args(target)))
     if get_origin(target) is Literal:
         return any(value == other and type(value) is type(other) for other in get_args(target))
     return assignable(type(value), target)

@@ -1,18 +1,20 @@
 """`check`: from a workflow as it was wired to its plan, or to all that is wrong with it.
 
-The checks by subject: `_wiring.py` (shape), `_types.py` (values along the edges), `_scopes.py` (maps),
-`_skip_analysis.py` (what may be skipped). Scopes need an order, and the skip analysis needs scopes: where the earlier
-checks fail, the later ones are left out.
+The checks by subject: `_wiring.py` (shape), `_types.py` (values along the edges), `_cases.py` (switches), `_scopes.py`
+(maps), `_skip_analysis.py` (what may be skipped). Scopes need an order, and the skip analysis needs scopes: where the
+earlier checks fail, the later ones are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from ...checkpoints.type_names import type_name
 from ..core.plan import EdgeKind, Plan, PlanNode
 from ..errors import WorkflowInvalidError
 from ._assignability import assignable
+from ._cases import case_problems
 from ._draft import Draft
 from ._scopes import Scopes, assign_scopes
 from ._skip_analysis import SkipAnalysis, TooManyConditionsError
@@ -28,7 +30,7 @@ def check(draft: Draft) -> Plan:
     topology = Topology(list(draft.nodes), draft.edges)
     shape = list(wiring_problems(draft, topology))
     types = read_types(draft)
-    problems = [*shape, *types.problems, *type_problems(draft, types)]
+    problems = [*shape, *types.problems, *type_problems(draft, types), *case_problems(draft)]
     if topology.cycles():  # without an order no node has a scope
         raise WorkflowInvalidError(draft.name, tuple(problems))
     reached = topology.reachable(draft.start)
@@ -78,6 +80,7 @@ def _skip_problems(draft: Draft, topology: Topology, scopes: Scopes, types: Node
             yield from _meetings(draft, analysis, name)
         elif incoming and incoming[0].kind is EdgeKind.JOIN:
             yield from _missing_positions(draft, analysis, types, name)
+    yield from _ends_together(draft, analysis)
 
 
 def _meetings(draft: Draft, analysis: SkipAnalysis, name: str) -> Iterator[str]:
@@ -90,6 +93,17 @@ def _meetings(draft: Draft, analysis: SkipAnalysis, name: str) -> Iterator[str]:
                     f"{name} gets a value from {draft.describe(other)} and one from {draft.describe(edge)}, always both. "
                     f"Use `join(({other.source}, {edge.source}), {name})`, or conditions that let one of them through."
                 )
+
+
+def _ends_together(draft: Draft, analysis: SkipAnalysis) -> Iterator[str]:
+    """Two ends that are always reached together, so that the second never gives the result."""
+    for one, other in combinations(draft.ends, 2):
+        if analysis.runs[one] == analysis.runs[other]:
+            yield (
+                f"the ends {one} and {other} are alternatives, but always both reached, and a run has one result. Use "
+                f"`join(({one}, {other}), ...)` and end there, end at {one} alone and `discard({other})`, or set "
+                "conditions that let one of them through."
+            )
 
 
 def _missing_positions(draft: Draft, analysis: SkipAnalysis, types: NodeTypes, name: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from ...nodes.node import Node
 from ..core.plan import EdgeKind, OnFailure, PlanEdge
 from .each import EachNode
+from .switch import Switch
 
 AnyNode: TypeAlias = Node[Any, Any]
 
@@ -25,6 +26,7 @@ class Draft:
     edges: Sequence[PlanEdge]
     places: Sequence[str]  # of each edge: "pipeline.py:31"
     discarded: Mapping[str, str]  # name: place, as above
+    switches: Mapping[str, Switch]  # by source
     clashes: Sequence[str]  # problems found while wiring: two nodes with one name
     on_failure: OnFailure
 
@@ -57,5 +59,7 @@ class Draft:
             return f"map {edge.source} -> {target.target} ({self.places[edge.index]})"
         if isinstance(source, EachNode):
             return f"map {source.source} -> {edge.target} ({self.places[edge.index]})"
+        if edge.case is not None:
+            return f"switch {edge.source} -> {edge.target} ({self.places[edge.index]})"
         kind = "edge" if edge.kind is EdgeKind.PLAIN else edge.kind.value
         return f"{kind} {edge.source} -> {edge.target} ({self.places[edge.index]})"

@@ -38,11 +38,14 @@ def assign_scopes(draft: Draft, order: Sequence[str]) -> Scopes:
 
 def _inside(draft: Draft, walk: _Walk, end: str) -> str:
     before = draft.incoming(end)[0]
-    fix = (
-        f"Use `edge({before.source}, {before.target})`, or a node between that collects."
-        if before.kind is EdgeKind.MAP
-        else f"Close the map before it, with `collect({before.source}, ...)`."
-    )
+    if before.kind is not EdgeKind.MAP:
+        fix = f"Close the map before it, with `collect({before.source}, ...)`."
+    elif isinstance(draft.nodes[before.source], EachNode):  # without the map the types would not fit
+        fix = (
+            f"End at a node that takes the list of what {end} gives, and wire it with `collect({end}, ...)`."
+        )
+    else:
+        fix = f"Use `edge({before.source}, {end})`, or end at a node that takes the list, with `collect({end}, ...)`."
     return f"the end {end} lies inside {walk.describe(walk.of[end])}, so it would run once per item. {fix}"
 
 

@@ -12,6 +12,7 @@ from ...nodes.errors import NodeDefinitionError
 from ..core.plan import EdgeKind, PlanEdge
 from ._assignability import assignable, item_type, tuple_items
 from ._draft import AnyNode, Draft
+from .each import EachNode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +30,6 @@ def read_types(draft: Draft) -> NodeTypes:
     texts: dict[str, tuple[str, str]] = {}
     problems: list[str] = []
     for name, node in draft.nodes.items():
-        if node.kind == "workflow":
-            continue  # refused as a node, in _wiring.py
         try:
             of[name] = (node.input, node.output)
         except NodeDefinitionError as error:
@@ -45,9 +44,15 @@ def read_types(draft: Draft) -> NodeTypes:
         try:
             gives = node.output_codec.schema
         except TypeNotStorableError as error:
-            problems.append(f"what {name} returns is stored, and {error}.")
+            problems.append(f"{_stored(node)} stored, and {error}.")
         texts[name] = (takes, gives)
     return NodeTypes(of=of, texts=texts, problems=tuple(problems))
+
+
+def _stored(node: AnyNode) -> str:
+    if isinstance(node, EachNode):
+        return f"the list that `each` makes for the map {node.source} -> {node.target} is"
+    return f"what {node.name} returns is"
 
 
 def _input_text(node: AnyNode, *, start: bool) -> str:

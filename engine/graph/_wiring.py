@@ -10,22 +10,18 @@ from collections.abc import Iterator, Sequence
 from ..core.plan import EdgeKind, PlanEdge
 from ._draft import Draft
 from ._topology import Topology
+from .each import EachNode
 
 
 def wiring_problems(draft: Draft, topology: Topology) -> Iterator[str]:
     """Everything that is wrong with the shape."""
-    for name, node in draft.nodes.items():
-        if node.kind == "workflow":
-            yield (
-                f"{name} is a workflow, and a workflow as a node of another is not supported yet. "
-                "Wire its nodes into this one."
-            )
+    for name in draft.nodes:
         yield from _incoming(draft, name)
         yield from _outgoing(draft, name)
     yield from _duplicates(draft)
     for cycle in topology.cycles():
         yield (
-            f"{' -> '.join([*cycle, cycle[0]])} is a cycle, and a workflow's edges can't lead back. "
+            f"{' -> '.join(_shown_cycle(draft, cycle))} is a cycle, and a workflow's edges can't lead back. "
             "Remove one of these edges; to try a node again when it raises, give it `retries`."
         )
     yield from _unreachable(draft, topology)
@@ -103,6 +99,12 @@ def _unreachable(draft: Draft, topology: Topology) -> Iterator[str]:
                 f"{name} can't be reached from the start {draft.start}: nothing leads to it. "
                 "Give it an edge from a node that runs, or remove it."
             )
+
+
+def _shown_cycle(draft: Draft, cycle: Sequence[str]) -> Sequence[str]:
+    """The names along it and the first again, without the nodes of maps that the user did not write."""
+    written = [name for name in cycle if not isinstance(draft.nodes[name], EachNode)]
+    return [*written, written[0]]
 
 
 def _all(draft: Draft, edges: Sequence[PlanEdge]) -> str:

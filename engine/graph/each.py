@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import GenericAlias
 from typing import Any, ClassVar
 
+from ...checkpoints.errors import ValueNotStorableError
 from ...nodes.node import Node
 from ..errors import ItemsError
 from ..failures import said
@@ -46,19 +47,22 @@ class EachNode(Node[Any, Any]):
 
     def items(self, value: object, run_id: str) -> list[object]:
         """What `each` makes of the value. Raises `ItemsError` where it raises or gives no list."""
-        kept = f"The result of {self.source} is kept; fix `each`, then retry run {run_id}."
         try:
             found: object = self._each(value)
         except (KeyboardInterrupt, GeneratorExit):  # somebody ends the process, or the event loop itself
             raise
         except BaseException as error:
-            raise ItemsError(
-                f"the `each` of the map from {self.source} to {self.target} raised {type(error).__name__}: "
-                f"{said(error)}. {kept}"
-            ) from error
+            raise self._error(f"raised {type(error).__name__}: {said(error)}", run_id) from error
         if not isinstance(found, list):
-            raise ItemsError(
-                f"the `each` of the map from {self.source} to {self.target} gave {type(found).__name__}, and only a "
-                f"list can be mapped. {kept}"
-            )
+            raise self._error(f"gave {type(found).__name__}, and only a list can be mapped", run_id)
         return found  # pyright: ignore[reportUnknownVariableType]  # its items are checked where it is encoded
+
+    def unstorable(self, error: ValueNotStorableError, run_id: str) -> ItemsError:
+        """What to raise when the list can't be stored: most often an item is not of the type that the target takes."""
+        return self._error(f"gave a list that {str(error).rstrip('.')}", run_id)
+
+    def _error(self, problem: str, run_id: str) -> ItemsError:
+        return ItemsError(
+            f"the `each` of the map from {self.source} to {self.target} {problem}. The result of {self.source} is kept; fix "
+            f"`each`, then retry run {run_id}."
+        )

@@ -108,7 +108,8 @@ class Workflow(Node[In, Out]):
         run fails when all are skipped. `on_failure` says what becomes of activations that are under way when another
         one fails: they `"finish"` before the run ends as failed, or are cancelled (`"cancel"`), at their providers too.
 
-        Raises `WorkflowInvalidError` when `start` or an end is not a node, or an end is given twice.
+        Raises `WorkflowInvalidError` when `start` or an end is not a node, or an end is given twice. A workflow as a
+        node of another is not built yet: here and where nodes are wired it is a `NotBuiltError`.
         """
         super().__init__(name, input=object, output=object)  # the properties below say what they are
         self._on_failure: OnFailure = on_failure
@@ -160,7 +161,8 @@ class Workflow(Node[In, Out]):
     def switch(self, source: Source[T], key: Callable[[T], K], targets: Mapping[K, Target[T]], /) -> None:
         """The target of the case that `key`, a plain and pure function of the source's output, gives; no other.
 
-        A value that no case has fails the run, unless the source has an `otherwise` edge or is discarded.
+        A value that no case has fails the run, unless the source has an `otherwise` edge or is discarded. A case that
+        a key annotated to return a `Literal`, an enum or a bool can't give is refused by `check`.
         """
         if not callable(key) or inspect.iscoroutinefunction(key):
             self._refuse(
@@ -440,6 +442,7 @@ class Workflow(Node[In, Out]):
                 edges=self._edges,
                 places=self._places,
                 discarded=self._discarded,
+                switches=self._switches,
                 clashes=self._clashes,
                 on_failure=self._on_failure,
             )
@@ -560,12 +563,14 @@ class Workflow(Node[In, Out]):
             self._refuse(
                 "nodes", f"{name} is not a node. Decorate the function with `@node` or an agent's `.node`."
             )
+        if isinstance(node, Workflow):
+            raise NotBuiltError(
+                f"Workflow {self.name!r} ({self._place()}): {node.name} is a workflow, and a workflow as a node of another "
+                "is not built yet. Today: wire its nodes into this one."
+            )
         known = self._nodes.setdefault(node.name, node)
         if known is not node:
-            clash = (
-                f"two different nodes are named {node.name!r}, and a name is a node's identity. Rename one where it is "
-                f"used: `{node.name}.named('...')`, once, and wire what it returns."
-            )
+            clash = _clash(known, node)
             if clash not in self._clashes:
                 self._clashes.append(clash)
         return node.name
@@ -586,6 +591,25 @@ class Workflow(Node[In, Out]):
 
     def _refuse(self, what: str, problem: str) -> Never:
         raise WorkflowInvalidError(self.name, (f"{what} ({self._place()}): {problem}",))
+
+
+def _clash(known: AnyNode, node: AnyNode) -> str:
+    """What is wrong where two different nodes bear one name."""
+    each = next((one for one in (node, known) if isinstance(one, EachNode)), None)
+    if each is None:
+        return (
+            f"two different nodes are named {node.name!r}, and a name is a node's identity. Rename one where it is "
+            f"used: `{node.name}.named('...')`, once, and wire what it returns."
+        )
+    if isinstance(known, EachNode) and isinstance(node, EachNode):
+        return (
+            f"{each.target} is the target of two maps with `each`, from {known.source} and from {node.source}. A map must "
+            f"be its target's only edge: give each its own node with `{each.target}.named('...')`."
+        )
+    return (
+        f"a node is named {each.name!r}, the name under which the list of the map {each.source} -> {each.target} is "
+        f"stored. Rename that node, or {each.target}, with `named('...')`, once, and wire what it returns."
+    )
 
 
 def as_workflow(node: Node[In, Out]) -> Workflow[In, Out]:

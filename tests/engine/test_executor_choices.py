@@ -69,7 +69,7 @@ def test_each_is_evaluated_once_whatever_happens_to_the_process(stores: Stores, 
     perform(test())
 
 
-@pytest.mark.parametrize("gives", ["nothing", "text"])
+@pytest.mark.parametrize("gives", ["nothing", "text", "numbers"])
 def test_an_each_that_fails_keeps_the_result_and_is_evaluated_again_by_a_retry(
     gives: str, stores: Stores
 ) -> None:
@@ -90,19 +90,28 @@ def test_an_each_that_fails_keeps_the_result_and_is_evaluated_again_by_a_retry(
             return text.split()
         if gives == "text":
             return text
+        if gives == "numbers":
+            return [1, 2]
         raise KeyError("no words")
 
     workflow = Workflow("w", start=source, end=gather)
     workflow.map(source, target, each=words)
     workflow.collect(target, gather)
-    problem = "gave str, and only a list can be mapped" if gives == "text" else "raised KeyError: 'no words'"
+    problem = {
+        "nothing": "raised KeyError: 'no words'",
+        "text": "gave str, and only a list can be mapped",
+        "numbers": "gave a list that can't be stored as list[str]: at $[0]",
+    }[gives]
 
     async def test() -> None:
         nonlocal broken
         async with Executor(stores()) as executor:
             run = await executor.start(workflow, "a b", run_id="r")
             with raises(
-                RunFailedError, "source", "target", problem, "result of source is kept", "retry run r"
+                RunFailedError,
+                f"the `each` of the map from source to target {problem}",
+                "result of source is kept",
+                "retry run r",
             ):
                 await run.result()
             broken = False

@@ -110,7 +110,25 @@ def test_the_end_as_a_maps_target_is_refused() -> None:
     (end,) = steps("end")
     workflow = Workflow("w", start=split, end=end)
     workflow.map(split, end)
-    assert "the end end lies inside the map split -> end" in only_problem(workflow)
+    problem = only_problem(workflow)
+    assert "the end end lies inside the map split -> end" in problem
+    assert "`edge(split, end)`" in problem
+    assert "`collect(end, ...)`" in problem
+
+
+def test_the_end_as_the_target_of_a_map_with_each_is_told_to_be_collected() -> None:
+    first, end = steps("first", "end")
+    workflow = Workflow("w", start=first, end=end)
+    workflow.map(first, end, each=str.split)
+    problem = only_problem(workflow)
+    assert "the end end lies inside the map first -> end" in problem
+    assert "`collect(end, ...)`" in problem
+    assert ".items" not in problem
+    assert "edge(" not in problem
+    workflow = Workflow("w", start=first, end=merge)
+    workflow.map(first, end, each=str.split)
+    workflow.collect(end, merge)
+    workflow.check()  # what it advises
 
 
 def test_a_collect_outside_of_a_map_is_refused() -> None:
@@ -251,6 +269,7 @@ def test_random_graphs_get_the_scopes_that_they_were_drawn_with(data: st.DataObj
             edges=tuple(replace(edge, scope=None) for edge in drawn.edges),
             places=[""] * len(drawn.edges),
             discarded={},
+            switches={},
             clashes=[],
             on_failure="cancel",
         ),

@@ -116,6 +116,35 @@ def test_an_end_that_can_be_skipped_needs_no_none_because_the_run_fails_then() -
     workflow.check()
 
 
+def test_ends_that_are_surely_both_reached_are_refused() -> None:
+    first, left, right = steps("first", "left", "right")
+    workflow = Workflow("w", start=first, end=(left, right))
+    workflow.edge(first, left)
+    workflow.edge(first, right)
+    problem = only_problem(workflow)
+    assert "the ends left and right are alternatives, but always both reached" in problem
+    assert "join((left, right), ...)" in problem
+    assert "discard(right)" in problem
+
+
+def test_ends_that_are_reached_together_are_refused_behind_a_condition_too() -> None:
+    first, branch, left, right, other = steps("first", "branch", "left", "right", "other")
+    workflow = Workflow("w", start=first, end=(left, other, right))
+    workflow.edge(first, branch, when=long)
+    workflow.edge(first, other, otherwise=True)
+    workflow.edge(branch, left)
+    workflow.edge(branch, right)
+    assert "the ends left and right" in only_problem(workflow)
+
+
+def test_ends_of_which_one_can_be_missed_are_alternatives() -> None:
+    first, hint, last = steps("first", "hint", "last")
+    workflow = Workflow("w", start=first, end=(hint, last))  # last where there is no hint
+    workflow.edge(first, hint, when=long)
+    workflow.edge(first, last)
+    assert workflow.plan.ends == ("hint", "last")
+
+
 def test_cases_of_a_switch_exclude_each_other_and_conditions_do_not() -> None:
     first, left, right, end = steps("first", "left", "right", "end")
 

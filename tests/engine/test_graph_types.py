@@ -388,6 +388,27 @@ def test_what_a_node_returns_must_be_storable() -> None:
     assert "Iterator[str]" in problem
 
 
+def test_what_a_map_with_each_makes_must_be_storable_and_is_called_by_its_nodes() -> None:
+    @node
+    def make(text: str) -> str:
+        return text
+
+    @node
+    def read(part: Iterator[str]) -> str:
+        return "".join(part)
+
+    @node
+    def merge(parts: list[str]) -> str:
+        return "".join(parts)
+
+    workflow = wired(make, merge)
+    workflow.map(make, read, each=lambda text: [iter(text)])
+    workflow.collect(read, merge)
+    (problem,) = problems(workflow)
+    assert "the list that `each` makes for the map make -> read is stored" in problem
+    assert "read.items" not in problem
+
+
 def test_what_a_run_is_started_with_must_be_storable() -> None:
     @node
     def read(named: Named) -> str:

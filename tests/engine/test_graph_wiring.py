@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from perdure.engine import Workflow, WorkflowInvalidError
 from perdure.nodes import FunctionNode, node
+from perdure.nodes.errors import NotBuiltError
 
 
 @node
@@ -66,13 +67,26 @@ def test_two_nodes_of_one_name_are_refused_and_renaming_one_fixes_it() -> None:
     workflow.check()
 
 
-def test_a_workflow_inside_another_is_refused() -> None:
+def test_a_workflow_inside_another_is_not_built_and_the_message_says_what_to_do() -> None:
     inner = Workflow("inner", start=step, end=step)
     first, end = steps("first", "end")
     workflow = Workflow("w", start=first, end=end)
-    workflow.edge(first, inner)
-    workflow.edge(inner, end)
-    assert "inner is a workflow" in only_problem(workflow)
+    for wire in (
+        lambda: workflow.edge(first, inner),
+        lambda: workflow.edge(inner, end),
+        lambda: workflow.join((first, inner), both),
+        lambda: workflow.map(first, inner, each=str.split),
+        lambda: workflow.switch(first, len, {1: inner}),
+        lambda: Workflow("w", start=inner, end=end),
+        lambda: Workflow("w", start=first, end=(end, inner)),
+    ):
+        with pytest.raises(
+            NotBuiltError,
+            match=r"Workflow 'w' \(test_graph_wiring\.py:\d+\): inner is a workflow.* not built yet\. Today: wire its nodes",
+        ):
+            wire()
+    workflow.edge(first, end)
+    workflow.check()  # what was refused left nothing behind
 
 
 def test_the_start_has_no_incoming_edge() -> None:
@@ -127,6 +141,44 @@ def test_a_cycle_is_named() -> None:
     workflow.edge(grade, draft, when=long)
     workflow.edge(grade, end, otherwise=True)
     assert only_problem(workflow).startswith("draft -> grade -> draft is a cycle")
+
+
+def test_a_cycle_through_a_map_with_each_names_only_what_was_written() -> None:
+    first, draft, grade, end = steps("first", "draft", "grade", "end")
+    workflow = Workflow("w", start=first, end=end)
+    workflow.map(grade, draft, each=str.split)
+    workflow.edge(draft, grade)
+    workflow.edge(grade, end, when=long)
+    (cycle,) = [one for one in problems(workflow) if "is a cycle" in one]
+    assert cycle.startswith("grade -> draft -> grade is a cycle")
+
+
+def test_two_maps_with_each_into_one_target_are_refused_by_the_names_of_their_sources() -> None:
+    first, second, work = steps("first", "second", "work")
+    workflow = Workflow("w", start=first, end=merge)
+    workflow.edge(first, second)
+    workflow.map(first, work, each=str.split)
+    workflow.map(second, work, each=str.split)
+    workflow.collect(work, merge)
+    problem = only_problem(workflow)
+    assert "work is the target of two maps with `each`, from first and from second" in problem
+    assert "work.named('...')" in problem
+    assert ".items" not in problem
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the map", "after it"])
+def test_a_node_with_the_name_of_a_mapped_list_is_told_to_change_it(early: bool) -> None:
+    first, work, other = steps("first", "work", "work.items")
+    workflow = Workflow("w", start=first, end=merge)
+    if early:
+        workflow.edge(first, other)
+    workflow.map(first, work, each=str.split)
+    if not early:
+        workflow.edge(first, other)
+    assert (
+        "a node is named 'work.items', the name under which the list of the map first -> work"
+        in only_problem(workflow)
+    )
 
 
 def test_a_node_that_leads_to_itself_is_a_cycle() -> None:

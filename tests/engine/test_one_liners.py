@@ -8,7 +8,7 @@ import pytest
 from perdure.engine import RunFailedError
 from perdure.engine.errors import LoopRunningError
 from perdure.engine.one_liners import run, run_sync
-from perdure.nodes import node
+from perdure.nodes import Context, node
 
 from .bench import chain, first, perform, raises, second
 
@@ -32,6 +32,21 @@ def test_a_run_in_one_line(tmp_path: Path) -> None:
     assert run_sync(chain("w", first, second), "x", run_id="r", db=db) == "x12"
     assert run_sync(first, "x", db=db) == "x1"
     assert perform(run(chain("w", first, second), "x", run_id="r", db=db)) == "x12"
+
+
+@node
+async def look(ctx: Context) -> str:
+    return ctx.run_id
+
+
+@node
+def peek(ctx: Context) -> str:
+    return f"{ctx.output(look)}, attempt {ctx.attempt}"
+
+
+def test_nodes_that_read_their_context_alone_take_any_input(tmp_path: Path) -> None:
+    db = tmp_path / "p.db"
+    assert run_sync(chain("w", look, peek), "not read", run_id="r", db=db) == "r, attempt 1"
 
 
 def test_a_running_loop_is_told_what_to_write(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from perdure.nodes import (
     SubmissionRejectedError,
     node,
 )
+from perdure.nodes.errors import NotBuiltError
 from perdure.nodes.operations import Json, Running, Succeeded
+from perdure.nodes.prompts import Prompt
 from perdure.simulator import Answer, HttpError, Match, Rule, Simulator
 from pydantic import BaseModel
 
@@ -267,6 +269,65 @@ def test_wrong_options_of_a_node_are_refused() -> None:
         agent.node(retries=-1)(research)
     with pytest.raises(NodeDefinitionError, match="'resubmit', 'fail' or 'hold'"):
         agent.node(on_unknown_submit="maybe")(research)  # type: ignore[call-overload]
+
+
+def a_tool(query: str) -> list[str]:
+    """Search our archive."""
+    return [query]
+
+
+@pytest.mark.parametrize(
+    ("options", "today"),
+    [
+        ({"max_turns": 3}, r"`max_turns=3` is not built yet\. Today: leave it out: no function of yours"),
+        (
+            {"tools": [a_tool]},
+            r"not built yet\. Today: use tools that run at the provider.*`@node` before or after",
+        ),
+        ({"client": lambda ctx: None}, r"not built yet\. Today: make an agent for each client"),
+    ],
+)
+def test_an_option_that_is_not_built_says_what_to_do_today(options: dict[str, Any], today: str) -> None:
+    with pytest.raises(NotBuiltError, match=rf"^Agent 'a': .*{today}"):
+        Agent("a", model="m", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "today"),
+    [
+        ({"stream": True}, r"`stream=True` is not built yet\. Today: .*agent\.run\(prompt, stream=True\)"),
+        ({"continues": "self"}, r"`continues='self'` is not built yet\. Today: .*into the prompt"),
+        ({"completion_window": "2h"}, r"`completion_window='2h'` is not built yet\. Today: leave it out"),
+        (
+            {"on_incomplete": "accept"},
+            r"`on_incomplete='accept'` is not built yet\. Today: .*max_output_tokens",
+        ),
+    ],
+)
+def test_a_node_option_that_is_not_built_says_what_to_do_today(options: dict[str, Any], today: str) -> None:
+    with pytest.raises(NotBuiltError, match=rf"^A node of agent 'a': {today}"):
+        Agent("a", model="m").node(**options)
+
+
+def test_a_batch_is_not_built_and_says_what_to_do_today() -> None:
+    with pytest.raises(NotBuiltError, match=r"`batch` is not built yet\. Today: `map` over the list"):
+        Agent("a", model="m").batch()
+
+
+def test_calling_a_node_of_an_agent_gives_its_prompt_and_asks_nobody() -> None:
+    agent = Agent("a", model="m")
+
+    @agent.node
+    def research(question: str) -> str:
+        return f"Investigate: {question}"
+
+    @agent.node(name="again", output=Review)
+    def review(question: str, ctx: Context) -> Prompt:
+        return [{"role": "user", "content": f"{question}, attempt {ctx.attempt}"}]
+
+    assert research("otters") == "Investigate: otters"
+    assert review("otters", ctx=a_context()) == [{"role": "user", "content": "otters, attempt 2"}]
+    assert research.named("other")("seals") == "Investigate: seals"
 
 
 @pytest.mark.parametrize("said", ["", None, 3])

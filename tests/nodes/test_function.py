@@ -141,3 +141,20 @@ def test_calling_a_node_is_calling_its_function() -> None:
     assert shout("sea") == "SEA"
     assert asyncio.run(whisper("SEA")) == "sea"
     assert (seven(), seven.invoke("ignored", None), seven.input) == (7, 7, object)
+
+
+def test_a_function_of_the_context_alone_takes_anything() -> None:
+    @node
+    async def look(ctx: Context) -> str:
+        return ctx.run_id
+
+    @node(name="plain")
+    def peek(ctx: Context) -> str:
+        return ctx.node
+
+    assert (look.input, look.output, look.wants_context, peek.name) == (object, str, True, "plain")
+    assert asyncio.run(look(context())) == "r"
+    result = look.invoke("ignored", context())
+    assert asyncio.iscoroutine(result)
+    assert asyncio.run(result) == "r"
+    assert peek.invoke(["ignored"], context()) == "n"

@@ -75,6 +75,16 @@ def test_the_context_is_known_by_its_annotation() -> None:
     assert read_signature(optional_third).wants_context
 
 
+def test_a_function_of_the_context_alone_or_of_nothing_takes_anything() -> None:
+    def nothing() -> str:
+        return ""
+
+    read = read_signature(only_context)
+    assert (read.input, read.takes_input, read.wants_context) == (object, False, True)
+    read = read_signature(nothing)
+    assert (read.input, read.takes_input, read.wants_context) == (object, False, False)
+
+
 def test_what_annotated_says_is_kept_for_the_codec() -> None:
     def plain(text: Annotated[str, "short"]) -> None:
         print(text)
@@ -267,7 +277,6 @@ REFUSED: list[tuple[Any, str]] = [
     (variadic, r"can't have \*texts. Take a tuple"),
     (options, r"can't have \*\*more"),
     (by_name, "'number' can only be given by name.*default"),
-    (only_context, "takes a Context but no input"),
     (context_first, "put the Context second"),
     (context_third, "'number' is neither"),
     (hidden_context, "'context' is neither.*annotate it `Context`.*not under `if TYPE_CHECKING`"),

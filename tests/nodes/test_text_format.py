@@ -10,9 +10,9 @@ from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 
 import pytest
-from perdure.nodes import NodeDefinitionError, OutputInvalidError
+from perdure.nodes import Agent, NodeDefinitionError, OutputInvalidError
 from perdure.nodes._text_format import TextFormat
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 from typing_extensions import TypedDict
 
 
@@ -203,3 +203,22 @@ def test_what_strict_mode_can_not_say_is_refused_with_its_place(output: object, 
     with pytest.raises(NodeDefinitionError, match=said) as caught:
         TextFormat(output, where="ask (a.py:3)")
     assert "ask (a.py:3)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("output", "name"),
+    [
+        (Literal["refund", "bug"], r"Literal\['bug', 'refund'\]"),
+        (list[str], r"list\[str\]"),
+        (bool, "bool"),
+        (Point | None, r"Point \| None"),
+    ],
+)
+def test_a_root_that_is_no_object_is_told_how_to_be_wrapped(output: Any, name: str) -> None:
+    with pytest.raises(
+        NodeDefinitionError,
+        match=rf"Agent 'judge': output={name} is no object.*`class Answer\(BaseModel\): value: {name}`, and say output=Answer",
+    ):
+        Agent("judge", model="m", output=output)
+    wrapped = create_model("Answer", value=(output, ...))
+    assert Agent("judge", model="m", output=wrapped).output is wrapped

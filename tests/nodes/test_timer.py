@@ -203,12 +203,22 @@ def unseen(_: str) -> hidden_datetime:
     return datetime.now(UTC)
 
 
+def of_nothing() -> timedelta:
+    return timedelta(0)
+
+
+def of_the_context(ctx: Context) -> timedelta:
+    return timedelta(seconds=ctx.attempt)
+
+
 NO_TIMERS: list[tuple[Any, str]] = [
     (seconds, "returns `datetime` .with a zone. or `timedelta`, not float"),
     (maybe, "returns `datetime` .with a zone. or `timedelta`, not NoneType"),
     (silent, "does not say what it returns"),
     (open_ended, "'value' has no annotation"),
     (awaited, "write `def`"),
+    (of_nothing, "takes one as its first parameter. Add it"),
+    (of_the_context, "takes one as its first parameter. Add it"),
     (unseen, "can't be read at run time"),
     (cool_down, "is a node already"),
 ]

@@ -7,7 +7,7 @@ import contextvars
 from typing import Any
 
 from ....checkpoints.codec import pack, unpack
-from ....checkpoints.errors import StoreError
+from ....checkpoints.errors import StoreError, ValueNotStorableError
 from ....checkpoints.records import State, Value
 from ....nodes.context import Context
 from ....nodes.function import FunctionNode
@@ -118,7 +118,11 @@ async def _items(owned: OwnedRun, work: Work, address: Address, node: EachNode) 
         value, given = await work.values.input(address)
         if not _running(work, address):  # cancelled while its input was read
             return _cancelled(owned, work, address)
-        encoded = encode(node, node.items(value, owned.run_id), given)
+        items = node.items(value, owned.run_id)
+        try:
+            encoded = encode(node, items, given)
+        except ValueNotStorableError as error:
+            raise node.unstorable(error, owned.run_id) from error
     except StoreError:  # its input could not be read: no fault of the node's
         raise
     except BaseException as error:  # the boundary: every error of a node is committed

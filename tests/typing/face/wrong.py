@@ -10,6 +10,7 @@ from perdure import Agent, Client, Context, Executor, Run, node, run_sync
 from research import deep, planner, researcher
 from revise import check, draft, revision
 from triage import Ticket, approve, approve_late, bug, other, refund, route, send, triage
+from variance import peek
 
 triage.edge(route, researcher)  # wrong: a Routed is no prompt
 triage.edge(approve, approve_late)  # wrong: Verdict | None is no str
@@ -28,6 +29,7 @@ nested.edge(either, text)  # wrong: int | str is no int
 run_sync(mail, [{"role": "user", "content": "x"}])  # wrong: it says that it takes text alone
 run_sync(triage, "x")  # wrong: it takes a Ticket
 other("x")  # wrong: a unit test must call it with a Routed
+peek("x")  # wrong: a unit test must call it with a Context
 bad_agent: Agent[int] = Agent("x", model="m", output=str)  # wrong: its output is str
 
 
