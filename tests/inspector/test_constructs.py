@@ -77,7 +77,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Console:
 def rows(shown: Console, run_id: str) -> list[tuple[str, str]]:
     """Activation and state, as `show` has them in its table."""
     text = shown.run("show", run_id).out
-    return re.findall(r"^(\S+) +(succeeded|skipped|failed) +\d+ s *$", text, re.MULTILINE)
+    return re.findall(r"^(\S+) +(succeeded|skipped|failed) +\d+ (?:s|min) *$", text, re.MULTILINE)
 
 
 def test_show_has_the_list_of_a_map_with_each_as_a_row_before_its_items(shown: Console) -> None:
