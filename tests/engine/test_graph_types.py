@@ -402,7 +402,11 @@ def test_what_a_map_with_each_makes_must_be_storable_and_is_called_by_its_nodes(
         return "".join(parts)
 
     workflow = wired(make, merge)
-    workflow.map(make, read, each=lambda text: [iter(text)])
+
+    def letters(text: str) -> list[Iterator[str]]:
+        return [iter(text)]
+
+    workflow.map(make, read, each=letters)
     workflow.collect(read, merge)
     (problem,) = problems(workflow)
     assert "the list that `each` makes for the map make -> read is stored" in problem

@@ -326,7 +326,7 @@ def test_calling_a_node_of_an_agent_gives_its_prompt_and_asks_nobody() -> None:
         return [{"role": "user", "content": f"{question}, attempt {ctx.attempt}"}]
 
     assert research("otters") == "Investigate: otters"
-    assert review("otters", ctx=a_context()) == [{"role": "user", "content": "otters, attempt 2"}]
+    assert review("otters", a_context()) == [{"role": "user", "content": "otters, attempt 2"}]
     assert research.named("other")("seals") == "Investigate: seals"
 
 
