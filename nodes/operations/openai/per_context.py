@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 from ...context import Context
@@ -48,13 +48,14 @@ class ResponsesPerContext(ResponsesOperation):
         Raises `ProviderUnavailableError` when the function raises, or gives no client.
         """
         try:
-            client = self._choose(context)
+            given: object = self._choose(context)
         except Exception as error:
             raise _unavailable(context, f"raised {type(error).__name__}: {error}") from error
-        if not hasattr(client, "with_options"):
-            if isinstance(client, Coroutine):
-                client.close()
-            raise _unavailable(context, f"gave {type(client).__name__} and not an AsyncOpenAI")
+        if not hasattr(given, "with_options"):
+            if isinstance(given, Coroutine):  # of an async function: it never runs, without a warning
+                given.close()
+            raise _unavailable(context, f"gave {type(given).__name__} and not an AsyncOpenAI")
+        client = cast("AsyncOpenAI", given)
         adapter = self._adapters.get(client)
         if adapter is None:
             adapter = ResponsesOperation(
