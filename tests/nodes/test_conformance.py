@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from perdure.nodes import Polling, SubmissionRejectedError, SubmissionUnknownError
+from perdure.nodes import Context, Polling, SubmissionRejectedError, SubmissionUnknownError
 from perdure.nodes.conformance import (
     SMALL_OPERATIONS,
     AdoptableChecks,
@@ -30,6 +30,7 @@ from perdure.nodes.conformance import (
     OnceOperation,
     OperationChecks,
     PacedChecks,
+    PerContextChecks,
     PlainOperation,
     ReceivingChecks,
     ReceivingOperation,
@@ -62,6 +63,7 @@ from perdure.nodes.operations import (
     TimerOperation,
     Unavailable,
 )
+from perdure.nodes.operations.openai import ResponsesPerContext
 from perdure.simulator import Answer, Match, Rule, Simulator
 
 REQUEST: Mapping[str, Json] = {"text": "two words", "takes": 1.0}
@@ -228,6 +230,27 @@ class TestResponses(OperationChecks, CancellableChecks, StreamableChecks, PacedC
             long_request={**request, "input": "Long"},
             accepted=accepted,
             text=_text,
+        )
+
+
+class TestResponsesPerContext(PerContextChecks):
+    @pytest.fixture
+    def subject(self, simulator: Simulator) -> Subject:
+        simulator.script(Rule(answer=Answer(duration=0.1)))
+
+        @asynccontextmanager
+        async def process() -> AsyncGenerator[ResponsesPerContext, None]:
+            async with simulator.client() as client:
+                clients = {"acme": client}
+                yield ResponsesPerContext(lambda context: clients[context.labels["tenant"]])
+
+        return Subject(
+            process=process,
+            request={"model": "m", "input": "Hello", "background": True, "store": True},
+            accepted=lambda key: sum(
+                request.idempotency_key == key for request in simulator.ledger().requests
+            ),
+            context=Context(run_id="r", node="n", path=(), attempt=1, labels={"tenant": "acme"}),
         )
 
 

@@ -48,14 +48,9 @@ class ResponsesPerContext(ResponsesOperation):
         Raises `ProviderUnavailableError` when the function raises, or gives no client.
         """
         try:
-            given: object = self._choose(context)
+            client = _require_client(self._choose(context))
         except Exception as error:
-            raise _unavailable(context, f"raised {type(error).__name__}: {error}") from error
-        if not hasattr(given, "with_options"):
-            if isinstance(given, Coroutine):  # of an async function: it never runs, without a warning
-                given.close()
-            raise _unavailable(context, f"gave {type(given).__name__} and not an AsyncOpenAI")
-        client = cast("AsyncOpenAI", given)
+            raise _unavailable(context, error) from error
         adapter = self._adapters.get(client)
         if adapter is None:
             adapter = ResponsesOperation(
@@ -65,15 +60,25 @@ class ResponsesPerContext(ResponsesOperation):
         return adapter
 
 
-def _unavailable(context: Context, what: str) -> ProviderUnavailableError:
+def _require_client(given: object) -> AsyncOpenAI:
+    """What the function gave. Raises `TypeError` for what is no client: without one nobody's key is used in its place."""
+    if isinstance(given, Coroutine):
+        given.close()  # it never runs
+        raise TypeError("it is an async function; make it a plain one")
+    if not hasattr(given, "with_options"):
+        raise TypeError(f"it gave {given!r} and not an AsyncOpenAI")
+    return cast("AsyncOpenAI", given)
+
+
+def _unavailable(context: Context, error: Exception) -> ProviderUnavailableError:
     """There is no client. Named by its run, and by its labels, which a client is mostly chosen by."""
     where = f"Run {context.run_id}: {context.node}" if context.run_id else f"Agent {context.node!r}"
     labels = ", ".join(f"{name}={value}" for name, value in context.labels.items()) or "no labels"
     alone = "" if context.run_id else ", because it is run alone"
     return ProviderUnavailableError(
         redact(
-            f"{where} has no client: the function that chooses it (client=) {what}. The context has {labels}{alone}. "
-            "Nothing was sent. Make it give a client for that."
+            f"{where} has no client: {type(error).__name__}: {error} (from the function client=). The context has "
+            f"{labels}{alone}. Nothing was sent. Have the function give a client for that."
         ),
         code="no_client",
     )
