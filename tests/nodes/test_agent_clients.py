@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from perdure.checkpoints import RunNotFoundError, SQLiteStore
 from perdure.engine import Executor, Workflow
 from perdure.nodes import (
@@ -23,6 +24,9 @@ from perdure.nodes import (
 )
 from perdure.nodes.operations.openai import ResponsesPerContext
 from perdure.simulator import Answer, Rule, Simulator
+
+if TYPE_CHECKING:
+    import httpx2
 
 FAST = Polling(first=0.05, cap=0.1)
 
@@ -43,6 +47,16 @@ def tenants(simulator: Simulator, globex: Simulator) -> dict[str, Simulator]:
     return both
 
 
+@asynccontextmanager
+async def clients_of(tenants: dict[str, Simulator]) -> AsyncGenerator[dict[str, AsyncOpenAI]]:
+    """A client for each, with a key of its own."""
+    async with AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(provider.client(api_key=f"sk-simulated-{name}"))
+            for name, provider in tenants.items()
+        }
+
+
 def writer(clients: dict[str, AsyncOpenAI]) -> Agent[str]:
     return Agent("writer", model="m", client=lambda ctx: clients[ctx.labels["tenant"]], polling=FAST)
 
@@ -53,11 +67,8 @@ def context(**labels: str) -> Context:
 
 def test_each_run_asks_with_the_client_of_its_tenant(tenants: dict[str, Simulator], tmp_path: Path) -> None:
     async def main() -> list[str]:
-        clients = {
-            name: provider.client(api_key=f"sk-simulated-{name}") for name, provider in tenants.items()
-        }
-        agent = writer(clients)
-        async with Executor(SQLiteStore(tmp_path / "runs.db")) as executor:
+        async with clients_of(tenants) as clients, Executor(SQLiteStore(tmp_path / "runs.db")) as executor:
+            agent = writer(clients)
             runs = [
                 await executor.start(agent, name, run_id=f"{name}-{number}", labels={"tenant": name})
                 for number in range(3)
@@ -75,9 +86,12 @@ def test_a_run_of_a_tenant_without_a_client_is_not_started(
     tenants: dict[str, Simulator], tmp_path: Path
 ) -> None:
     async def main() -> None:
-        clients = {"acme": tenants["acme"].client()}
-        agent = writer(clients)
-        async with Executor(SQLiteStore(tmp_path / "runs.db")) as executor:
+        async with (
+            clients_of(tenants) as all_clients,
+            Executor(SQLiteStore(tmp_path / "runs.db")) as executor,
+        ):
+            clients = {"acme": all_clients["acme"]}
+            agent = writer(clients)
             with pytest.raises(
                 ProviderUnavailableError, match=r"Run r: writer has no client: KeyError.*globex"
             ):
@@ -148,10 +162,11 @@ def test_a_function_may_ask_for_resources_and_for_no_outputs(
     agent = Agent("writer", model="m", client=choose, polling=FAST)
 
     async def main() -> str:
-        clients = Clients({name: provider.client() for name, provider in tenants.items()})
-        async with Executor(SQLiteStore(tmp_path / "runs.db"), resources=[clients]) as executor:
-            run = await executor.start(agent, "x", run_id="r", labels={"tenant": "globex"})
-            return await run.result()
+        async with clients_of(tenants) as clients:
+            resources = [Clients(clients)]
+            async with Executor(SQLiteStore(tmp_path / "runs.db"), resources=resources) as executor:
+                run = await executor.start(agent, "x", run_id="r", labels={"tenant": "globex"})
+                return await run.result()
 
     assert asyncio.run(main()) == "globex"
     assert {(ctx.run_id, ctx.node, ctx.path, ctx.attempt) for ctx in seen} == {("r", "writer", (), 1)}
@@ -167,24 +182,23 @@ def test_agents_share_the_connections_of_a_client(tenants: dict[str, Simulator],
     """One connection serves all requests of both agents, because they follow each other."""
     opened: list[str] = []
 
+    async def trace(event: str, _: object) -> None:
+        if event == "connection.connect_tcp.complete":
+            opened.append(event)
+
+    async def traced(request: httpx2.Request) -> None:
+        request.extensions["trace"] = trace
+
     async def main() -> str:
-        client = tenants["acme"].client()
-        pool: Any = client._client._transport  # pyright: ignore  # only httpx can tell what it opens
-
-        def trace(request: Any) -> Any:
-            async def note(event: str, info: Any) -> None:
-                if event == "connection.connect_tcp.complete":
-                    opened.append(event)
-
-            request.extensions["trace"] = note
-            return request
-
-        handle = pool.handle_async_request
-        pool.handle_async_request = lambda request: handle(trace(request))
-        first, second = writer({"acme": client}), writer({"acme": client}).named("second")
-        workflow = Workflow[Any, Any]("w", start=first, end=second)
-        workflow.edge(first, second)
-        async with Executor(SQLiteStore(tmp_path / "runs.db")) as executor:
+        http = DefaultAsyncHttpxClient(event_hooks={"request": [traced]})
+        async with (
+            tenants["acme"].client(http_client=http) as client,
+            Executor(SQLiteStore(tmp_path / "runs.db")) as executor,
+        ):
+            agent = writer({"acme": client})
+            other = Agent("other", model="m", client=lambda _: client, polling=FAST)
+            workflow = Workflow[Any, Any]("w", start=agent, end=other)
+            workflow.edge(agent, other)
             run = await executor.start(workflow, "x", labels={"tenant": "acme"})
             return await run.result()
 
@@ -206,7 +220,10 @@ def test_there_is_one_adapter_for_a_client_as_long_as_there_is_the_client() -> N
 
 def test_an_agent_that_is_run_alone_has_a_context_without_a_run(tenants: dict[str, Simulator]) -> None:
     async def main() -> None:
-        client = tenants["acme"].client()
+        async with tenants["acme"].client() as client:
+            await alone(client)
+
+    async def alone(client: AsyncOpenAI) -> None:
         agent = Agent("writer", model="m", client=lambda ctx: {"": client}[ctx.run_id], polling=FAST)
         assert (await agent.run("x")).output == "acme"
         begun = await agent.run("x", background=True)
