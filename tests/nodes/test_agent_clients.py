@@ -112,7 +112,7 @@ def test_a_run_of_a_tenant_without_a_client_is_not_started(
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [(None, "None and not an AsyncOpenAI"), ("key", "'key' and not an AsyncOpenAI")],
+    [(None, "None and not an AsyncOpenAI"), ("key", "str and not an AsyncOpenAI")],
 )
 def test_without_a_client_the_default_one_is_not_used_in_its_place(
     given: Any, words: str, monkeypatch: pytest.MonkeyPatch, simulator: Simulator, tmp_path: Path

@@ -66,7 +66,8 @@ def _require_client(given: object) -> AsyncOpenAI:
         given.close()  # it never runs
         raise TypeError("it is an async function; make it a plain one")
     if not hasattr(given, "with_options"):
-        raise TypeError(f"it gave {given!r} and not an AsyncOpenAI")
+        what = "None" if given is None else type(given).__name__  # not the thing itself, which may hold a key
+        raise TypeError(f"it gave {what} and not an AsyncOpenAI")
     return cast("AsyncOpenAI", given)
 
 
