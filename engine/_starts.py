@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from ..checkpoints.errors import RunExistsError
 from ..checkpoints.records import NewRun, RunRecord, Value
+from ..nodes.context import Context
 from ..nodes.errors import ProviderUnavailableError
 from ..nodes.operation_node import OperationNode
+from ..nodes.operations.capabilities import PerContext, has_capability
 from ._run_ids import new_run_id
 from .core import events
 from .core.book import Change
@@ -21,6 +24,8 @@ from .runtime import Claims, Driver, Runtime, ends_the_task
 
 log = logging.getLogger("perdure")
 
+_Node: TypeAlias = OperationNode[Any, Any]
+
 
 class Starts:
     """The starts of one executor."""
@@ -29,19 +34,42 @@ class Starts:
         self._runtime = runtime
         self._claims = claims
         self._usable: set[str] = set()  # workflows whose adapters can be used, by their signatures
+        self._per_context: WeakKeyDictionary[Workflow[Any, Any], tuple[_Node, ...]] = WeakKeyDictionary()
 
     def usable(self, workflow: Workflow[Any, Any]) -> bool:
-        """Whether its adapters have been asked already whether they can be used."""
-        return workflow.signature in self._usable
+        """Whether it is known already that its adapters can be used for any run."""
+        return workflow.signature in self._usable and not self._chosen_by_run(workflow)
 
-    async def prepare(self, workflow: Workflow[Any, Any]) -> None:
-        """Find out once whether its adapters can be used. Raises what they raise."""
-        if self.usable(workflow):
-            return
-        for node in map(workflow.node, workflow.plan.node):
-            if isinstance(node, OperationNode):
-                await _require_usable(node, workflow)  # pyright: ignore[reportUnknownArgumentType]
-        self._usable.add(workflow.signature)
+    async def prepare(self, workflow: Workflow[Any, Any], run_id: str, labels: Mapping[str, str]) -> None:
+        """Find out whether its adapters can be used: those that depend on the context for this run, the others once.
+
+        Raises what they raise.
+        """
+        by_run = self._chosen_by_run(workflow)
+        for node in by_run:
+            context = Context(
+                run_id=run_id,
+                node=node.name,
+                path=(),
+                attempt=1,
+                labels=labels,
+                resources=self._runtime.shared.resources,
+            )
+            await _require_usable(node, workflow, context)
+        if workflow.signature not in self._usable:
+            for node in _operations(workflow):
+                if node not in by_run:
+                    await _require_usable(node, workflow)
+            self._usable.add(workflow.signature)
+
+    def _chosen_by_run(self, workflow: Workflow[Any, Any]) -> tuple[_Node, ...]:
+        """The nodes whose adapters depend on the context."""
+        known = self._per_context.get(workflow)
+        if known is None:
+            nodes = _operations(workflow)
+            known = tuple(node for node in nodes if has_capability(node.operation, PerContext))
+            self._per_context[workflow] = known
+        return known
 
     async def create(
         self, workflow: Workflow[Any, Any], run_id: str, value: Value, labels: Mapping[str, str]
@@ -93,10 +121,18 @@ class Starts:
             log.error("run %s was started and is not driven: %s. Resume it.", run_id, error)
 
 
-async def _require_usable(node: OperationNode[Any, Any], workflow: Workflow[Any, Any]) -> None:
+def _operations(workflow: Workflow[Any, Any]) -> list[_Node]:
+    """Its nodes with an operation."""
+    return [node for node in map(workflow.node, workflow.plan.node) if isinstance(node, OperationNode)]
+
+
+async def _require_usable(node: _Node, workflow: Workflow[Any, Any], context: Context | None = None) -> None:
     """Prepare the node's adapter. Raises what it raises; what would end the caller or the process as a sentence."""
     try:
-        await node.operation.prepare()
+        adapter = node.operation
+        if context is not None and has_capability(adapter, PerContext):
+            adapter = adapter.in_context(context)
+        await adapter.prepare()
     except Exception:  # an error in its own words: whoever starts the run gets it as it is
         raise
     except BaseException as error:

@@ -224,8 +224,8 @@ class Executor(Client):
         A known id means that run: it is driven on here if nobody else drives it, followed otherwise, and if it
         has ended its result is there and nothing runs, which is logged. `labels` are words by which runs are found.
         Returns once the run is committed. Raises `WorkflowInvalidError`, `ValueNotStorableError` for an input that can't
-        be stored, `ProviderUnavailableError` before anything is committed where a key is missing, `InputMismatchError`
-        for a known id with another input or workflow, `WorkflowChangedError`, `StoreError`.
+        be stored, `ProviderUnavailableError` before anything is committed where a key or the run's client is missing,
+        `InputMismatchError` for a known id with another input or workflow, `WorkflowChangedError`, `StoreError`.
         """
         self._require_running()
         if deadline is not None:
@@ -244,7 +244,7 @@ class Executor(Client):
             ) from error
         record = None
         if self._starts.usable(workflow) or given is None or not await self._is_there(given):
-            await self._starts.prepare(workflow)
+            await self._starts.prepare(workflow, run_id, labels or NO_LABELS)
             record = await self._starts.create(workflow, run_id, encoded, labels or NO_LABELS)
         if record is None:
             record = await self._find(run_id)

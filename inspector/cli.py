@@ -302,7 +302,7 @@ def retry(settings: Settings, run: str, app: str | None) -> Exit:
 def cancel(settings: Settings, run: str, app: str | None) -> Exit:
     """Cancel a run, at the providers too, and wait for the end.
 
-    Needs no app; with one, your own clients are used instead of the default client.
+    Needs no app, unless clients are chosen per run; with one, your own are used, not the default client.
     """
     from .act.cancel import cancel_run
 

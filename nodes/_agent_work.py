@@ -90,19 +90,14 @@ def refuse_unbuilt(where: str, options: Mapping[str, tuple[object, object, str]]
             raise NotBuiltError(f"{where}: `{name}={value!r}` is not built yet. Today: leave it out{today}.")
 
 
-def refuse_functions(agent: str, tools: object, client: object) -> None:
-    """Raise `NotBuiltError` for tools that are functions and for a client that is chosen by the context."""
+def refuse_functions(agent: str, tools: object) -> None:
+    """Raise `NotBuiltError` for tools that are functions."""
     for tool in cast("tuple[object, ...]", tools):
         if callable(tool):
             raise NotBuiltError(
                 f"Agent {agent!r}: tools that are functions are not built yet. Today: use tools that run at the "
                 "provider, such as {'type': 'web_search'}, and call your functions in an `@node` before or after."
             )
-    if callable(client):
-        raise NotBuiltError(
-            f"Agent {agent!r}: a client that is chosen by the context is not built yet. Today: make an agent for each "
-            "client, Agent(..., client=AsyncOpenAI(...))."
-        )
 
 
 def _metadata(agent: str, context: Context) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, overload
 
 from typing_extensions import TypeForm
 
@@ -15,11 +15,17 @@ from ._agent_work import AgentWork, plain_prompt, refuse_functions, refuse_unbui
 from .batch import BatchDecorator
 from .context import Context
 from .durations import Duration
-from .errors import NodeDefinitionError, NotBuiltError, OperationError
+from .errors import (
+    NodeDefinitionError,
+    NotBuiltError,
+    OperationError,
+    ProviderUnavailableError,
+    SubmissionRejectedError,
+)
 from .node import Out, Source
 from .operation_node import SUBMIT_TIMEOUT, OnUnknownSubmit, OperationNode
 from .operations.capabilities import StreamPiece
-from .operations.openai import ResponsesOperation
+from .operations.openai import ResponsesOperation, ResponsesPerContext
 from .operations.outcomes import Outcome, Succeeded
 from .operations.tokens import ContinuationToken, Json
 from .polling import Polling
@@ -48,6 +54,12 @@ class Agent(OperationNode[Prompt, Out]):
     Immutable, so one agent can serve many nodes, workflows and threads. Nothing is sent before it is run. Without
     `client` the event loop's default client is used, which is made on first use from `OPENAI_API_KEY`,
     `OPENAI_BASE_URL` and so on. A client of your own may be any `AsyncOpenAI`; its key stays in it.
+
+    A client can also be chosen for each run: `client=lambda ctx: clients[ctx.labels["tenant"]]`. The function is asked
+    before each exchange with the provider, also after a crash and when the run is not in memory. It must be quick, and
+    give the same client for the same run; clients that it makes should be kept, because each has its own connections.
+    Its context has `run_id`, `node`, `path`, `attempt`, `labels` and `resource(...)`, but no outputs. Where it raises,
+    nothing is sent: no run is started, and a run that was started is left as it is committed.
     """
 
     kind: ClassVar[str] = "agent"
@@ -61,7 +73,7 @@ class Agent(OperationNode[Prompt, Out]):
         instructions: str | None = None,
         tools: Sequence[Callable[..., object] | Item | ToolParam] = (),
         max_turns: int = MAX_TURNS,
-        client: object = None,
+        client: AsyncOpenAI | Callable[[Context], AsyncOpenAI] | None = None,
         service_tier: str | None = None,
         retries: int | Retry = 3,
         deadline: Duration | None = None,
@@ -87,7 +99,7 @@ class Agent(OperationNode[Prompt, Out]):
         instructions: str | None = None,
         tools: Sequence[Callable[..., object] | Item | ToolParam] = (),
         max_turns: int = MAX_TURNS,
-        client: object = None,
+        client: AsyncOpenAI | Callable[[Context], AsyncOpenAI] | None = None,
         service_tier: str | None = None,
         retries: int | Retry = 3,
         deadline: Duration | None = None,
@@ -112,7 +124,7 @@ class Agent(OperationNode[Prompt, Out]):
         instructions: str | None = None,
         tools: Sequence[Callable[..., object] | Item | ToolParam] = (),
         max_turns: int = MAX_TURNS,
-        client: object = None,
+        client: AsyncOpenAI | Callable[[Context], AsyncOpenAI] | None = None,
         service_tier: str | None = None,
         retries: int | Retry = 3,
         deadline: Duration | None = None,
@@ -138,7 +150,7 @@ class Agent(OperationNode[Prompt, Out]):
         if not name or not model:
             raise NodeDefinitionError("An agent needs a name and a model.")
         where = f"Agent {name!r}"
-        refuse_functions(name, tuple(tools), client)
+        refuse_functions(name, tuple(tools))
         refuse_unbuilt(
             where,
             {"max_turns": (max_turns, MAX_TURNS, ": no function of yours is called, so there is one turn")},
@@ -158,7 +170,7 @@ class Agent(OperationNode[Prompt, Out]):
         self.model: Final = model
         self.instructions: Final = instructions
         self._options: Final = plain_options(name, options, extra or {})
-        self._responses: Final = ResponsesOperation(cast("AsyncOpenAI | None", client), polling=polling)
+        self._responses: Final = _responses(client, polling)
         self._work: Final = AgentWork(
             agent=name, where=where, make_request=self._parameters, background=True, output=output
         )
@@ -388,7 +400,12 @@ class Agent(OperationNode[Prompt, Out]):
                 if isinstance(continuation_token, ContinuationToken)
                 else ContinuationToken.from_dict(continuation_token)
             )
-            return self._stream(self._responses.stream(token), thread) if stream else self._ask(token, thread)
+            responses = self._alone()
+            return (
+                self._stream(responses.stream(token), thread)
+                if stream
+                else self._ask(responses, token, thread)
+            )
         request = self._parameters(
             plain_prompt(prompt, f"Agent {self.name!r}") if prompt else "",
             background=background,
@@ -397,18 +414,34 @@ class Agent(OperationNode[Prompt, Out]):
             previous=thread.previous_response_id if thread else None,
         )
         key = str(uuid.uuid4())
+        try:
+            responses = self._alone()
+        except ProviderUnavailableError as error:
+            raise SubmissionRejectedError(str(error), code=error.code) from error
         if stream:
-            return self._stream(self._responses.begin_stream(request, key), thread, resumable=background)
-        return self._begin(request, key, thread)
+            return self._stream(responses.begin_stream(request, key), thread, resumable=background)
+        return self._begin(responses, request, key, thread)
+
+    def _alone(self) -> ResponsesOperation:
+        """The adapter for what is asked outside of runs. Raises `ProviderUnavailableError` without a client for that."""
+        if isinstance(self._responses, ResponsesPerContext):
+            return self._responses.in_context(Context(run_id="", node=self.name, path=(), attempt=1))
+        return self._responses
 
     async def _begin(
-        self, request: Mapping[str, Json], key: str, thread: AgentThread | None
+        self,
+        responses: ResponsesOperation,
+        request: Mapping[str, Json],
+        key: str,
+        thread: AgentThread | None,
     ) -> AgentResponse[Out]:
-        token, state = await self._responses.begin(request, key)
+        token, state = await responses.begin(request, key)
         return self._answered(token, state, thread)
 
-    async def _ask(self, token: ContinuationToken, thread: AgentThread | None) -> AgentResponse[Out]:
-        return self._answered(token, await self._responses.poll(token), thread)
+    async def _ask(
+        self, responses: ResponsesOperation, token: ContinuationToken, thread: AgentThread | None
+    ) -> AgentResponse[Out]:
+        return self._answered(token, await responses.poll(token), thread)
 
     async def _stream(
         self,
@@ -466,3 +499,12 @@ class Agent(OperationNode[Prompt, Out]):
         if previous is not None:
             request["previous_response_id"] = previous
         return {**request, "metadata": dict(metadata), "background": background, "store": True}
+
+
+def _responses(
+    client: AsyncOpenAI | Callable[[Context], AsyncOpenAI] | None, polling: Polling
+) -> ResponsesOperation:
+    """The adapter with that client, with what chooses one, or with the default client."""
+    if isinstance(client, Callable):
+        return ResponsesPerContext(client, polling=polling)
+    return ResponsesOperation(client, polling=polling)

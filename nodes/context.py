@@ -44,14 +44,14 @@ NO_RESOURCES: Final[Mapping[type, object]] = MappingProxyType({})
 
 
 class Context:
-    """Given to a node that asks for one with a parameter annotated `Context`."""
+    """Given to a node that asks for one with a parameter annotated `Context`, and to what chooses an agent's client."""
 
     __slots__ = (
         "_input",
+        "_key",
         "_load",
         "_resources",
         "attempt",
-        "idempotency_key",
         "labels",
         "node",
         "path",
@@ -65,31 +65,38 @@ class Context:
         node: str,
         path: tuple[int, ...],
         attempt: int,
-        idempotency_key: str,
-        load: OutputLoader,
+        idempotency_key: str | None = None,
+        load: OutputLoader | None = None,
         load_input: InputLoader | None = None,
         labels: Mapping[str, str] = NO_LABELS,
         resources: Mapping[type, object] = NO_RESOURCES,
     ) -> None:
+        """Without a `load` and a key: what is known of a node beside its execution."""
         self.run_id: Final = run_id
-        """The run's id."""
+        """The run's id; empty for an agent that is run alone."""
         self.node: Final = node
         """The name of the node that is running."""
         self.path: Final = path
         """Which items of the enclosing maps this is, outermost first; `()` outside of maps."""
         self.attempt: Final = attempt
         """1 for the first attempt, one more after each failure. A crash does not count as an attempt."""
-        self.idempotency_key: Final = idempotency_key
-        """The same for every attempt and after every crash of this activation, different for all others.
-
-        Give it to whatever the node does outside: a plain function runs at least once until its result is
-        committed.
-        """
         self.labels: Final = labels
         """What the run was started with, to find it by."""
+        self._key = idempotency_key
         self._load = load
         self._input = load_input
         self._resources = resources
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt and after every crash of this activation, different for all others.
+
+        Give it to whatever the node does outside: a plain function runs at least once until its result is
+        committed. Raises `OutputUnavailableError` in a function that chooses a client.
+        """
+        if self._key is None:
+            raise self._not_running("its idempotency key")
+        return self._key
 
     @overload
     def output(self, node: Source[T], /) -> T: ...
@@ -101,6 +108,8 @@ class Context:
         Raises `OutputUnavailableError` when that node was skipped and no `default` is given. A node that is
         not upstream, or lies inside another scope, is an error at build where it can be seen, else here.
         """
+        if self._load is None:
+            raise self._not_running(f"the output of {node.name}")
         return self._load(node, default)
 
     def input(self, workflow: Node[S, object], /) -> S:
@@ -111,7 +120,7 @@ class Context:
         Raises `OutputUnavailableError` when the run is one of another workflow.
         """
         if self._input is None:
-            raise OutputUnavailableError(f"{self.node} asks for the input of a run, but is in none.")
+            raise self._not_running("the run's input")
         return cast("S", self._input(workflow))
 
     def resource(self, kind: type[T], /) -> T:
@@ -134,6 +143,13 @@ class Context:
         raise ResourceMissingError(
             f"Run {self.run_id}: {self.node} asks for a resource, but {problem} a {kind.__qualname__}. It was given: "
             f"{given}. The fix: {fix}."
+        )
+
+    def _not_running(self, what: str) -> OutputUnavailableError:
+        run = f"Run {self.run_id}: {self.node}" if self.run_id else self.node
+        return OutputUnavailableError(
+            f"{run}: {what} is not there for a function that chooses a client, which may be asked when the run is not in "
+            "memory. Choose by ctx.labels, ctx.run_id or ctx.node, out of what you have or ctx.resource(...) gives."
         )
 
     @overload

@@ -10,7 +10,11 @@ class NodeDefinitionError(PerdureError, TypeError):
 
 
 class OutputUnavailableError(PerdureError, LookupError):
-    """`Context.output` was asked for a node that is not upstream, was skipped, or lies in another scope."""
+    """A context was asked for what it does not have.
+
+    `Context.output` for a node that is not upstream, was skipped, or lies in another scope; or anything of a node's
+    execution, by a function that chooses a client.
+    """
 
 
 class ResourceMissingError(PerdureError, LookupError):

@@ -51,6 +51,8 @@ class Policy:
     """How long after a sending a look-up that finds nothing is conclusive. None: there is no look-up."""
     once: bool = False
     """Whether the poll that gives the result consumes it."""
+    per_context: bool = False
+    """Whether only the user's code knows whom to ask: nobody else is to ask with a client of his own."""
 
     def to_plain(self) -> dict[str, Any]:
         """What differs from the default, as plain data."""

@@ -11,7 +11,7 @@ from ...nodes.durations import seconds
 from ...nodes.function import FunctionNode
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
-from ...nodes.operations.capabilities import Findable, Idempotent, Local, Once, has_capability
+from ...nodes.operations.capabilities import Findable, Idempotent, Local, Once, PerContext, has_capability
 from ...nodes.retry import Retry
 from ..core.policy import NO_POLICIES, Policies, Policy
 from ..graph import Workflow
@@ -65,6 +65,7 @@ def policy_of(node: Node[Any, Any], concurrency: int | None = None) -> Policy:
         if has_capability(adapter, Findable)
         else None,
         once=has_capability(adapter, Once),
+        per_context=has_capability(adapter, PerContext),
     )
 
 

@@ -14,12 +14,13 @@ from ...checkpoints.records import (
     OperationRecord,
 )
 from ...checkpoints.store import Store
+from ...nodes.context import Context
 from ...nodes.node import Node
 from ...nodes.operation_node import OperationNode
-from ...nodes.operations.capabilities import Timed, has_capability
+from ...nodes.operations.capabilities import PerContext, Timed, has_capability
 from ...nodes.operations.protocol import Operation
 from .._waiters import Waiters
-from ..core.addresses import Address
+from ..core.addresses import Address, OperationAddress
 from ..core.book import Change
 from ..core.commands import Effect
 from ..core.plan import Plan
@@ -179,13 +180,32 @@ class OwnedRun:
         assert self.workflow is not None, f"run {self.run_id} is driven without its workflow"
         return self.workflow.node(name)
 
-    def adapter(self, name: str) -> Operation:
-        """The adapter of a node with an operation, on the executor's clock."""
+    def declared(self, name: str) -> Operation:
+        """The adapter of a node with an operation as the node has it, for what is pure and for its capabilities."""
         node = self.node(name)
         assert isinstance(node, OperationNode), (
             f"run {self.run_id}: {name} is a {node.kind}, not an operation"
         )
-        adapter = node.operation
+        return node.operation
+
+    def adapter(self, operation: OperationAddress) -> Operation:
+        """The adapter to ask about the operation: the one for the run's context, on the executor's clock.
+
+        Raises `ProviderUnavailableError` when there is none for the context.
+        """
+        name, path = operation.address
+        adapter = self.declared(name)
+        if has_capability(adapter, PerContext):
+            adapter = adapter.in_context(
+                Context(
+                    run_id=self.run_id,
+                    node=name,
+                    path=path,
+                    attempt=operation.attempt,
+                    labels=self.labels,
+                    resources=self.shared.resources,
+                )
+            )
         return adapter.on_clock(self.shared.clock) if has_capability(adapter, Timed) else adapter
 
     def policy(self, name: str) -> Policy:

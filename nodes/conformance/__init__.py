@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         LocalChecks,
         OnceChecks,
         PacedChecks,
+        PerContextChecks,
         ReceivingChecks,
         StreamableChecks,
     )
@@ -71,6 +72,7 @@ else:
         "OnceOperation": "small_operations",
         "OperationChecks": "checks",
         "PacedChecks": "capability_checks",
+        "PerContextChecks": "capability_checks",
         "PlainOperation": "small_operations",
         "ReceivingChecks": "capability_checks",
         "ReceivingOperation": "small_operations",
@@ -107,6 +109,7 @@ __all__ = [
     "OnceOperation",
     "OperationChecks",
     "PacedChecks",
+    "PerContextChecks",
     "PlainOperation",
     "ReceivingChecks",
     "ReceivingOperation",

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 
 from ...checkpoints.codec import pack, unpack
+from ..context import Context
 from ..errors import OperationError
 from ..operations.capabilities import (
     Absent,
@@ -22,6 +23,7 @@ from ..operations.capabilities import (
     Local,
     Once,
     Paced,
+    PerContext,
     Receiving,
     Streamable,
     Unavailable,
@@ -30,6 +32,7 @@ from ..operations.outcomes import Cancelled, Running, Succeeded
 from ..operations.protocol import Operation
 from ._walk import finished, walk
 from .checks import (
+    CAPABILITIES,
     Checks,
     check_kills,
     end_of,
@@ -311,3 +314,54 @@ class AdoptableChecks(Checks):
                 )
 
         run(check())
+
+
+class PerContextChecks(Checks):
+    """`PerContext`: every process gets the same account for a context.
+
+    For a class of its own, whose `Subject.process` makes the adapter as a node has it. What it gives takes
+    `OperationChecks` and the rest.
+    """
+
+    capability = PerContext
+
+    def test_it_can_do_what_the_adapters_can_that_it_gives(self, subject: Subject) -> None:
+        async def check() -> None:
+            async with subject.process() as operation:
+                assert isinstance(operation, PerContext)
+                given = operation.in_context(_context(subject))
+                assert isinstance(given, Operation)
+                assert not isinstance(given, PerContext)
+                assert given.provider == operation.provider
+                for capability in CAPABILITIES:
+                    assert isinstance(given, capability) == isinstance(operation, capability), capability
+
+        run(check())
+
+    def test_another_process_goes_on_in_the_same_context(self, subject: Subject) -> None:
+        async def check() -> None:
+            async with subject.process() as operation:
+                assert isinstance(operation, PerContext)
+                token = await submit(operation.in_context(_context(subject)), subject, new_key())
+            async with subject.process() as operation:
+                assert isinstance(operation, PerContext)
+                again = operation.in_context(_context(subject))
+                assert isinstance(await end_of(again, subject, stored(token)), Succeeded)
+
+        run(check())
+
+    def test_without_a_context_nothing_is_sent(self, subject: Subject) -> None:
+        async def check() -> None:
+            key = new_key()
+            async with subject.process() as operation:
+                with pytest.raises(OperationError):
+                    await operation.submit(subject.request, key)
+            assert subject.accepted is not None, "Subject.accepted is missing"
+            assert subject.accepted(key) == 0
+
+        run(check())
+
+
+def _context(subject: Subject) -> Context:
+    assert subject.context is not None, "Subject.context is missing"
+    return subject.context

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from ..context import Context
 from ..operations.protocol import Operation
 from ..operations.tokens import ContinuationToken, Json
 
@@ -52,6 +53,8 @@ class Subject:
     """Conversational: what its calls call. They have no effects."""
     answer: Json = None
     """Conversational: the answer to each of its questions."""
+    context: Context | None = None
+    """PerContext: what to ask for an adapter with."""
     signals: Callable[[], Sequence[Mapping[str, Json]]] | None = None
     """Receiving: the signals that the provider has sent by now."""
 

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from typing_extensions import TypeIs
 
+from ..context import Context
 from .outcomes import Asks, Calls, Outcome, Running
 from .protocol import Operation
 from .tokens import ContinuationToken, Json
@@ -257,6 +258,24 @@ class Timed(Protocol):
 
     def on_clock(self, clock: Callable[[], float]) -> Operation:
         """This adapter on that clock (seconds since the epoch), or as it is where it was given one of its own."""
+        ...
+
+
+@runtime_checkable
+class PerContext(Protocol):
+    """An operation whose account, key or server depends on the run: a client for each tenant.
+
+    The engine asks for the adapter anew before each exchange, in this process or another: whatever may be awaited is
+    called on what `in_context` gives. Without a context the adapter does only what is pure, and it has the
+    capabilities of those that it gives.
+    """
+
+    def in_context(self, context: Context) -> Operation:
+        """The adapter for this run. Quick; the same for the same run and node, whatever the process and the attempt.
+
+        It is asked as well before a run is committed (outside of maps, as of the first attempt), so that what is
+        missing is found then. Raises `ProviderUnavailableError` when there is none for the run: nothing is sent then.
+        """
         ...
 
 

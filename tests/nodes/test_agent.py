@@ -284,7 +284,6 @@ def a_tool(query: str) -> list[str]:
             {"tools": [a_tool]},
             r"not built yet\. Today: use tools that run at the provider.*`@node` before or after",
         ),
-        ({"client": lambda ctx: None}, r"not built yet\. Today: make an agent for each client"),
     ],
 )
 def test_an_option_that_is_not_built_says_what_to_do_today(options: dict[str, Any], today: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from perdure.nodes import Polling, SubmissionRejectedError, SubmissionUnknownError
+from perdure.nodes import Context, Polling, SubmissionRejectedError, SubmissionUnknownError
 from perdure.nodes.conformance import (
     SMALL_OPERATIONS,
     AdoptableChecks,
@@ -30,6 +31,7 @@ from perdure.nodes.conformance import (
     OnceOperation,
     OperationChecks,
     PacedChecks,
+    PerContextChecks,
     PlainOperation,
     ReceivingChecks,
     ReceivingOperation,
@@ -62,6 +64,7 @@ from perdure.nodes.operations import (
     TimerOperation,
     Unavailable,
 )
+from perdure.nodes.operations.openai import ResponsesPerContext
 from perdure.simulator import Answer, Match, Rule, Simulator
 
 REQUEST: Mapping[str, Json] = {"text": "two words", "takes": 1.0}
@@ -231,6 +234,27 @@ class TestResponses(OperationChecks, CancellableChecks, StreamableChecks, PacedC
         )
 
 
+class TestResponsesPerContext(PerContextChecks):
+    @pytest.fixture
+    def subject(self, simulator: Simulator) -> Subject:
+        simulator.script(Rule(answer=Answer(duration=0.1)))
+
+        @asynccontextmanager
+        async def process() -> AsyncGenerator[ResponsesPerContext, None]:
+            async with simulator.client() as client:
+                clients = {"acme": client}
+                yield ResponsesPerContext(lambda context: clients[context.labels["tenant"]])
+
+        return Subject(
+            process=process,
+            request={"model": "m", "input": "Hello", "background": True, "store": True},
+            accepted=lambda key: sum(
+                request.idempotency_key == key for request in simulator.ledger().requests
+            ),
+            context=Context(run_id="r", node="n", path=(), attempt=1, labels={"tenant": "acme"}),
+        )
+
+
 def _text(value: Json) -> str:
     assert isinstance(value, dict)
     return str(value["text"])
@@ -270,6 +294,17 @@ class Greedy(OnceOperation):
         return super().read(raw)
 
 
+class Undiscerning(PlainOperation):
+    """Gives adapters that can do more than it says, each with an account of its own, and sends without a context."""
+
+    def __init__(self, folder: str | Path, **times: Any) -> None:
+        super().__init__(folder, **times)
+        self._folder, self._times = Path(folder), times
+
+    def in_context(self, context: Context) -> Operation:
+        return CancellableOperation(self._folder / uuid.uuid4().hex, **self._times)
+
+
 def test_listings_that_settle_later_than_promised_are_noticed(tmp_path: Path, clock: ManualClock) -> None:
     subject = small(Careless, tmp_path, clock)
     with pytest.raises(AssertionError, match="submitted again instead of found"):
@@ -307,6 +342,22 @@ def test_a_result_that_is_taken_twice_is_noticed(tmp_path: Path, clock: ManualCl
     subject = small(Greedy, tmp_path, clock, fetched=fetched_from(tmp_path, clock))
     with pytest.raises(AssertionError):
         TestOnce().test_killed_at_any_instant_it_comes_to_the_same_end(subject)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        PerContextChecks.test_it_can_do_what_the_adapters_can_that_it_gives,
+        PerContextChecks.test_another_process_goes_on_in_the_same_context,
+        PerContextChecks.test_without_a_context_nothing_is_sent,
+    ],
+)
+def test_an_adapter_for_a_context_that_is_not_that_context_s_is_noticed(
+    tmp_path: Path, clock: ManualClock, check: Callable[[PerContextChecks, Subject], None]
+) -> None:
+    context = Context(run_id="r", node="n", path=(), attempt=1)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check(PerContextChecks(), small(Undiscerning, tmp_path, clock, context=context))
 
 
 def test_a_capability_without_its_checks_is_noticed(tmp_path: Path, clock: ManualClock) -> None:

@@ -40,7 +40,7 @@ async def perform(owned: OwnedRun, command: Call, commit: Commit) -> Change | No
     if isinstance(node, EachNode):
         return await _items(owned, work, address, node)
     if isinstance(node, OperationNode):
-        adapter = owned.adapter(address.node)
+        adapter = owned.adapter(OperationAddress(address, activation.attempt))
         await adapter.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
         if has_capability(adapter, Local):
             return await _open(owned, work, address, activation, node)
@@ -225,7 +225,7 @@ async def _open(
     if activation.state is not State.RUNNING:
         return None
     operation = OperationAddress(address, activation.attempt)
-    adapter, at = owned.adapter(address.node), owned.shared.clock()
+    adapter, at = owned.adapter(operation), owned.shared.clock()
     assert has_capability(adapter, Local)
     try:
         token = adapter.open(unpack(request), submission_key(work.nonce, operation), at)
@@ -247,9 +247,8 @@ async def _request(
     owned: OwnedRun, work: Work, address: Address, activation: Activation, node: OperationNode[Any, Any]
 ) -> bytes | Change:
     """The request, as it is committed; or that it could not be built."""
-    await owned.adapter(
-        address.node
-    ).prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
+    adapter = owned.adapter(OperationAddress(address, activation.attempt))
+    await adapter.prepare()  # what it raises stops the driving: nothing was sent, nothing is lost
     try:
         value, _ = await work.values.input(address)
         return pack(dict(node.request(value, _context(owned, work, address, activation.attempt))))

@@ -188,7 +188,13 @@ def _adapter(owned: OwnedRun, operation: OperationAddress, token: ContinuationTo
     """The adapter that understands the token, from the workflow or, without it, from its provider's name."""
     node = None if owned.workflow is None else owned.node(operation.address.node)
     if isinstance(node, OperationNode):
-        return owned.adapter(operation.address.node)
+        return owned.adapter(operation)
+    if owned.policy(operation.address.node).per_context:
+        raise OperationUnknownError(
+            f"Run {owned.run_id}: {operation} waits at provider {token.provider!r}, and only the workflow knows with which "
+            "client it is to be asked. Name the workflow with --app, or pass it to the executor.",
+            run_id=owned.run_id,
+        )
     adapter = operation_for(token.provider)
     if adapter is None:
         raise OperationUnknownError(

@@ -22,7 +22,7 @@ async def perform(owned: OwnedRun, command: Decode, _: Commit) -> Change | None:
     stored = await work.values.stored(OutcomeRef(work.state.operation_key(operation)))
     assert stored is not None, f"run {owned.run_id}: {operation} has no stored outcome"
     plain = unpack(stored.data)
-    adapter = owned.adapter(operation.address.node)
+    adapter = owned.declared(operation.address.node)
     outcome = adapter.read(plain) if has_capability(adapter, Once) else Succeeded(value=plain)
     meaning = after_end(operation, reply_of(outcome), owned.shared.clock(), owned.shared.random.random())
     return await change_of(owned, work, meaning, outcome, stored=True)

@@ -27,7 +27,7 @@ async def perform(owned: OwnedRun, command: Find, commit: Commit) -> Change | No
     found = None if work is None else work.state.operation(operation)
     if work is None or found is None:
         return None
-    adapter = owned.adapter(operation.address.node)
+    adapter = owned.adapter(operation)
     assert has_capability(adapter, Findable), f"{operation} was to be looked for, and its adapter can't"
     key = work.state.operation_key(operation)
     request = await work.values.stored(RequestRef(key))

@@ -32,7 +32,7 @@ async def perform(owned: OwnedRun, command: Poll, commit: Commit) -> Change | No
     That begins once there is a place for it: what only waits for one is not lost when the process dies.
     """
     operation = command.operation
-    if not has_capability(owned.adapter(operation.address.node), Once):
+    if not has_capability(owned.declared(operation.address.node), Once):
         record = await _record(owned, operation)
         return None if record is None else await ask(owned, record)
     async with Place(owned.shared.polls) as place:
@@ -67,12 +67,12 @@ async def ask(owned: OwnedRun, record: OperationRecord) -> Change | None:
     if owned.workflow is None or record.token is None:
         return None
     token = ContinuationToken.from_dict(unpack(record.token))
+    operation = operation_address(record)
     async with Place(owned.shared.polls):
-        outcome = await owned.adapter(record.key.node).poll(token)
+        outcome = await owned.adapter(operation).poll(token)
     if isinstance(outcome, Running):
         return await _running(owned, record, token, outcome)
     work = await owned.work()
-    operation = operation_address(record)
     known = None if work is None else work.state.operation(operation)
     if work is None or known is None:
         return None
@@ -87,13 +87,13 @@ async def _fetch(owned: OwnedRun, record: OperationRecord, place: Place, commit:
     When the provider will not talk to us it has handed out nothing, which is committed before the driving stops.
     """
     operation = operation_address(record)
-    adapter = owned.adapter(record.key.node)
-    assert has_capability(adapter, Once), (
-        f"run {owned.run_id}: {operation} was to be fetched, and its adapter can't"
-    )
     assert record.token is not None
     token = ContinuationToken.from_dict(unpack(record.token))
     try:
+        adapter = owned.adapter(operation)
+        assert has_capability(adapter, Once), (
+            f"run {owned.run_id}: {operation} was to be fetched, and its adapter can't"
+        )
         fetched = await adapter.fetch(token)
     except ProviderUnavailableError:
         await commit(Change(events.TokenAdvanced(owned.shared.clock(), operation)))

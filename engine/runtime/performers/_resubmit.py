@@ -11,7 +11,7 @@ from ._submission import submit
 async def perform(owned: OwnedRun, command: Resubmit, commit: Commit) -> None:
     """Intend it once more, and send it."""
     operation = command.operation
-    await owned.adapter(operation.address.node).prepare()
+    await owned.adapter(operation).prepare()
     work = await owned.work()
     if work is not None:
         async with Place(owned.shared.submissions) as place:

@@ -17,7 +17,7 @@ import logging
 
 from ....checkpoints.codec import pack, unpack
 from ....checkpoints.records import RequestRef, State, Value
-from ....nodes.errors import SubmissionRejectedError, SubmissionUnknownError
+from ....nodes.errors import ProviderUnavailableError, SubmissionRejectedError, SubmissionUnknownError
 from ....nodes.operations.capabilities import Paced, has_capability
 from ....nodes.operations.protocol import Operation
 from ....nodes.operations.tokens import ContinuationToken
@@ -97,7 +97,11 @@ async def _send(
     owned: OwnedRun, work: Work, operation: OperationAddress, key: str, request: Value | None
 ) -> Change:
     """Send the request once: what is known of it then."""
-    adapter = owned.adapter(operation.address.node)
+    try:
+        adapter = owned.adapter(operation)
+    except ProviderUnavailableError as error:  # since `prepare`: what is tried again stops the driving then
+        certain = SubmissionRejectedError(str(error), code=error.code, retryable=True)
+        return _refused(owned, operation, certain)
     if request is None:
         request = await work.values.stored(RequestRef(work.state.operation_key(operation)))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"

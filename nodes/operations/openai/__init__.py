@@ -1,5 +1,6 @@
 """The OpenAI Responses API as a long-running operation. `openai` itself is imported when something is sent."""
 
+from .per_context import ResponsesPerContext
 from .responses import PROVIDER, ResponsesOperation
 
-__all__ = ["PROVIDER", "ResponsesOperation"]
+__all__ = ["PROVIDER", "ResponsesOperation", "ResponsesPerContext"]

@@ -45,28 +45,24 @@ _PARAMETERS: Final = frozenset(
 
 
 class ResponsesApi:
-    """One client's Responses API, or the default client's. The client's own retries are off.
+    """One client's Responses API, the default client's, or nobody's. The client's own retries are off.
 
     For a submission because a lost reply must not start a second run, for the rest because whoever polls
     decides when.
     """
 
-    def __init__(self, client: AsyncOpenAI | None, *, timeout: float) -> None:
-        """`timeout`: seconds that a request may take, and a stream may be silent."""
-        self._given = client
-        self._client: AsyncOpenAI | None = None
+    def __init__(self, client: AsyncOpenAI | Fault | None, *, timeout: float) -> None:
+        """`timeout`: seconds that a request may take, and a stream may be silent.
+
+        With a `Fault` in place of a client nothing is sent, and that is what comes of every request.
+        """
+        self._client = client if client is None or isinstance(client, Fault) else _single_try(client)
         self._timeout = timeout
 
     async def prepare(self) -> Fault | None:
         """Make the client, and say what is wrong if it can't be made."""
-        try:
-            await self._single_try_client()
-        except Exception as error:
-            fault = read_fault(error, None)
-            if fault is None:
-                raise
-            return fault
-        return None
+        client = await self._ready_client()
+        return client if isinstance(client, Fault) else None
 
     async def create(self, request: Mapping[str, Json], key: str) -> Body | Fault:
         """Submit. A foreground run takes as long as the client itself allows."""
@@ -125,19 +121,24 @@ class ResponsesApi:
 
         return {"timeout": Timeout(self._timeout, connect=_CONNECT)}
 
-    async def _single_try_client(self) -> AsyncOpenAI:
-        """The client, without retries of its own."""
-        if self._given is None:
+    async def _ready_client(self) -> AsyncOpenAI | Fault:
+        """The client, without retries of its own, or why there is none."""
+        if self._client is not None:
+            return self._client
+        try:
             return await default_client()
-        if self._client is None:
-            self._client = self._given.with_options(max_retries=0)
-        return self._client
+        except Exception as error:
+            fault = read_fault(error, None)
+            if fault is None:
+                raise
+            return fault
 
     async def _ask(self, send: Callable[[AsyncOpenAI], Awaitable[Any]]) -> Body | Fault:
         """Send one request whose answer is a response."""
-        client: AsyncOpenAI | None = None
+        client = await self._ready_client()
+        if isinstance(client, Fault):
+            return client
         try:
-            client = await self._single_try_client()
             answer = await send(client)
         except Exception as error:
             fault = read_fault(error, client)
@@ -148,9 +149,10 @@ class ResponsesApi:
 
     async def _open(self, send: Callable[[AsyncOpenAI], Awaitable[Any]]) -> OpenStream | Fault:
         """Send one request whose answer is a stream."""
-        client: AsyncOpenAI | None = None
+        client = await self._ready_client()
+        if isinstance(client, Fault):
+            return client
         try:
-            client = await self._single_try_client()
             stream = await send(client)
         except Exception as error:
             fault = read_fault(error, client)
@@ -158,6 +160,11 @@ class ResponsesApi:
                 raise
             return fault
         return OpenStream(stream, lambda error: read_fault(error, client))
+
+
+def _single_try(client: AsyncOpenAI) -> AsyncOpenAI:
+    """The client without retries of its own, on the same connections."""
+    return client.with_options(max_retries=0)
 
 
 def _arguments(request: Mapping[str, Json]) -> dict[str, Any]:
