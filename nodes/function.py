@@ -112,7 +112,7 @@ class _NodeDecorator:
         self, fn: Callable[[object], _Async[O]], /
     ) -> FunctionNode[object, [object], O, _Async[O]]: ...
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # the first that fits is meant
         self, fn: Callable[[Context], _Async[O]], /
     ) -> FunctionNode[object, [Context], O, _Async[O]]: ...
     @overload
@@ -144,7 +144,7 @@ def node(  # pyright: ignore[reportOverlappingOverload]  # what takes any value 
     fn: Callable[[object], _Async[O]], /
 ) -> FunctionNode[object, [object], O, _Async[O]]: ...
 @overload
-def node(fn: Callable[[Context], _Async[O]], /) -> FunctionNode[object, [Context], O, _Async[O]]: ...
+def node(fn: Callable[[Context], _Async[O]], /) -> FunctionNode[object, [Context], O, _Async[O]]: ...  # type: ignore[overload-overlap]  # the first that fits is meant
 @overload
 def node(fn: Callable[[I], _Async[O]], /) -> FunctionNode[I, [I], O, _Async[O]]: ...
 @overload
