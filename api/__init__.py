@@ -56,10 +56,12 @@ else:
     _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
     def __getattr__(name):
-        if name not in _PLACES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
+        if name in ("errors", "testing"):
+            return import_module(f".{name}", __name__)
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f".{_PLACES[name]}", __name__), name)
 
 

@@ -114,7 +114,7 @@ class Executor(Client):
         self._new_id = new_id
         self._clock = clock
         self._take_over = take_over
-        self._resources = {type(resource): resource for resource in resources}
+        self._resources = _by_type(resources)
         self._group: asyncio.TaskGroup | None = None
         self._watch: asyncio.Task[None] | None = None
         self._begin([as_workflow(workflow) for workflow in workflows])
@@ -465,6 +465,19 @@ class Executor(Client):
             raise ExecutorStoppedError(
                 "The executor is not running: use it inside `async with Executor(...)`."
             )
+
+
+def _by_type(resources: Sequence[object]) -> dict[type, object]:
+    """What `ctx.resource` looks in. Raises `ValueError` for two of one type, of which it could not say which is meant."""
+    found: dict[type, object] = {}
+    for resource in resources:
+        if type(resource) in found:
+            raise ValueError(
+                f"Executor(resources=...): two of them are of the type {type(resource).__qualname__}, so ctx.resource could "
+                "not say which is meant. Give each a class of its own."
+            )
+        found[type(resource)] = resource
+    return found
 
 
 async def _tell(verb: str, work: Coroutine[Any, Any, T], told: asyncio.Future[T]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Container
+from collections.abc import AsyncGenerator, Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -118,7 +118,7 @@ class Run(Generic[Out]):
             which = str(Address(node.name, path))
             raise OutputUnavailableError(
                 f"Run {self._id}: {which} has no output"
-                + (f"; of {node.name} there are {len(outputs)}." if path else " yet.")
+                + (_others(node.name, outputs, path) if outputs else " yet.")
             )
         return outputs[path]
 
@@ -173,8 +173,10 @@ class Run(Generic[Out]):
             case _:
                 failure = outcome.failure or FailureData(type="Error", message="no reason was recorded")
                 what = sentence(failure)
+                ours = failure.get("type") in ("NotBuiltError", "NodeDefinitionError")  # no retry alone helps
+                when = "When the code is changed" if ours else "When the cause is gone"
                 raise RunFailedError(
-                    f"Run {self._id} failed at {what}{'' if what[-1] in '.!?' else '.'} When the cause is gone, go on with "
+                    f"Run {self._id} failed at {what}{'' if what[-1] in '.!?' else '.'} {when}, go on with "
                     f"executor.retry({self._id!r}) or `perdure retry {self._id}`; what succeeded is kept.",
                     run_id=self._id,
                     node=failure.get("node"),
@@ -242,3 +244,12 @@ def _outputs(view: View, run: int, node: str) -> list[tuple[tuple[int, ...], Val
         if row.key.node == node and row.state is State.SUCCEEDED
     ]
     return sorted(((path, value) for path, value in found if value is not None), key=lambda entry: entry[0])
+
+
+def _others(node: str, outputs: Mapping[tuple[int, ...], object], path: tuple[int, ...]) -> str:
+    """Which outputs of the node there are instead."""
+    some = ", ".join(f"path={other}" for other in list(outputs)[:3])
+    told = (
+        f": {node} has {len(outputs)} of them, say which one ({some}{', ...' if len(outputs) > 3 else ''})."
+    )
+    return told if not path else f"; {told[2:]}"

@@ -42,6 +42,8 @@ class SyncClient:
 
     def open(self) -> Self:
         """Start its thread and open the database. Raises what opening a `Client` raises."""
+        if self._loop is not None:
+            raise ExecutorStoppedError("The client is open already: close it before you open it again.")
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="perdure-client", daemon=True)
         thread.start()
@@ -65,6 +67,11 @@ class SyncClient:
             self._call(client.__aexit__(None, None, None))
         finally:
             self._end_thread()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened, and not closed since."""
+        return self._client is not None
 
     def _end_thread(self) -> None:
         loop, thread = self._loop, self._thread
@@ -177,7 +184,8 @@ class SyncRun(Generic[Out]):
             while (event := self._call(_next(events))) is not None:
                 yield event
         finally:
-            self._call(events.aclose())
+            if self._client.is_open:  # else its database is closed, and the events with it
+                self._call(events.aclose())
 
     def cancel(self) -> None:
         """As `Run.cancel`."""

@@ -49,7 +49,11 @@ def plain_options(agent: str, options: Mapping[str, object], extra: Mapping[str,
 
 def _refuse_local(agent: str, tool: Json) -> None:
     """Refuse a tool that something here would have to run or to answer."""
-    kind = tool.get("type") if isinstance(tool, dict) else tool
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if not isinstance(kind, str):
+        raise NodeDefinitionError(
+            f"Agent {agent!r}: a tool is a dict with its type, such as {{'type': 'web_search'}}, not {tool!r}."
+        )
     if kind in _LOCAL_TOOLS:
         raise NodeDefinitionError(
             f"Agent {agent!r}: a tool of type {kind!r} has to be run here, which is not supported. Use tools that run "

@@ -25,7 +25,7 @@ from .errors import (
 from .node import Out, Source
 from .operation_node import SUBMIT_TIMEOUT, OnUnknownSubmit, OperationNode
 from .operations.capabilities import StreamPiece
-from .operations.openai import ResponsesOperation, ResponsesPerContext
+from .operations.openai import ResponsesOperation, ResponsesPerContext, is_client
 from .operations.outcomes import Outcome, Succeeded
 from .operations.tokens import ContinuationToken, Json
 from .polling import Polling
@@ -150,6 +150,10 @@ class Agent(OperationNode[Prompt, Out]):
         if not name or not model:
             raise NodeDefinitionError("An agent needs a name and a model.")
         where = f"Agent {name!r}"
+        if isinstance(tools, str | Mapping):
+            raise NodeDefinitionError(
+                f"{where}: tools= takes a list of tools, not {tools!r}: use tools=[...]."
+            )
         refuse_functions(name, tuple(tools))
         refuse_unbuilt(
             where,
@@ -170,7 +174,7 @@ class Agent(OperationNode[Prompt, Out]):
         self.model: Final = model
         self.instructions: Final = instructions
         self._options: Final = plain_options(name, options, extra or {})
-        self._responses: Final = _responses(client, polling)
+        self._responses: Final = _responses(client, polling, where)
         self._work: Final = AgentWork(
             agent=name, where=where, make_request=self._parameters, background=True, output=output
         )
@@ -502,9 +506,13 @@ class Agent(OperationNode[Prompt, Out]):
 
 
 def _responses(
-    client: AsyncOpenAI | Callable[[Context], AsyncOpenAI] | None, polling: Polling
+    client: AsyncOpenAI | Callable[[Context], AsyncOpenAI] | None, polling: Polling, where: str
 ) -> ResponsesOperation:
     """The adapter with that client, with what chooses one, or with the default client."""
-    if isinstance(client, Callable):
+    if callable(client):
         return ResponsesPerContext(client, polling=polling)
+    if client is not None and not is_client(client):
+        raise NodeDefinitionError(
+            f"{where}: client= takes an AsyncOpenAI, or a function that gives one, not a {type(client).__name__}."
+        )
     return ResponsesOperation(client, polling=polling)

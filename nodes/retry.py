@@ -24,7 +24,7 @@ class Retry:
 
     def __post_init__(self) -> None:
         """Raises `NodeDefinitionError` for a number or a duration that is none."""
-        if isinstance(self.times, bool) or self.times < 0:
+        if type(self.times) is not int or self.times < 0:  # True is no number here
             raise NodeDefinitionError(
                 f"retries={self.times!r}, but it counts the attempts after the first: use 0 or more."
             )

@@ -72,6 +72,7 @@ def faked(
         request=node.request,
         finish=finish,
         retries=node.retries,
+        deadline=node.deadline,
         on_unknown_submit=node.on_unknown_submit,
         submit_timeout=node.submit_timeout,
         polling=node.polling,

@@ -10,8 +10,9 @@ from perdure.checkpoints.memory import MemoryStore
 from perdure.checkpoints.records import RunRecord, State
 from perdure.checkpoints.view import View
 from perdure.engine.executor import Executor
-from perdure.engine.graph import Workflow
+from perdure.engine.graph import Workflow, as_workflow
 from perdure.engine.run import Run
+from perdure.nodes.node import Node
 
 from ._fakes import FakeAgents
 from .clock import Clock
@@ -26,13 +27,13 @@ RUN = "test"
 
 
 async def run(
-    workflow: Workflow[I, O],
+    workflow: Node[I, O],
     value: I,
     *,
     agents: Mapping[Any, Any] | None = None,
     clock: Clock | None = None,
 ) -> FinishedRun[O]:
-    """Run the workflow in memory and return what came of it. No network, no key, no waiting.
+    """Run a workflow, or any node as a workflow of one, in memory and return what came of it. No network, no key, no waiting.
 
     `agents` fakes the agents' nodes, by node or name. A fake is the answer, of the type that the node gives; a
     function of the prompt (plain or async); an exception, with which the node fails as it would; or a list of these,
@@ -44,6 +45,7 @@ async def run(
     as `Executor.start`.
     """
     clock = clock or Clock()
+    workflow = as_workflow(workflow)
     fakes = FakeAgents(workflow, agents or {})
     store = MemoryStore(clock=clock)
     async with Executor(store, workflows=[fakes.workflow], clock=clock, gc_threshold=None) as executor:
@@ -61,7 +63,7 @@ async def run(
 
 
 def run_sync(
-    workflow: Workflow[I, O],
+    workflow: Node[I, O],
     value: I,
     *,
     agents: Mapping[Any, Any] | None = None,

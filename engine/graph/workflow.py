@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Never, Protocol, Self, TypeVar, Union, overload
+from typing import Any, ClassVar, Literal, Never, Protocol, Self, TypeVar, Union, get_args, overload
 
 from ...checkpoints.records import PlanRecord
 from ...nodes.errors import NotBuiltError
@@ -112,6 +112,8 @@ class Workflow(Node[In, Out]):
         node of another is not built yet: here and where nodes are wired it is a `NotBuiltError`.
         """
         super().__init__(name, input=object, output=object)  # the properties below say what they are
+        if on_failure not in get_args(OnFailure):
+            self._refuse("on_failure", f"it is one of {', '.join(get_args(OnFailure))}, not {on_failure!r}.")
         self._on_failure: OnFailure = on_failure
         self._nodes: dict[str, AnyNode] = {}
         self._edges: list[PlanEdge] = []
@@ -219,7 +221,9 @@ class Workflow(Node[In, Out]):
         evaluated once, and its list stored as the output of a node of its own, `<target>.items`.
         What follows the target runs per item too, until a `collect` or a `discard`.
         """
-        if concurrency is not None and concurrency < 1:
+        if concurrency is not None and (
+            type(concurrency) is not int or concurrency < 1
+        ):  # True is no number here
             self._refuse(
                 "map",
                 f"concurrency={concurrency}, but it counts activations under way: use 1 or more, or leave it out.",
@@ -540,6 +544,7 @@ class Workflow(Node[In, Out]):
         concurrency: int | None = None,
     ) -> None:
         self._changing()
+        self._require_node(target)  # before the source is added: a refused edge leaves nothing behind
         edge = PlanEdge(
             index=len(self._edges),
             kind=kind,
@@ -556,8 +561,8 @@ class Workflow(Node[In, Out]):
         self._whens.append(when)
         self._places.append(self._place())
 
-    def _known(self, node: Node[Never, Any] | Node[Any, object]) -> str:
-        """The name of the node, which is in the workflow from now on. Two different nodes of one name are a clash."""
+    def _require_node(self, node: Node[Never, Any] | Node[Any, object]) -> None:
+        """Raise `WorkflowInvalidError` for what is no node, `NotBuiltError` for a workflow."""
         if not isinstance(node, Node):  # pyright: ignore[reportUnnecessaryIsInstance]  # of untyped callers
             name = getattr(node, "__name__", repr(node))
             self._refuse(
@@ -568,6 +573,10 @@ class Workflow(Node[In, Out]):
                 f"Workflow {self.name!r} ({self._place()}): {node.name} is a workflow, and a workflow as a node of another "
                 "is not built yet. Today: wire its nodes into this one."
             )
+
+    def _known(self, node: Node[Never, Any] | Node[Any, object]) -> str:
+        """The name of the node, which is in the workflow from now on. Two different nodes of one name are a clash."""
+        self._require_node(node)
         known = self._nodes.setdefault(node.name, node)
         if known is not node:
             clash = _clash(known, node)

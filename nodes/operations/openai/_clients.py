@@ -60,3 +60,10 @@ async def _keep(client: AsyncOpenAI) -> AsyncGenerator[None, None]:
     finally:
         _slots.pop(asyncio.get_running_loop(), None)  # a slot refers to its loop, so it would keep it alive
         await client.close()
+
+
+def is_client(given: object) -> bool:
+    """Whether this is a client that can be awaited: an `AsyncOpenAI`, or what has its methods. `OpenAI` can't be."""
+    return hasattr(given, "with_options") and "SyncAPIClient" not in (
+        base.__name__ for base in type(given).__mro__
+    )

@@ -13,6 +13,7 @@ from ...errors import ProviderUnavailableError
 from ...polling import Polling
 from ...redaction import redact
 from ._api import ResponsesApi
+from ._clients import is_client
 from ._faults import Fault, FaultKind
 from .responses import ResponsesOperation
 
@@ -65,7 +66,7 @@ def _require_client(given: object) -> AsyncOpenAI:
     if isinstance(given, Coroutine):
         given.close()  # it never runs
         raise TypeError("it is an async function; make it a plain one")
-    if not hasattr(given, "with_options"):
+    if not is_client(given):
         what = "None" if given is None else type(given).__name__  # not the thing itself, which may hold a key
         raise TypeError(f"it gave {what} and not an AsyncOpenAI")
     return cast("AsyncOpenAI", given)
