@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,12 @@ import openai
 import perdure
 import pytest
 from perdure import Agent, Executor, Retry, SyncClient, Workflow, node, testing
-from perdure.errors import ExecutorStoppedError, NodeDefinitionError, WorkflowInvalidError
+from perdure.errors import (
+    ExecutorStoppedError,
+    NodeDefinitionError,
+    OutputUnavailableError,
+    WorkflowInvalidError,
+)
 
 
 @node
@@ -72,13 +80,13 @@ def test_attempts_are_a_whole_number(make: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("concurrency", [0, 1.5, True, "3"])
 def test_concurrency_is_a_whole_number(concurrency: object) -> None:
-    workflow = Workflow[str, list[str]]("w", start=split, end=shout)
+    workflow = Workflow[str, str]("w", start=split, end=shout)
     with pytest.raises(WorkflowInvalidError, match="use 1 or more"):
         workflow.map(split, shout, concurrency=untyped(concurrency))
 
 
 def test_what_a_failure_does_to_the_rest_is_one_of_two() -> None:
-    with pytest.raises(WorkflowInvalidError, match="it is one of .*, not 'retry'"):
+    with pytest.raises(WorkflowInvalidError, match=r"it is one of .*, not 'retry'"):
         Workflow("w", start=shout, end=shout, on_failure=untyped("retry"))
 
 
@@ -118,7 +126,7 @@ def test_any_node_is_tested_as_a_workflow_of_one() -> None:
     assert testing.run_sync(writer, "x", agents={writer: "y"}).output == "y"
 
 
-async def test_an_output_in_a_map_is_asked_for_with_its_path(tmp_path: Path) -> None:
+def test_an_output_in_a_map_is_asked_for_with_its_path(tmp_path: Path) -> None:
     @node
     async def joined(parts: list[str]) -> str:
         return " ".join(parts)
@@ -126,10 +134,17 @@ async def test_an_output_in_a_map_is_asked_for_with_its_path(tmp_path: Path) -> 
     workflow = Workflow[str, str]("w", start=split, end=joined)
     workflow.map(split, shout)
     workflow.collect(shout, joined)
-    async with Executor(tmp_path / "perdure.db") as executor:
-        run = await executor.start(workflow, "a b")
-        await run.result()
-        with pytest.raises(
-            perdure.errors.OutputUnavailableError, match=r"shout has 2 of them, .*path=\(0,\)"
-        ):
-            await run.output(shout)
+
+    async def main() -> None:
+        async with Executor(tmp_path / "perdure.db") as executor:
+            run = await executor.start(workflow, "a b")
+            await run.result()
+            with pytest.raises(OutputUnavailableError, match=r"shout has 2 of them, .*path=\(0,\)"):
+                await run.output(shout)
+
+    asyncio.run(main())
+
+
+def test_errors_are_there_with_the_package() -> None:
+    code = "import perdure; perdure.errors.RunFailedError; perdure.testing.run"
+    subprocess.run([sys.executable, "-c", code], check=True)
