@@ -267,13 +267,16 @@ class Executor(Client):
             return
         ago = timedelta(seconds=int(max(0.0, self._clock() - record.finished_at)))
         changed = record.code is not None and record.code != code_hash(workflow)
+        failed = record.status is RunStatus.FAILED
         log.warning(
-            "run %s has ended before (%s, %s ago): this is its result, and nothing runs.%s To run anew, give another "
-            "run_id, or delete it first: perdure delete %s",
+            "run %s has ended before (%s, %s ago): this is %s, and nothing runs.%s%s To run anew, give another run_id, or "
+            "delete it first: perdure delete %s",
             record.id,
             record.status,
             ago,
+            "its result" if record.status is RunStatus.SUCCEEDED else "how it ended",
             " The code of its functions has changed since." if changed else "",
+            f" To go on from where it failed: perdure retry {record.id}." if failed else "",
             record.id,
         )
 

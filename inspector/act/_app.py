@@ -80,7 +80,7 @@ def _workflows(found: object, origin: str, module: object) -> Sequence[AnyWorkfl
         if not isinstance(item, Workflow):
             known = ", ".join(_workflows_in(module)) or "none"
             raise AppNotFoundError(
-                f"{origin}: this is a {type(item).__name__}, not a Workflow or a list of them. The module's "
+                f"{origin}: this is of the type {type(item).__name__}, not a Workflow or a list of them. The module's "
                 f"workflows: {known}."
             )
     if not items:

@@ -41,7 +41,9 @@ def untyped(value: object) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("client", "what"), [(openai.OpenAI(api_key="sk-test"), "OpenAI"), ("sk-secret", "str")], ids=str
+    ("client", "what"),
+    [(openai.OpenAI(api_key="sk-test"), "OpenAI"), ("sk-secret", "str")],
+    ids=["sync", "key"],
 )
 def test_a_client_that_cant_be_awaited_is_refused_before_anything_is_sent(client: object, what: str) -> None:
     with pytest.raises(

@@ -26,7 +26,7 @@ from ...core.addresses import OperationAddress, submission_key
 from ...core.book import Change
 from ...core.commands import Submit
 from ...core.policy import Policy, poll_interval
-from ...failures import describe, said
+from ...failures import describe, said, sentence
 from .._changes import unknown
 from .._hand_over import leave_handle
 from .._places import Place
@@ -110,7 +110,7 @@ async def _send(
         data = token.to_dict()
         packed = pack(data)  # what can't be kept is no handle
     except SubmissionRejectedError as error:
-        return _refused(owned, operation, error)
+        return _refused(owned, work, operation, error)
     except BaseException as error:  # any other error: an unknown fate
         if ends_the_task(error):
             raise  # the wait for it has an end; what it raises by itself is an error as any other
@@ -138,8 +138,18 @@ def _first_poll(adapter: Operation, token: ContinuationToken, policy: Policy, ow
     return poll_interval(policy, 0.0, owned.shared.random.random())
 
 
-def _refused(owned: OwnedRun, operation: OperationAddress, error: SubmissionRejectedError) -> Change:
+def _refused(
+    owned: OwnedRun, work: Work, operation: OperationAddress, error: SubmissionRejectedError
+) -> Change:
     failure = describe(error)
+    known = work.state.operation(operation)
+    if error.retryable and known is not None and not known.refused:  # one that goes on is told once
+        log.warning(
+            "run %s: the submission of %s was refused, and is tried again: %s",
+            owned.run_id,
+            operation,
+            sentence(failure),
+        )
     packed = pack(failure)
     return Change(
         events.SubmissionRefused(

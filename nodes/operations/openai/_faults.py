@@ -76,9 +76,12 @@ class Fault:
 
     def unavailable(self) -> ProviderUnavailableError:
         """As the error of a poll that is no use repeating."""
-        return ProviderUnavailableError(
-            f"{self.message} The operation may still be alive there: nothing was changed.", code=self.code
+        alive = (
+            ""
+            if self.kind is FaultKind.LOCAL
+            else " The operation may still be alive there: nothing was changed."
         )
+        return ProviderUnavailableError(f"{self.message}{alive}", code=self.code)
 
     @property
     def passing(self) -> bool:
