@@ -80,7 +80,7 @@ POINTS = {
             at("after", "succeeded", "gather"),
             at("after", "succeeded", "polish"),
         ),
-        durations=(("outline", 0.1), *SPREAD.items()),
+        durations=(("outline", 0.6), *SPREAD.items()),  # all submissions have their tokens by then
     ),
     "in a backoff": Point(
         lives=(at("after", "attempt_failed", "polish"), CLAIMED, at("before", "backoff_ended", "polish"))
