@@ -33,6 +33,7 @@ check: install ## format, lint, types
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/pyright --warnings
 	$(BIN)/mypy
+	$(BIN)/pyrefly check examples tests/api tests/examples tests/testing
 
 format: install ## format, and fix what lint can fix
 	$(BIN)/ruff format $(CODE)

@@ -64,7 +64,8 @@ def asked(environment: dict[str, str], folder: Path) -> tuple[int, int]:
         done = subprocess.run(
             perdure, cwd=folder, env=environment, check=True, capture_output=True, text=True
         )
-        return json.loads(done.stdout)
+        found: list[dict[str, object]] = json.loads(done.stdout)
+        return found
 
     intended = [event for event in told("events", RUN) if event["type"] == "submission_intended"]
     return len({(event["node"], str(event["path"])) for event in intended}), len(intended)

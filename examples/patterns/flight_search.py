@@ -9,6 +9,7 @@ the input, and the cheapest flight that fits is booked.
 """
 
 from datetime import date
+from operator import attrgetter
 from typing import Literal
 
 from perdure import Agent, Context, Workflow, node, run_sync
@@ -72,7 +73,7 @@ def cheapest(page: Flights, ctx: Context) -> Flight | None:
     trip = ctx.input(flow)
     wanted = (trip.origin, trip.destination, trip.day)
     fitting = [flight for flight in page.flights if (flight.origin, flight.destination, flight.day) == wanted]
-    return min(fitting, key=lambda flight: flight.price, default=None)
+    return min(fitting, key=attrgetter("price"), default=None)
 
 
 @node
