@@ -101,7 +101,7 @@ async def _send(
         adapter = owned.adapter(operation)
     except ProviderUnavailableError as error:  # since `prepare`: what is tried again stops the driving then
         certain = SubmissionRejectedError(str(error), code=error.code, retryable=True)
-        return _refused(owned, operation, certain)
+        return _refused(owned, work, operation, certain)
     if request is None:
         request = await work.values.stored(RequestRef(work.state.operation_key(operation)))
     assert request is not None, f"run {owned.run_id}: {operation} was submitted without an intent"
