@@ -243,8 +243,10 @@ class Executor(Client):
                 f"The input of run {run_id} of workflow {plan.workflow} can't be stored: {error}", error.path
             ) from error
         record = None
-        if self._starts.usable(workflow) or given is None or not await self._is_there(given):
-            await self._starts.prepare(workflow, run_id, labels or NO_LABELS)
+        usable = self._starts.usable(workflow)
+        if usable or given is None or not await self._is_there(given):
+            if not usable:
+                await self._starts.prepare(workflow, run_id, labels or NO_LABELS)
             record = await self._starts.create(workflow, run_id, encoded, labels or NO_LABELS)
         if record is None:
             record = await self._find(run_id)

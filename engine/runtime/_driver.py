@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
-from ...checkpoints.codec import pack, unpack
+from ...checkpoints.codec import pack, pack_known, unpack
 from ...checkpoints.records import (
     ActivationKey,
     EventRecord,
@@ -219,7 +219,7 @@ class Driver:
             self.state.outcome,
             self._packed_error,
             [
-                EventRecord(position, at, kind, node, path, pack(data) if data else NO_DATA)
+                EventRecord(position, at, kind, node, path, pack_known(data) if data else NO_DATA)
                 for position, at, kind, node, path, data in page.entries
             ],
             page.activations,
