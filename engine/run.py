@@ -118,7 +118,7 @@ class Run(Generic[Out]):
             which = str(Address(node.name, path))
             raise OutputUnavailableError(
                 f"Run {self._id}: {which} has no output"
-                + (_others(node.name, outputs, path) if outputs else " yet.")
+                + (_others(node.name, outputs) if outputs else " yet.")
             )
         return outputs[path]
 
@@ -246,10 +246,8 @@ def _outputs(view: View, run: int, node: str) -> list[tuple[tuple[int, ...], Val
     return sorted(((path, value) for path, value in found if value is not None), key=lambda entry: entry[0])
 
 
-def _others(node: str, outputs: Mapping[tuple[int, ...], object], path: tuple[int, ...]) -> str:
+def _others(node: str, outputs: Mapping[tuple[int, ...], object]) -> str:
     """Which outputs of the node there are instead."""
     some = ", ".join(f"path={other}" for other in list(outputs)[:3])
-    told = (
-        f": {node} has {len(outputs)} of them, say which one ({some}{', ...' if len(outputs) > 3 else ''})."
-    )
-    return told if not path else f"; {told[2:]}"
+    more = ", ..." if len(outputs) > 3 else ""
+    return f": {node} has {len(outputs)} of them, say which one ({some}{more})."

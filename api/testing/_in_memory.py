@@ -52,7 +52,7 @@ async def run(
         started = await executor.start(fakes.workflow, value, run_id=RUN)
         try:
             output = await _result(executor, store, started, clock)
-        except Exception:
+        except Exception:  # whatever the run failed with: a fake that is wrong is the better reason
             if fakes.problem is not None:
                 raise fakes.problem from None
             raise

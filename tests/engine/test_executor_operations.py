@@ -232,6 +232,25 @@ def test_a_refusal_is_an_error_that_needs_no_decision(stores: Stores, works: Wor
     perform(test())
 
 
+def test_a_refusal_that_may_pass_is_told_once(
+    stores: Stores, works: Works, caplog: pytest.LogCaptureFixture
+) -> None:
+    again = SubmissionRejectedError("Slow down.", code="429", retryable=True, retry_after=0.01)
+    works.before = [again, again]
+
+    async def test() -> None:
+        async with Executor(stores()) as executor:
+            await (
+                await executor.start(chain("w", first, batch_node("print", works)), "x", run_id="r")
+            ).result()
+
+    perform(test())
+    told = [line for line in caplog.messages if "was refused" in line]
+    assert len(told) == 1
+    assert told[0].startswith("run r: the submission of print was refused, and is tried again: ")
+    assert "Slow down." in told[0]
+
+
 def test_a_refusal_that_may_pass_waits_as_long_as_the_provider_wants(stores: Stores, works: Works) -> None:
     works.before = [SubmissionRejectedError("Slow down.", code="429", retryable=True, retry_after=0.3)]
 
